@@ -1,0 +1,147 @@
+"""What the flow asks of the outside, as values, and the answers it gets back.
+
+`run.py` yields these and never touches a clock, socket, thread or store itself. Each effect has
+one answer type; answers are plain values, so a parked run can be stored as the list of its
+answers and replayed. Times are microseconds since the Unix epoch (UTC).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ..ledger.record import Body
+from ..model import NO_USAGE, Action, Decision, Finding, Receipt, Text, Usage
+
+
+class Admit(msgspec.Struct, frozen=True, gc=False):
+    """May this actor act at all? Kill switch, limits, budget. Answer: Admission."""
+
+    action: Action
+
+
+class Admission(msgspec.Struct, frozen=True, gc=False):
+    """Whether the actor may act. `code` is empty where it may, else `killed`, `limit`,
+    `identity`; `labels` are those of the session; `retry_after` is in seconds.
+    """
+
+    code: str = ""
+    reason: str = ""
+    rule: str = ""
+    labels: tuple[str, ...] = ()
+    retry_after: float = 0.0
+
+
+class Scan(msgspec.Struct, frozen=True, gc=False):
+    """Run one guard that needs I/O over the texts. Answer: a list of findings."""
+
+    guard: Any
+    texts: tuple[Text, ...]
+    action: Action
+
+
+class Append(msgspec.Struct, frozen=True, gc=False):
+    """Write one record. Answer: Receipt, once it is as durable as asked."""
+
+    kind: str
+    session: str
+    body: Body
+    durability: str
+
+
+class Ask(msgspec.Struct, frozen=True, gc=False):
+    """Ask a person. Answer: Answer; or the driver parks the run."""
+
+    approval: str
+    action: Action
+    decision: Decision
+    digest: str
+    findings: tuple[Finding, ...] = ()
+
+
+class Answer(msgspec.Struct, frozen=True, gc=False):
+    """What came of asking: `state` is approved, denied or expired; `by` is who answered, through
+    which `channel`; `at` when.
+    """
+
+    state: str
+    by: str = ""
+    comment: str = ""
+    channel: str = ""
+    at: int = 0
+
+
+class Perform(msgspec.Struct, frozen=True, gc=False):
+    """Do it. Answer: Performed, or (where `stream`) Opened."""
+
+    action: Action
+    stream: bool = False
+
+
+class Performed(msgspec.Struct, frozen=True, gc=False):
+    """The performance came back with `value`."""
+
+    value: Any
+    at: int = 0
+
+
+class Next(msgspec.Struct, frozen=True, gc=False):
+    """The next event of the opened stream. Answer: the event, or ENDED."""
+
+
+class Emit(msgspec.Struct, frozen=True, gc=False):
+    """Hand one event of a stream to the caller; returns when it may send more."""
+
+    event: Any
+
+
+class Settle(msgspec.Struct, frozen=True, gc=False):
+    """Account for what was used. Answer: Settled."""
+
+    action: Action
+    status: str
+    usage: Usage = NO_USAGE
+
+
+class Settled(msgspec.Struct, frozen=True, gc=False):
+    """The account is settled; `at` is the time the outcome is recorded under."""
+
+    at: int = 0
+    cost_micros: int = 0
+
+
+class Ended:
+    """The answer to Next after the last event."""
+
+    def __repr__(self) -> str:
+        return "ENDED"
+
+
+ENDED = Ended()
+NEXT = Next()
+
+Effect = Admit | Scan | Append | Ask | Perform | Next | Emit | Settle
+
+ANSWERS: dict[type, Any] = {
+    Admit: Admission,
+    Scan: list[Finding],
+    Append: Receipt,
+    Ask: Answer,
+    Perform: Performed,
+    Settle: Settled,
+}
+"""The type of each effect's answer, for storing and replaying parked runs."""
+
+
+class Abandoned(Exception):
+    """Thrown into the flow where the caller has gone: what can still be recorded is recorded."""
+
+
+class Parked(Exception):
+    """Raised by a driver instead of answering an Ask: the run is stored and waits."""
+
+    def __init__(self, run: str, approval: str) -> None:
+        super().__init__(run)
+        self.run = run
+        self.approval = approval

@@ -1,0 +1,92 @@
+"""The inspect stage: guards over texts, and the honest account of which of them ran."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..model import ActionError, Coverage, Finding
+from .effects import Scan
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+    from typing import Any
+
+    from ..model import Action, Text
+    from .effects import Effect
+    from .rules import Guarding
+
+Inspected = tuple[tuple[Finding, ...], tuple[Coverage, ...]]
+
+_ran_cache: dict[tuple[Guarding, ...], tuple[Coverage, ...]] = {}
+_RAN_CACHE_MAX = 64
+"""Guard line-ups remembered; a process has one or two per reload."""
+
+
+def inspect(
+    guards: tuple[Guarding, ...], texts: Sequence[Text], action: Action, limit: int
+) -> Generator[Effect, Any, Inspected]:
+    """Run every guard over the texts. A guard that raises is recorded as failed, never skipped.
+
+    Raises ActionError where the texts are longer than `limit` code points together.
+    """
+    if not guards:
+        return (), ()
+    if not texts:
+        return (), ran(guards)
+    _bound(texts, limit)
+    findings: list[Finding] = []
+    coverage: list[Coverage] | None = None
+    for guard in guards:
+        try:
+            if guard.pure:
+                found = guard.inspect(texts, action)
+            else:
+                found = yield Scan(guard, tuple(texts), action)
+        except Exception as error:
+            if coverage is None:
+                coverage = list(ran(guards))
+            coverage = _failed(coverage, guard, error)
+        else:
+            if found:
+                findings.extend(found)
+    return tuple(findings), tuple(coverage) if coverage is not None else ran(guards)
+
+
+def ran(guards: tuple[Guarding, ...]) -> tuple[Coverage, ...]:
+    """The account of a line-up in which every guard ran."""
+    account = _ran_cache.get(guards)
+    if account is None:
+        account = tuple(Coverage(name, guard.version) for guard in guards for name in guard.covers)
+        if len(_ran_cache) >= _RAN_CACHE_MAX:
+            _ran_cache.clear()
+        _ran_cache[guards] = account
+    return account
+
+
+def failed(coverage: Sequence[Coverage]) -> Coverage | None:
+    """The first guard that did not run."""
+    for entry in coverage:
+        if entry.status != "ran":
+            return entry
+    return None
+
+
+def _bound(texts: Sequence[Text], limit: int) -> None:
+    total = 0
+    for text in texts:
+        total += len(text.text)
+    if total > limit:
+        raise ActionError(
+            f"{total} characters of text exceed the limit of {limit}; split the action "
+            "or raise `limits.text` in the configuration"
+        )
+
+
+def _failed(coverage: list[Coverage], guard: Guarding, error: Exception) -> list[Coverage]:
+    reason = f"{type(error).__name__}: {error}"[:200]
+    return [
+        Coverage(entry.guard, entry.version, "failed", reason)
+        if entry.guard in guard.covers
+        else entry
+        for entry in coverage
+    ]

@@ -1,0 +1,90 @@
+"""Everything a flow is governed by, as one value. Reloading swaps it; a running flow keeps
+its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from ..model import Action, Decision, Finding, Text
+
+
+class Decider(Protocol):
+    """What the flow needs of a policy."""
+
+    @property
+    def version(self) -> str:
+        """Content hash of the policy."""
+        ...
+
+    def decide(
+        self,
+        action: Action,
+        *,
+        now: int = 0,
+        findings: Sequence[Finding] = (),
+        labels: Sequence[str] = (),
+    ) -> Decision:
+        """The decision for an action."""
+        ...
+
+
+class Guarding(Protocol):
+    """What the flow needs of a guard (see `plugin.contracts.Guard`)."""
+
+    name: str
+    version: str
+    covers: tuple[str, ...]
+
+    @property
+    def pure(self) -> bool:
+        """True where `inspect` needs no I/O."""
+        ...
+
+    def inspect(self, texts: Sequence[Text], action: Action) -> Any:
+        """Findings, or an awaitable of them."""
+        ...
+
+    def stream(self, kind: str) -> Any:
+        """A StreamScan, or None."""
+        ...
+
+
+def _unredacted(value: Any) -> Any:
+    return value
+
+
+BUFFERED, WRITTEN, SYNCED = "buffered", "written", "synced"
+
+DURABILITY: Mapping[str, str] = {
+    "read": BUFFERED,
+    "execute": SYNCED,
+    "write": SYNCED,
+    "delete": SYNCED,
+    "deploy": SYNCED,
+    "approve": SYNCED,
+}
+"""How durable a decision must be before it is performed, by capability."""
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """What governs a flow.
+
+    `inputs` and `outputs` are guards; `redact` cleans values before they are recorded;
+    `durability` maps capability to how far a record must have got; `break_glass` lets actions
+    through when Aegis itself fails (never when it refuses), loudly; `text_limit` bounds the
+    code points inspected per action.
+    """
+
+    policy: Decider
+    inputs: tuple[Guarding, ...] = ()
+    outputs: tuple[Guarding, ...] = ()
+    redact: Callable[[Any], Any] = _unredacted
+    durability: Mapping[str, str] = DURABILITY
+    break_glass: bool = False
+    text_limit: int = 4_000_000

@@ -1,0 +1,144 @@
+"""How the flow reads a particular wire: which texts a request and a result hold, which tool
+calls a reply proposes, and how changed texts are put back. Views are pure; each surface brings
+its own, and `PlainView` serves ordinary Python calls.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..model import NO_USAGE, Action, Text, Usage, put, texts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ..model import Decision, Path
+
+
+class View(Protocol):
+    """Reads and rewrites one wire."""
+
+    def texts(self, action: Action) -> Sequence[Text]:
+        """The texts of a request."""
+        ...
+
+    def rewrite(self, action: Action, edits: Mapping[Path, str]) -> Action:
+        """The request with some texts replaced."""
+        ...
+
+    def recorded(self, action: Action) -> Any:
+        """What of the params stands in the record, before redaction."""
+        ...
+
+    def reply_texts(self, action: Action, value: Any) -> Sequence[Text]:
+        """The texts of a result."""
+        ...
+
+    def rewrite_reply(self, value: Any, edits: Mapping[Path, str]) -> Any:
+        """The result with some texts replaced."""
+        ...
+
+    def reply_recorded(self, value: Any) -> Any:
+        """What of the result stands in the record, before redaction."""
+        ...
+
+    def calls(self, action: Action, value: Any) -> Sequence[Action]:
+        """The tool calls a reply proposes, as child actions in order."""
+        ...
+
+    def refuse_calls(self, value: Any, refused: Mapping[int, Decision]) -> Any:
+        """The reply without the refused calls, saying what was refused and why."""
+        ...
+
+    def usage(self, value: Any) -> Usage:
+        """What the result says it consumed."""
+        ...
+
+    def reader(self, action: Action) -> StreamReader:
+        """A reader for a streamed reply."""
+        ...
+
+
+class StreamReader(Protocol):
+    """Reads one streamed reply, event by event. Channels are independent texts (choices)."""
+
+    def read(self, event: Any) -> tuple[Sequence[tuple[int, str]], bool]:
+        """The (channel, text) pieces of an event, and whether it carries part of a tool call."""
+        ...
+
+    def rewrite(self, event: Any, channel: int, text: str) -> Any:
+        """The event with the channel's piece replaced."""
+        ...
+
+    def calls(self) -> Sequence[Action]:
+        """The tool calls proposed so far, complete once the stream has ended."""
+        ...
+
+    def without_calls(self, event: Any, refused: Mapping[int, Decision]) -> Any | None:
+        """The event without the pieces of refused calls; None where nothing is left of it."""
+        ...
+
+    def cut(self, decision: Decision) -> Sequence[Any]:
+        """The events that end the reply early, saying why."""
+        ...
+
+    def usage(self) -> Usage:
+        """What the events seen so far say was consumed."""
+        ...
+
+    def recorded(self) -> Any:
+        """What of the reply stands in the record, before redaction."""
+        ...
+
+
+class PlainView:
+    """Ordinary calls: params and results are JSON-like values, or opaque."""
+
+    def texts(self, action: Action) -> Sequence[Text]:
+        """The named content, or every string of the params."""
+        return action.content or texts_of(action.params)
+
+    def rewrite(self, action: Action, edits: Mapping[Path, str]) -> Action:
+        """The action with new params."""
+        import msgspec
+
+        return msgspec.structs.replace(action, params=put(action.params, dict(edits)))
+
+    def recorded(self, action: Action) -> Any:
+        """The params."""
+        return action.params or None
+
+    def reply_texts(self, action: Action, value: Any) -> Sequence[Text]:
+        """Every string of the result."""
+        if isinstance(value, (str, dict, list, tuple)):
+            return texts_of(value, "tool_result")
+        return ()
+
+    def rewrite_reply(self, value: Any, edits: Mapping[Path, str]) -> Any:
+        """The result with some strings replaced."""
+        return put(value, dict(edits))
+
+    def reply_recorded(self, value: Any) -> Any:
+        """JSON-like results as they are, others by their type."""
+        if value is None or isinstance(value, (str, int, bool, float, dict, list, tuple)):
+            return value
+        return {"python": type(value).__qualname__}
+
+    def calls(self, action: Action, value: Any) -> Sequence[Action]:
+        """Ordinary results propose no calls."""
+        return ()
+
+    def refuse_calls(self, value: Any, refused: Mapping[int, Decision]) -> Any:
+        """Nothing to refuse."""
+        return value
+
+    def usage(self, value: Any) -> Usage:
+        """Ordinary results carry no usage."""
+        return NO_USAGE
+
+    def reader(self, action: Action) -> StreamReader:
+        """Ordinary results do not stream."""
+        raise NotImplementedError("a plain view does not stream")
+
+
+PLAIN = PlainView()

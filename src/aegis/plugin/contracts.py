@@ -1,0 +1,159 @@
+"""What plugins implement: one short Protocol per kind.
+
+What ships in `aegis.builtin` uses exactly these. A plugin is found through the entry-point group
+`aegis.<kind>` (see GROUPS), constructed from its typed settings, and closed when Aegis stops.
+Constructors have no side effects; anything that opens a file or socket happens in `start`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+
+    from ..model import Action, Finding, Principal, Text, Usage
+
+GROUPS = {
+    "guard": "aegis.guards",
+    "provider": "aegis.providers",
+    "store": "aegis.stores",
+    "approver": "aegis.approvers",
+    "authenticator": "aegis.authenticators",
+    "secrets": "aegis.secrets",
+    "sink": "aegis.sinks",
+}
+"""Entry-point group by plugin kind."""
+
+
+class StreamScan(Protocol):
+    """One guard's reading of one text that arrives in pieces."""
+
+    def feed(self, piece: str) -> Sequence[Finding]:
+        """Findings that are certain now; offsets count from the start of the whole text."""
+        ...
+
+    def close(self) -> Sequence[Finding]:
+        """The remaining findings, once the text is complete."""
+        ...
+
+    @property
+    def settled(self) -> int:
+        """Offset before which no later piece can add a finding: text up to here may be released."""
+        ...
+
+
+@runtime_checkable
+class Guard(Protocol):
+    """Reads texts and reports findings. It never decides and never rewrites."""
+
+    name: str
+    version: str
+    stages: frozenset[str]
+    """`input`, `output` or both."""
+    covers: tuple[str, ...]
+    """The scans this guard performs, as records list them; usually `(name,)`."""
+
+    def inspect(
+        self, texts: Sequence[Text], action: Action
+    ) -> Sequence[Finding] | Awaitable[Sequence[Finding]]:
+        """Findings over the texts; `Finding.text` is the index into `texts`.
+
+        Pure guards return them; guards that need I/O set `pure = False` and return an awaitable.
+        An exception is recorded as failed coverage and blocks the action.
+        """
+        ...
+
+    @property
+    def pure(self) -> bool:
+        """True where `inspect` is a plain call without I/O."""
+        ...
+
+    def stream(self, kind: str) -> StreamScan | None:
+        """A scanner for a text that arrives in pieces; None where the whole text is needed
+        (replies are then buffered until complete).
+        """
+        ...
+
+
+class Delta(Protocol):
+    """One piece of a streamed reply, as the provider's wire gave it."""
+
+    raw: Any
+
+
+@runtime_checkable
+class Provider(Protocol):
+    """A model provider: takes an OpenAI chat-completions body, gives one back."""
+
+    name: str
+
+    def models(self) -> Sequence[str]:
+        """The models it serves, for `GET /v1/models`."""
+        ...
+
+    async def complete(self, body: dict[str, Any], headers: Mapping[str, str]) -> dict[str, Any]:
+        """One whole answer (OpenAI `chat.completion` object). Raises UpstreamError."""
+        ...
+
+    def stream(
+        self, body: dict[str, Any], headers: Mapping[str, str]
+    ) -> AsyncIterator[dict[str, Any]]:
+        """The answer as OpenAI `chat.completion.chunk` objects. Raises UpstreamError."""
+        ...
+
+    async def close(self) -> None:
+        """Give back connections."""
+        ...
+
+
+@runtime_checkable
+class Approver(Protocol):
+    """A channel that tells people about a pending approval. Answers come back through the
+    approval desk, so every channel is a view of one record.
+    """
+
+    name: str
+
+    async def announce(self, approval: Any) -> None:
+        """Tell somebody. An exception is recorded; the approval stays pending until it expires."""
+        ...
+
+
+@runtime_checkable
+class Authenticator(Protocol):
+    """Turns credentials of a request into a principal."""
+
+    def authenticate(self, headers: Mapping[bytes, bytes]) -> Principal | None:
+        """The principal, or None where these headers carry no valid credential."""
+        ...
+
+
+@runtime_checkable
+class SecretProvider(Protocol):
+    """Resolves `secret://<name>/<path>` references in the configuration."""
+
+    name: str
+
+    def get(self, path: str) -> str:
+        """The secret. Raises ConfigError where there is none."""
+        ...
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """Receives events after the fact (logs, SIEM, metrics). Never on the path of an action."""
+
+    name: str
+
+    def emit(self, event: Mapping[str, Any]) -> None:
+        """Take one event; must not block."""
+        ...
+
+
+class Meter(Protocol):
+    """What a view reads off a result: usage."""
+
+    def usage(self, result: Any) -> Usage:
+        """The usage of a result."""
+        ...
