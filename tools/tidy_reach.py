@@ -1,0 +1,135 @@
+"""Rules over what ships: every module is reached from a shipped surface, every built-in has a
+page and cases. A feature that only tests import does not exist.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from typing import TYPE_CHECKING
+
+from tidy_model import Complaint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tidy_model import Exceptions
+
+SOURCE = "src/"
+PACKAGE = "aegis"
+
+KINDS = ("guards", "providers", "stores", "approvers", "authenticators", "secrets", "sinks")
+"""The folders of `aegis.builtin`: one module or package per built-in plugin."""
+
+_STRING_IMPORT = re.compile(r"^\.{0,3}[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*(:[A-Za-z_]\w*)?$")
+
+
+def check(root: Path, paths: list[str], table: Exceptions) -> Iterator[Complaint]:
+    """Complaints about modules nothing shipped reaches, and built-ins without page or cases."""
+    modules = {_module(path): path for path in paths if _is_source(path)}
+    reached = reachable(root, modules)
+    for name in sorted(set(modules) - reached):
+        if not table.allows("unreached", modules[name]):
+            yield Complaint(
+                modules[name], 1, "no shipped surface reaches this module; wire it or delete it"
+            )
+    yield from _builtins(root, paths)
+
+
+def _is_source(path: str) -> bool:
+    return path.startswith(f"{SOURCE}{PACKAGE}/") and path.endswith(".py")
+
+
+def _module(path: str) -> str:
+    parts = path.removeprefix(SOURCE).removesuffix(".py").split("/")
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def reachable(root: Path, modules: dict[str, str]) -> set[str]:
+    """The modules that the entry points reach: by import statements, and by strings that name a
+    module (lazy tables, built-ins by name), absolute or relative to their package.
+    """
+    waiting = [name for name in _roots(root) if name in modules]
+    reached: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in reached:
+            continue
+        reached.add(name)
+        tree = ast.parse((root / modules[name]).read_text(encoding="utf-8"))
+        package = name if modules[name].endswith("__init__.py") else name.rpartition(".")[0]
+        for target in _targets(tree, package):
+            waiting += [part for part in _with_parents(target) if part in modules]
+    return reached
+
+
+def _roots(root: Path) -> Iterator[str]:
+    yield PACKAGE
+    yield f"{PACKAGE}.__main__"
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    groups = [project.get("scripts", {}), *project.get("entry-points", {}).values()]
+    for group in groups:
+        for target in group.values():
+            yield from _with_parents(target.partition(":")[0])
+
+
+def _with_parents(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[: count + 1]) for count in range(len(parts))]
+
+
+def _targets(tree: ast.Module, package: str) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name
+        elif isinstance(node, ast.ImportFrom):
+            base = _absolute("." * node.level + (node.module or ""), package)
+            for alias in node.names:
+                yield f"{base}.{alias.name}"
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if _STRING_IMPORT.match(node.value):
+                target = node.value.partition(":")[0]
+                yield _absolute(target, package)
+                yield f"{package}.{target}"
+
+
+def _absolute(name: str, package: str) -> str:
+    level = len(name) - len(name.lstrip("."))
+    if not level:
+        return name
+    base = package.split(".")
+    return ".".join([*base[: len(base) - level + 1], *filter(None, [name[level:]])])
+
+
+def _builtins(root: Path, paths: list[str]) -> Iterator[Complaint]:
+    known = set(paths)
+    tests = [path for path in paths if path.startswith("tests/") and path.endswith(".py")]
+    written = "\n".join((root / path).read_text(encoding="utf-8") for path in tests)
+    for kind in KINDS:
+        base = f"{SOURCE}{PACKAGE}/builtin/{kind}/"
+        names = {path.removeprefix(base).split("/")[0].removesuffix(".py") for path in paths
+                 if path.startswith(base) and path.endswith(".py")}
+        for name in sorted(names):
+            if name.startswith("_"):
+                continue
+            place = next(path for path in paths if path.startswith(f"{base}{name}"))
+            if not _documented(root, known, kind, name):
+                yield Complaint(
+                    place, 1, f"built-in `{name}` has no page; write docs/reference/{kind}/{name}.md"
+                )
+            if f"{kind}.{name}" not in written and f"{kind} import {name}" not in written:
+                yield Complaint(place, 1, f"built-in `{name}` has no test that imports it")
+
+
+def _documented(root: Path, known: set[str], kind: str, name: str) -> bool:
+    """A page of its own, or a `## name` section in the page of its kind."""
+    if f"docs/reference/{kind}/{name}.md" in known:
+        return True
+    shared = f"docs/reference/{kind}.md"
+    if shared not in known:
+        return False
+    heading = re.compile(rf"^##+ .*`{re.escape(name)}`", re.MULTILINE)
+    return bool(heading.search((root / shared).read_text(encoding="utf-8")))
