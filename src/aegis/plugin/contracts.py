@@ -10,8 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
 
+    from ..ledger.checkpoint import Sealed
+    from ..ledger.entry import Query, Row
     from ..model import Action, Finding, Principal, Text, Usage
 
 GROUPS = {
@@ -156,4 +158,69 @@ class Meter(Protocol):
 
     def usage(self, result: Any) -> Usage:
         """The usage of a result."""
+        ...
+
+
+class LedgerReader(Protocol):
+    """Reads a ledger's store; safe from any thread, also while it is being written."""
+
+    @property
+    def identity(self) -> str:
+        """The verifier key (C2SP signed-note) the ledger belongs to; empty before first use."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """How many entries are stored."""
+        ...
+
+    def rows(self, query: Query) -> Iterator[Row]:
+        """The matching entries, in order of their index."""
+        ...
+
+    def hashes(self, start: int, stop: int) -> Iterator[bytes]:
+        """The leaf hashes of a range of entries, in order."""
+        ...
+
+    def sealed(self, newest: bool = False) -> Iterator[Sealed]:
+        """The kept checkpoints, oldest first; with `newest`, the last one alone."""
+        ...
+
+
+@runtime_checkable
+class LedgerStore(LedgerReader, Protocol):
+    """Keeps a ledger. One journal calls the writing half, from one thread at a time.
+
+    Every method raises LedgerError where the store cannot do what it says.
+    """
+
+    name: str
+
+    def open(self, identity: str) -> None:
+        """Become the only writer. Refuses a ledger of another identity or with another writer."""
+        ...
+
+    def write(self, rows: Sequence[Row], sync: bool) -> None:
+        """Store all the rows or none; they must continue the sequence. On return they survive a
+        crash of the process, and with `sync` (then everything before, too) a power cut. No rows
+        and `sync` brings what was written before to the disk.
+        """
+        ...
+
+    def seal(self, sealed: Sealed) -> None:
+        """Keep a checkpoint; durable on return, and so is every entry before it."""
+        ...
+
+    def heads(self, limit: int) -> dict[str, bytes] | None:
+        """The last leaf hash of every session (as headers write it); None where the ledger has
+        more than `limit` entries, and `head` has to be asked.
+        """
+        ...
+
+    def head(self, session: str) -> bytes | None:
+        """The last leaf hash of one session, or None where it has no entry."""
+        ...
+
+    def close(self) -> None:
+        """Give everything back; may be opened again."""
         ...

@@ -1,0 +1,284 @@
+"""Verifies an evidence bundle, offline: Python 3.9+ and `cryptography`, nothing else.
+
+It imports nothing of Aegis but `walk`, which imports nothing. The two are also shipped as one
+file, `tools/aegis_verify.py` (`python aegis_verify.py BUNDLE --key KEY`). The format is specified
+in `spec/ledger.md`; the numbered steps are those of its section "Verifying".
+
+Exit codes: 0 verified, 1 refused (every fault is named), 2 unusable arguments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import io
+import json
+import os
+import sys
+from hashlib import sha256
+from typing import TYPE_CHECKING, BinaryIO
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from .walk import Claim, Enough, Item, Malformed, Report, Walk, canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+LINE_MAX = 1024 * 1024
+"""Longest line in bytes: four times the largest record body."""
+
+STATEMENT = "aegis-bundle/1"
+SCOPES = ("full", "range", "session")
+
+
+def verify(
+    source: str | os.PathLike[str] | bytes | BinaryIO,
+    trusted_key: bytes | None = None,
+    fingerprint: str = "",
+    checkpoint: bytes | None = None,
+) -> Report:
+    """Verify a bundle: a path, its bytes, or an open binary file.
+
+    `trusted_key` (32 bytes) or `fingerprint` (`sha256:<hex>`) pin the signer; without them the
+    key inside the bundle is used, which shows integrity but not origin. `checkpoint` is a signed
+    checkpoint kept from earlier: the ledger must contain it. Raises OSError for an unreadable
+    path; everything else is a fault.
+    """
+    report = Report()
+    if isinstance(source, (str, os.PathLike)):
+        with open(source, "rb") as file:
+            return verify(file, trusted_key, fingerprint, checkpoint)
+    lines = _Lines(io.BytesIO(source) if isinstance(source, bytes) else source)
+    try:
+        claim = _statement(lines, report, trusted_key, fingerprint, checkpoint)
+        Walk(claim, report).run(lines.items())
+        if lines.broken:
+            report.fault("malformed", -1, lines.broken)
+    except Malformed as error:
+        report.fault("empty" if lines.number == 0 else "malformed", -1, str(error))
+    except Enough:
+        pass
+    return report
+
+
+class _Lines:
+    """The lines of a bundle, one at a time, so that memory does not grow with its size."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.number = 0
+        self.broken = ""
+
+    def next(self) -> bytes:
+        line = self.file.readline(LINE_MAX)
+        if not line.endswith(b"\n"):
+            what = "is cut off or too long" if line else "is missing: the file ends here"
+            raise Malformed(f"line {self.number + 1} {what}")
+        self.number += 1
+        return line[:-1]
+
+    def note(self) -> tuple[str, bytes]:
+        """A signed note of one signature: its text and its signature line."""
+        text = b""
+        while True:
+            line = self.next()
+            if not line:
+                break
+            text += line + b"\n"
+            if len(text) > LINE_MAX:
+                raise Malformed(f"line {self.number}: the note does not end")
+        signature = self.next()
+        if self.next():
+            raise Malformed(f"line {self.number}: a blank line must follow the signature")
+        try:
+            return text.decode("utf-8"), signature
+        except UnicodeDecodeError:
+            raise Malformed(f"line {self.number}: the note is not UTF-8") from None
+
+    def items(self) -> Iterator[Item]:
+        """The records: three lines each."""
+        readline = self.file.readline
+        while True:
+            line = readline(LINE_MAX)
+            if not line:
+                return
+            header, body = readline(LINE_MAX), readline(LINE_MAX)
+            if line[:2] != b"= " or header[-1:] != b"\n" or body[-1:] != b"\n":
+                # the walk goes on to say which records are missing
+                self.broken = f"line {self.number + 1}: not a whole record of three lines"
+                return
+            self.number += 3
+            stated, space, proof = line[2:-1].partition(b" ")
+            yield Item(stated, proof if space else None, header[:-1], header + body[:-1])
+
+
+def _signed(report: Report, public: bytes, origin: str, text: str, line: bytes, what: str) -> None:
+    """Check one signature line (C2SP signed-note, Ed25519)."""
+    try:
+        key_id = sha256(origin.encode() + b"\n\x01" + public).digest()[:4]
+        prefix = f"— {origin} ".encode()
+        if not line.startswith(prefix):
+            raise Malformed("the signature line names another signer")
+        blob = canonical(line[len(prefix):], 68)
+        if blob[:4] != key_id:
+            raise Malformed("the key id is not that of the key")
+        Ed25519PublicKey.from_public_bytes(public).verify(blob[4:], text.encode())
+    except (Malformed, ValueError) as error:
+        report.fault("bad-signature", -1, f"{what}: {error}")
+    except InvalidSignature:
+        report.fault("bad-signature", -1, f"{what}: the text or the signature was changed")
+
+
+def parse_checkpoint(text: str) -> tuple[str, int, bytes]:
+    """Origin, tree size and root of a checkpoint (C2SP tlog-checkpoint)."""
+    lines = text.split("\n")
+    if len(lines) != 4 or lines[3] or not (lines[1].isascii() and lines[1].isdigit()):
+        raise Malformed("a checkpoint has three lines: origin, tree size, root")
+    if len(lines[1]) > 18 or str(int(lines[1])) != lines[1]:
+        raise Malformed("the checkpoint's tree size is not a plain number")
+    return lines[0], int(lines[1]), canonical(lines[2], 32)
+
+
+def _statement(
+    lines: _Lines, report: Report, trusted: bytes | None, fingerprint: str, kept: bytes | None
+) -> Claim:
+    # Step 1: read the statement.
+    text, signature = lines.note()
+    head, _, rest = text.partition("\n")
+    if head != STATEMENT:
+        raise Malformed(f"the first line must be `{STATEMENT}`")
+    try:
+        said = json.loads(rest)
+        public = canonical(said["key"], 32)
+        root = canonical(said["root"], 32)
+        scope, origin, session = said["scope"], said["origin"], said["session"]
+        numbers = [said[name] for name in ("from", "to", "count", "size", "created")]
+        token, before, last = (session[name].encode() for name in ("name", "after", "head"))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise Malformed(f"the statement cannot be read: {error}") from None
+    if scope not in SCOPES or not isinstance(origin, str):
+        raise Malformed("the statement's scope or origin is unknown")
+    if not all(type(number) is int and number >= 0 for number in numbers):
+        raise Malformed("the statement's numbers must be whole and not negative")
+    start, stop, count, size, created = numbers
+    report.scope, report.size, report.origin, report.created = scope, size, origin, created
+    report.fingerprint = "sha256:" + sha256(public).hexdigest()
+    # Step 2: is it the key that is trusted?
+    report.pinned = trusted == public or (not trusted and fingerprint == report.fingerprint)
+    if (trusted or fingerprint) and not report.pinned:
+        report.fault("wrong-key", -1, f"signed by {report.fingerprint}, which is not trusted")
+    # Step 3: do both signatures fit, and do statement and checkpoint speak of one tree?
+    _signed(report, public, origin, text, signature, "statement")
+    note, note_signature = lines.note()
+    _signed(report, public, origin, note, note_signature, "checkpoint")
+    if parse_checkpoint(note) != (origin, size, root):
+        raise Malformed("the statement and the checkpoint speak of different trees")
+    whole = scope == "full"
+    if not start <= stop <= size or (whole and (start, stop) != (0, size)):
+        raise Malformed("the statement's range does not lie in the tree")
+    if scope != "session" and count != stop - start:
+        raise Malformed("the statement's count does not fit its range")
+    marks = {size: root}
+    if kept is not None:
+        _kept(report, public, origin, kept, marks, whole)
+    return Claim(scope, start, stop, count, marks, token, before, last)
+
+
+def _kept(
+    report: Report, public: bytes, origin: str, kept: bytes, marks: dict[int, bytes], whole: bool
+) -> None:
+    """A checkpoint that was kept from earlier must be part of this tree."""
+    lines = _Lines(io.BytesIO(kept.rstrip(b"\n") + b"\n\n"))
+    text, signature = lines.note()
+    _signed(report, public, origin, text, signature, "kept checkpoint")
+    _, size, root = parse_checkpoint(text)
+    if size > report.size:
+        report.fault("tail-truncated", report.size, f"a kept checkpoint covers {size} records")
+    elif size < report.size and not whole:
+        raise Malformed("a kept checkpoint of another size can be checked on a full bundle only")
+    elif marks.setdefault(size, root) != root:
+        report.fault("rehashed", -1, f"a kept checkpoint of size {size} has another root")
+
+
+def verify_rows(
+    items: Iterable[Item], notes: Iterable[bytes], public: bytes, trusted: bytes | None = None
+) -> Report:
+    """Verify a store: all its records from the first on, and every checkpoint it keeps.
+
+    `public` is the key the store names as its own. Records after the last checkpoint are checked
+    for their hashes and chains and counted in `Report.unsealed`.
+    """
+    report = Report(scope="full", fingerprint="sha256:" + sha256(public).hexdigest())
+    report.pinned = trusted == public
+    marks: dict[int, bytes] = {}
+    try:
+        if trusted and not report.pinned:
+            report.fault("wrong-key", -1, f"signed by {report.fingerprint}, which is not trusted")
+        for note in notes:
+            text, signature = _Lines(io.BytesIO(note + b"\n")).note()
+            origin, size, root = parse_checkpoint(text)
+            report.origin = report.origin or origin
+            _signed(report, public, report.origin, text, signature, f"checkpoint {size}")
+            if marks.setdefault(size, root) != root:
+                report.fault("rehashed", size - 1, "two checkpoints differ about one tree")
+        report.size = stop = max(marks, default=0)
+        claim = Claim("full", 0, stop, stop, marks)
+        Walk(claim, report, open_end=True).run(items)
+        report.size = max(stop, report.entries)
+        report.unsealed = max(0, report.entries - stop)
+    except Malformed as error:
+        report.fault("malformed", -1, str(error))
+    except Enough:
+        pass
+    return report
+
+
+def read_key(text: str) -> bytes:
+    """A public key as people write it: a verifier key, hex, base64, or a file with one of them.
+
+    Raises ValueError.
+    """
+    text = text.strip()
+    if os.path.isfile(text):
+        with open(text, encoding="utf-8", errors="replace") as file:
+            text = file.read(LINE_MAX).strip()
+    try:
+        if len(text) == 64:
+            return bytes.fromhex(text)
+        raw = base64.b64decode(text.rpartition("+")[2] if text.count("+") == 2 else text)
+        return canonical(base64.b64encode(raw[-32:]), 32)
+    except (ValueError, Malformed):
+        raise ValueError("not a key: wants name+id+base64, 64 hex digits or base64") from None
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="aegis_verify", description="Verify an evidence bundle.")
+    parser.add_argument("bundle", help="file to verify")
+    parser.add_argument("--key", help="trusted public key: the content or path of ledger.pub")
+    parser.add_argument("--fingerprint", default="", help="trusted key as sha256:<hex>")
+    parser.add_argument("--checkpoint", help="file with a signed checkpoint kept from earlier")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    options = parser.parse_args(arguments)
+    try:
+        key = read_key(options.key) if options.key else None
+        kept = None
+        if options.checkpoint:
+            with open(options.checkpoint, "rb") as file:
+                kept = file.read(LINE_MAX)
+        report = verify(options.bundle, key, options.fingerprint, kept)
+    except (OSError, ValueError) as error:
+        print(f"aegis_verify: {error}", file=sys.stderr)
+        return 2
+    if options.json:
+        said = dict(vars(report), ok=report.ok, faults=[f._asdict() for f in report.faults])
+        print(json.dumps(said, indent=2, sort_keys=True))
+    else:
+        print(report)
+    return 0 if report.ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
