@@ -1,4 +1,7 @@
-"""Moves the fragments of `changes/` into `CHANGELOG.md`: `python tools/changes.py 0.2.0 2027-01-31`."""
+"""Moves the fragments of `changes/` into `CHANGELOG.md`.
+
+Usage: `python tools/changes.py 0.2.0 2027-01-31`.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The rules of this repository, checked over its files: `python tools/tidy.py`.
 
-Sizes, names, comments left for later, broad `except`, exports, reachability, pages and cases of
-what ships, Markdown. Prints one line per complaint as `path:line: what is wrong; what to do` and
-exits 1 where there is any. Exceptions stand in `tidy.toml`, a table that may only shrink: an
+Sizes, names, comments left for later, broad `except`, exports, reachability, Markdown, words.
+Prints one line per complaint as `path:line: what is wrong; what to do` and exits 1 where there
+is any. Exceptions stand in `tidy.toml`, a table that may only shrink: an
 entry that is not needed any more, or is looser than it has to be, is itself a complaint.
 
 The rules live beside this file: `tidy_python.py` (Python sources), `tidy_reach.py` (what shipped

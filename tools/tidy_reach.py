@@ -1,5 +1,6 @@
-"""Rules over what ships: every module is reached from a shipped surface, every built-in has a
-page and cases. A feature that only tests import does not exist.
+"""The rule that every module is reached from a shipped surface.
+
+A feature that only tests import does not exist.
 """
 
 from __future__ import annotations
@@ -7,7 +8,7 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from tidy_model import Complaint
 
@@ -20,14 +21,11 @@ if TYPE_CHECKING:
 SOURCE = "src/"
 PACKAGE = "aegis"
 
-KINDS = ("guards", "providers", "stores", "approvers", "authenticators", "secrets", "sinks")
-"""The folders of `aegis.builtin`: one module or package per built-in plugin."""
-
 _STRING_IMPORT = re.compile(r"^\.{0,3}[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*(:[A-Za-z_]\w*)?$")
 
 
 def check(root: Path, paths: list[str], table: Exceptions) -> Iterator[Complaint]:
-    """Complaints about modules nothing shipped reaches, and built-ins without page or cases."""
+    """Complaints about modules that nothing shipped reaches."""
     modules = {_module(path): path for path in paths if _is_source(path)}
     reached = reachable(root, modules)
     for name in sorted(set(modules) - reached):
@@ -35,7 +33,6 @@ def check(root: Path, paths: list[str], table: Exceptions) -> Iterator[Complaint
             yield Complaint(
                 modules[name], 1, "no shipped surface reaches this module; wire it or delete it"
             )
-    yield from _builtins(root, paths)
 
 
 def _is_source(path: str) -> bool:
@@ -89,11 +86,14 @@ def _targets(tree: ast.Module, package: str) -> Iterator[str]:
             base = _absolute("." * node.level + (node.module or ""), package)
             for alias in node.names:
                 yield f"{base}.{alias.name}"
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if _STRING_IMPORT.match(node.value):
-                target = node.value.partition(":")[0]
-                yield _absolute(target, package)
-                yield f"{package}.{target}"
+        elif isinstance(node, ast.Constant) and _names_a_module(node.value):
+            target = node.value.partition(":")[0]
+            yield _absolute(target, package)
+            yield f"{package}.{target}"
+
+
+def _names_a_module(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and _STRING_IMPORT.match(value) is not None
 
 
 def _absolute(name: str, package: str) -> str:
@@ -102,34 +102,3 @@ def _absolute(name: str, package: str) -> str:
         return name
     base = package.split(".")
     return ".".join([*base[: len(base) - level + 1], *filter(None, [name[level:]])])
-
-
-def _builtins(root: Path, paths: list[str]) -> Iterator[Complaint]:
-    known = set(paths)
-    tests = [path for path in paths if path.startswith("tests/") and path.endswith(".py")]
-    written = "\n".join((root / path).read_text(encoding="utf-8") for path in tests)
-    for kind in KINDS:
-        base = f"{SOURCE}{PACKAGE}/builtin/{kind}/"
-        names = {path.removeprefix(base).split("/")[0].removesuffix(".py") for path in paths
-                 if path.startswith(base) and path.endswith(".py")}
-        for name in sorted(names):
-            if name.startswith("_"):
-                continue
-            place = next(path for path in paths if path.startswith(f"{base}{name}"))
-            if not _documented(root, known, kind, name):
-                yield Complaint(
-                    place, 1, f"built-in `{name}` has no page; write docs/reference/{kind}/{name}.md"
-                )
-            if f"{kind}.{name}" not in written and f"{kind} import {name}" not in written:
-                yield Complaint(place, 1, f"built-in `{name}` has no test that imports it")
-
-
-def _documented(root: Path, known: set[str], kind: str, name: str) -> bool:
-    """A page of its own, or a `## name` section in the page of its kind."""
-    if f"docs/reference/{kind}/{name}.md" in known:
-        return True
-    shared = f"docs/reference/{kind}.md"
-    if shared not in known:
-        return False
-    heading = re.compile(rf"^##+ .*`{re.escape(name)}`", re.MULTILINE)
-    return bool(heading.search((root / shared).read_text(encoding="utf-8")))

@@ -11,7 +11,9 @@ SOURCE = ROOT / "src/aegis"
 
 def test_import_contracts_are_kept():
     lint = Path(sys.executable).with_name("lint-imports")
-    done = subprocess.run([lint, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [lint, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
 
 
@@ -27,18 +29,16 @@ def calls_of(name: str) -> set[str]:
     return found
 
 
-def importers_of(module: str) -> set[str]:
-    """The modules outside `aegis.flow` that import the given module of the flow."""
+def importers_of(name: str) -> set[str]:
+    """The modules outside `aegis.flow` that import a name, or a module, of the flow."""
     found = set()
     for path in SOURCE.rglob("*.py"):
         where = path.relative_to(SOURCE).as_posix()
-        if where.startswith("flow/"):
-            continue
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").endswith(f"flow.{module}"):
-                found.add(where)
-            if isinstance(node, ast.ImportFrom) and (node.module or "").endswith("flow"):
-                if module in {alias.name for alias in node.names}:
+            if isinstance(node, ast.ImportFrom) and not where.startswith("flow/"):
+                module = f".{node.module or ''}"
+                names = {alias.name for alias in node.names}
+                if module.endswith(f".flow.{name}") or (module.endswith(".flow") and name in names):
                     found.add(where)
     return found
 

@@ -110,7 +110,8 @@ def test_changelog_fragments_are_named_and_worded():
         if path.name == "README.md":
             continue
         slug, _, kind = path.stem.rpartition(".")
-        assert slug and kind in KINDS and path.suffix == ".md", f"{path.name}: SLUG.KIND.md"
+        assert slug, f"{path.name}: SLUG.KIND.md"
+        assert (kind in KINDS, path.suffix) == (True, ".md"), f"{path.name}: SLUG.KIND.md"
         text = path.read_text().strip()
         assert text.endswith("."), f"{path.name}: one or two whole sentences"
         assert len(text) <= 600, f"{path.name}: shorter; the page of the feature says the rest"
