@@ -12,7 +12,7 @@ from ..approval import digest, identifier
 from ..ledger.record import ApprovalBody
 from ..model import Decision, Verdict
 from .decide import broken
-from .effects import Abandoned, Answer, Append, Ask, Parked
+from .effects import Answer, Append, Ask
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -31,8 +31,6 @@ def approve(course: Course) -> Generator[Effect, Any, None]:
         yield _record(course, bound, "requested")
         answer: Answer = yield Ask(name, action, decision, bound, course.findings)
         yield _record(course, bound, answer.state, answer)
-    except (Parked, Abandoned):
-        raise
     except Exception as error:
         course.decision = broken(f"no approval could be obtained: {error}", course.rules)
         course.code = "error"

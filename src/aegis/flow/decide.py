@@ -46,7 +46,7 @@ def combine(
     gap = failed(coverage)
     if gap is not None:
         fault = broken(f"guard `{gap.guard}` could not run: {gap.reason}", rules)
-        decision = fault if fault.verdict > decision.verdict else _noted(decision, fault)
+        decision = fault if fault.verdict > decision.verdict else noted(decision, fault)
     if findings:
         decision = _with_findings(decision, findings)
     return decision
@@ -97,6 +97,18 @@ def unusable(error: Exception, rules: Rules) -> Decision:
     )
 
 
+def departed(decision: Decision, rules: Rules) -> Decision:
+    """The decision about an action whose caller left before it was begun."""
+    return Decision(
+        Verdict.BLOCK,
+        decision.risk,
+        "<abandoned>",
+        decision.policy or version(rules),
+        ("the caller left before the action was begun",),
+        advice="nothing was performed; the action can be requested again",
+    )
+
+
 def version(rules: Rules) -> str:
     """The policy version, or nothing where even that fails."""
     try:
@@ -129,7 +141,8 @@ def _with_findings(decision: Decision, findings: Sequence[Finding]) -> Decision:
     )
 
 
-def _noted(decision: Decision, fault: Decision) -> Decision:
+def noted(decision: Decision, fault: Decision) -> Decision:
+    """The decision, with what went wrong beside it."""
     return Decision(
         decision.verdict,
         max(decision.risk, fault.risk),

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from .effects import ANSWERS, Abandoned, Append, Emit, Next, Parked, Settle
+from ..model import LedgerError
+from .effects import ANSWERS, Abandoned, Append, Emit, Interrupted, Next, Parked, Settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -28,22 +29,38 @@ Trail = list[tuple[str, Any]]
 """The answered effects of a run: (effect name, answer), in order."""
 
 
-def drive_sync(flow: Flow, port: Port, trail: Trail | None = None) -> Outcome:
-    """Run a flow to its end on this thread. Raises Parked where the run has to wait."""
+def drive_sync(
+    flow: Flow, port: Port, trail: Trail | None, late: Port, *, begun: Effect | None = None
+) -> Outcome:
+    """Run a flow to its end on this thread. Raises Parked where the run has to wait.
+
+    An exception that is no Exception (an interrupt) abandons the flow: what can still be
+    recorded is, through `late` (Append and Settle), then it is raised again. `begun` is the open
+    effect of a replayed flow.
+    """
+    gone: BaseException | None = None
     try:
-        effect = next(flow)
+        effect = begun if begun is not None else next(flow)
         while True:
             try:
-                answer = port[effect.__class__](effect)
+                answer = (port if gone is None else late)[effect.__class__](effect)
             except Parked:
                 raise
+            except Interrupted as cut:
+                gone, answer = cut.cause, cut.answer
             except Exception as error:
-                effect = flow.throw(error)
+                effect = flow.throw(_left() if gone is not None else error)
+                continue
+            except BaseException as error:
+                gone = error
+                effect = flow.throw(_interruption(effect))
                 continue
             if trail is not None:
                 trail.append((effect.__class__.__name__, answer))
             effect = flow.send(answer)
     except StopIteration as stop:
+        if gone is not None:
+            raise gone from None
         outcome: Outcome = stop.value
         return outcome
 
@@ -51,38 +68,35 @@ def drive_sync(flow: Flow, port: Port, trail: Trail | None = None) -> Outcome:
 async def drive_async(
     flow: Flow,
     port: Port,
-    trail: Trail | None = None,
-    *,
+    trail: Trail | None,
     late: Port,
-    cancelled: type[BaseException] = GeneratorExit,
+    cancelled: type[BaseException],
+    *,
+    begun: Effect | None = None,
 ) -> Outcome:
-    """Run a flow to its end on an event loop.
+    """Run a flow to its end on an event loop; awaitable answers are awaited.
 
-    `cancelled` is the exception class by which the loop cancels a task; it is raised again once
-    the flow has recorded that its caller is gone. `late` answers what may still be asked then,
-    without awaiting: Append and Settle.
+    `cancelled` is the exception by which the loop cancels a task; it is raised again once the
+    flow has recorded that its caller is gone. The rest is as in `drive_sync`.
     """
     gone: BaseException | None = None
     try:
-        effect = next(flow)
+        effect = begun if begun is not None else next(flow)
         while True:
             try:
-                if gone is None:
-                    answer = port[effect.__class__](effect)
-                    if _inspect.isawaitable(answer):
-                        answer = await answer
-                elif isinstance(effect, (Append, Settle)):
-                    answer = late[effect.__class__](effect)
-                else:
-                    raise Abandoned("the caller is gone")
+                answer = (port if gone is None else late)[effect.__class__](effect)
+                if _inspect.isawaitable(answer):
+                    answer = await answer
             except Parked:
                 raise
+            except Interrupted as cut:
+                gone, answer = cut.cause, cut.answer
             except cancelled as error:
                 gone = error
-                effect = flow.throw(Abandoned("the caller is gone"))
+                effect = flow.throw(_interruption(effect))
                 continue
             except Exception as error:
-                effect = flow.throw(error)
+                effect = flow.throw(_left() if gone is not None else error)
                 continue
             if trail is not None and effect.__class__ not in _STREAMED:
                 trail.append((effect.__class__.__name__, answer))
@@ -92,6 +106,19 @@ async def drive_async(
             raise gone from None
         outcome: Outcome = stop.value
         return outcome
+
+
+def _interruption(effect: Effect) -> BaseException:
+    """What an interrupt at an effect looks like to the flow. A record that was interrupted
+    before it was made counts as a failure of the ledger.
+    """
+    if isinstance(effect, (Append, Settle)):
+        return LedgerError("interrupted while recording")
+    return Abandoned("the caller is gone")
+
+
+def _left() -> Abandoned:
+    return Abandoned("the caller is gone")
 
 
 _STREAMED = (Next, Emit)

@@ -134,8 +134,21 @@ ANSWERS: dict[type, Any] = {
 """The type of each effect's answer, for storing and replaying parked runs."""
 
 
-class Abandoned(Exception):
-    """Thrown into the flow where the caller has gone: what can still be recorded is recorded."""
+class Abandoned(BaseException):
+    """Thrown into the flow where the caller has gone: what can still be recorded is recorded.
+
+    Not an Exception, so that no stage mistakes it for a failure of its own. Never thrown at an
+    Append or Settle: those are finished first (see `Interrupted`).
+    """
+
+
+class Interrupted(BaseException):
+    """Raised by a port whose Append was done when the wait for the disk was interrupted."""
+
+    def __init__(self, answer: Any, cause: BaseException) -> None:
+        super().__init__(answer)
+        self.answer = answer
+        self.cause = cause
 
 
 class Parked(Exception):

@@ -4,12 +4,14 @@ its own.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from ..model import Action, Decision, Finding, Text
 
@@ -61,14 +63,16 @@ def _unredacted(value: Any) -> Any:
 
 BUFFERED, WRITTEN, SYNCED = "buffered", "written", "synced"
 
-DURABILITY: Mapping[str, str] = {
-    "read": BUFFERED,
-    "execute": SYNCED,
-    "write": SYNCED,
-    "delete": SYNCED,
-    "deploy": SYNCED,
-    "approve": SYNCED,
-}
+DURABILITY: Mapping[str, str] = MappingProxyType(
+    {
+        "read": BUFFERED,
+        "execute": SYNCED,
+        "write": SYNCED,
+        "delete": SYNCED,
+        "deploy": SYNCED,
+        "approve": SYNCED,
+    }
+)
 """How durable a decision must be before it is performed, by capability."""
 
 

@@ -17,10 +17,19 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..model import ActionError, Outcome, Verdict, rewrites
+from ..model import ActionError, Outcome, Receipt, Verdict, rewrites
 from .approve import approve
 from .course import Course, decision_body, outcome_body
-from .decide import BREAK_GLASS, broken, code_of, combine, decide, refused, unusable
+from .decide import (
+    broken,
+    code_of,
+    combine,
+    decide,
+    departed,
+    noted,
+    refused,
+    unusable,
+)
 from .effects import Abandoned, Admit, Append, Perform, Settle
 from .inspect import inspect
 from .propose import propose
@@ -29,7 +38,7 @@ from .stream import relay
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-    from ..model import Action, Receipt, Text
+    from ..model import Action, Text
     from .effects import Admission, Effect, Performed, Settled
     from .rules import Rules
     from .view import View
@@ -43,41 +52,71 @@ def run(
 ) -> Flow:
     """Take one stamped action along the path. With `dry`, stop after the decision."""
     course = Course(action, rules, view)
-    admission: Admission = yield Admit(action)
+    try:
+        yield from travel(course, stream, dry)
+    except Abandoned:
+        yield from abandon(course)
+    except Exception as error:
+        course.decision, course.code = broken(f"{type(error).__name__}: {error}", rules), "error"
+        course.error, course.value = error, None
+        yield from (conclude(course) if course.receipt is not None else refuse(course))
+    return course.outcome()
+
+
+def travel(course: Course, stream: bool, dry: bool) -> Step:
+    """The stages, in order."""
+    rules: Rules = course.rules
+    admission: Admission = yield Admit(course.action)
     if admission.code:
         course.decision, course.code = refused(admission, rules), admission.code
         course.retry_after = admission.retry_after
-        return (yield from refuse(course))
+        yield from refuse(course)
+        return
     try:
-        texts = view.texts(action)
+        texts = course.view.texts(course.action)
         course.findings, course.coverage = yield from inspect(
-            rules.inputs, texts, action, rules.text_limit
+            rules.inputs, texts, course.action, rules.text_limit
         )
     except ActionError as error:
         course.decision, course.code = unusable(error, rules), "error"
-        return (yield from refuse(course))
-    course.decision = decide(action, course.findings, course.coverage, admission.labels, rules)
+        yield from refuse(course)
+        return
+    course.decision = decide(
+        course.action, course.findings, course.coverage, admission.labels, rules
+    )
     if dry:
         course.code = "dry-run"
-        return course.outcome()
+        return
     if course.decision.verdict is Verdict.REVIEW:
         yield from approve(course)
     if blocked(course):
         course.code = course.code or code_of(course.decision)
-        return (yield from refuse(course))
+        yield from refuse(course)
+        return
     if course.findings:
         sanitize(course, texts)
     yield from record(course)
     if blocked(course):
-        return course.outcome()
+        return
     try:
         yield from perform(course, stream)
-    except Abandoned:
-        course.status, course.code = "unknown", "abandoned"
     except Exception as error:
         course.status, course.code, course.error = "failed", "error", error
+        course.value = None
     yield from conclude(course)
-    return course.outcome()
+
+
+def abandon(course: Course) -> Step:
+    """The caller has gone. What was not begun is refused; what was begun and not answered is
+    unknown; what was answered is abandoned: done, and not delivered in full.
+    """
+    course.code, course.value = "abandoned", None
+    if course.receipt is None:
+        course.decision = departed(course.decision, course.rules)
+        yield from refuse(course)
+    else:
+        course.status = "abandoned" if course.status == "performed" else "unknown"
+        yield from conclude(course)
 
 
 def blocked(course: Course) -> bool:
@@ -112,8 +151,8 @@ def record(course: Course) -> Step:
         if fault.verdict is Verdict.BLOCK:
             course.decision, course.code = fault, "error"
         else:
-            course.decision = combine(course.decision, (), (), rules)
-            course.error = error
+            course.decision = noted(course.decision, fault)
+            course.receipt = Receipt(-1, "")
 
 
 def perform(course: Course, stream: bool) -> Step:
@@ -168,37 +207,39 @@ def withhold(course: Course, decision: Any) -> None:
 
 
 def conclude(course: Course) -> Step:
-    """Settle the account and write the outcome. The outcome of something performed stands even
-    where this record fails: the caller is told so, and recovery completes the ledger.
-    """
-    settled: Settled = yield Settle(course.action, course.status, course.usage)
-    if settled.cost_micros and not course.usage.cost_micros:
-        course.usage = msgspec.structs.replace(course.usage, cost_micros=settled.cost_micros)
-    yield from write_outcome(course, settled.at)
+    """Settle the account and write the outcome."""
+    at = 0
+    try:
+        settled: Settled = yield Settle(course.action, course.status, course.usage)
+        at = settled.at
+        if settled.cost_micros and not course.usage.cost_micros:
+            course.usage = msgspec.structs.replace(course.usage, cost_micros=settled.cost_micros)
+    except Exception as error:
+        course.error = course.error or error
+    yield from write_outcome(course, at)
 
 
 def write_outcome(course: Course, at: int) -> Step:
-    """One outcome record; a failure is kept on the course."""
+    """The outcome record. Where it cannot be written, the result is not delivered either:
+    recovery will find the decision without an outcome and complete the ledger.
+    """
     rules: Rules = course.rules
     action = course.action
-    body = outcome_body(course, at)
     try:
         course.receipt = yield Append(
             "outcome",
             action.actor.session,
-            body,
+            outcome_body(course, at),
             rules.durability.get(action.capability, "synced"),
         )
     except Exception as error:
-        if rules.break_glass:
-            return
         course.error = course.error or error
-        if course.status == "performed":
+        if course.status == "performed" and not rules.break_glass:
             course.status, course.code, course.value = "withheld", "error", None
             course.decision = broken(f"the outcome could not be recorded: {error}", rules)
 
 
-def refuse(course: Course) -> Flow:
+def refuse(course: Course) -> Step:
     """Record a refusal. It stands whether or not the ledger takes it."""
     action = course.action
     course.status = "refused"
@@ -208,8 +249,4 @@ def refuse(course: Course) -> Flow:
         )
         course.receipt = receipt
     except Exception as error:
-        course.error = error
-    return course.outcome()
-
-
-__all__ = ["BREAK_GLASS", "run"]
+        course.error = course.error or error

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..model import Coverage, Text, Verdict
 from .decide import code_of, combine, unusable
-from .effects import ENDED, NEXT, Abandoned, Emit, Scan
+from .effects import ENDED, NEXT, Emit, Scan
 from .inspect import ran
 from .propose import judge_calls
 from .window import TooMuch, Window
@@ -50,7 +50,7 @@ def _pass_on(course: Course, window: Window, reader: StreamReader) -> Step:
             break
         try:
             ready = window.feed(event)
-        except (TooMuch, Abandoned):
+        except TooMuch:
             raise
         except Exception as error:
             _fail(window, error, None)

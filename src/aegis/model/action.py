@@ -14,8 +14,10 @@ import msgspec
 
 from .text import Text, freeze
 
-PROTOCOLS = ("python", "llm", "mcp", "shell", "sql", "git", "http", "browser", "a2a", "rag")
-"""Where an action came from; decides how its names are matched and its texts are read."""
+PROTOCOLS = ("python", "llm", "tool", "mcp", "shell", "sql", "git", "http", "browser", "a2a", "rag")
+"""Where an action came from; decides how its names are matched and its texts are read.
+
+`tool` is a call that a model proposes and somebody else would perform."""
 
 CAPABILITIES = ("read", "write", "delete", "deploy", "approve", "execute")
 """What an action would do to the world; empty means not classified yet."""
@@ -82,7 +84,9 @@ class Action(msgspec.Struct, frozen=True):
         return self.actor.agent
 
 
-def stamped(action: Action, id: str, time: int, actor: Actor, capability: str) -> Action:
+def stamped(
+    action: Action, id: str, time: int, actor: Actor, capability: str, environment: str
+) -> Action:
     """The action as the flow sees it: identified, timed, attributed, with params of its own.
 
     Positional on purpose: this runs once per action and keyword handling would double its cost.
@@ -98,7 +102,7 @@ def stamped(action: Action, id: str, time: int, actor: Actor, capability: str) -
         actor,
         action.content,
         capability,
-        action.environment,
+        environment,
         action.resources,
         action.task,
         action.justification,

@@ -100,10 +100,12 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
 class Outcome(msgspec.Struct, frozen=True):
     """What became of an action.
 
-    `status` is `performed`, `refused`, `failed` (performed, but it raised), or `unknown` (begun,
-    and no answer came: it is never repeated by itself). `code` names the kind of refusal
-    (`policy`, `guard`, `killed`, `limit`, `denied`, `expired`, `error`). `result` is what the
-    performance returned, after output guards. `receipt` points at the last record.
+    `status` is `performed`; `refused` (not begun); `withheld` (performed, but the result may not
+    be delivered); `failed` (it raised); `abandoned` (performed, and the caller left before the
+    end); or `unknown` (begun, and no answer came: it is never repeated by itself). `code` names
+    the kind of refusal (`policy`, `guard`, `killed`, `limit`, `denied`, `expired`, `error`,
+    `abandoned`). `result` is what the performance returned, after output guards. `receipt` points
+    at the last record.
     """
 
     action: Any

@@ -1,0 +1,238 @@
+"""Keys, agents, approvals and parked runs in SQLite.
+
+One connection behind a lock: these tables change a few times a minute at most. The epoch is a
+counter in a memory-mapped file beside the database, so that looking at it costs no system call.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import sqlite3
+import threading
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ...approval import APPROVED, CONSUMED, PENDING, Request
+from ...kernel.state import Agent, Key, Run
+from ...model import AegisError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+SCHEMA_VERSION = 1
+RUNS_MAX = 10_000
+"""Most parked runs kept; more means nobody answers, and further runs are refused."""
+
+PENDING_MAX = 10_000
+"""Most open approvals, for the same reason."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS keys (id TEXT PRIMARY KEY, name TEXT NOT NULL, revoked INTEGER NOT NULL,
+  body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS agents (name TEXT PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS approvals (id TEXT PRIMARY KEY, digest TEXT NOT NULL,
+  state TEXT NOT NULL, created INTEGER NOT NULL, expires INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS approvals_digest ON approvals (digest, state);
+CREATE INDEX IF NOT EXISTS approvals_state ON approvals (state, created);
+CREATE TABLE IF NOT EXISTS runs (id TEXT PRIMARY KEY, created INTEGER NOT NULL, body BLOB NOT NULL);
+"""
+
+
+class SqliteState:
+    """The state store of a home folder; `path` None keeps everything in memory."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._lock = threading.RLock()
+        name = ":memory:" if path is None else str(path)
+        if path is not None:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self._db = sqlite3.connect(
+                name, isolation_level=None, check_same_thread=False, timeout=10.0
+            )
+            if path is not None:
+                os.chmod(path, 0o600)
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.execute("PRAGMA synchronous=FULL")
+            self._migrate()
+        except sqlite3.Error as error:
+            raise AegisError(f"cannot open the state store `{name}`: {error}") from error
+        self._epoch = _Epoch(path.with_name("epoch") if path is not None else None)
+
+    def _migrate(self) -> None:
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            raise AegisError(
+                f"the state store has schema {version}, this Aegis knows {SCHEMA_VERSION}; "
+                "upgrade Aegis"
+            )
+        self._db.executescript(_SCHEMA)
+        self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+
+    def epoch(self) -> int:
+        """A number that changes whenever anything here changes, in any process."""
+        return self._epoch.value()
+
+    def _write(self, sql: str, parameters: tuple[Any, ...]) -> int:
+        with self._lock:
+            changed = self._db.execute(sql, parameters).rowcount
+        self._epoch.bump()
+        return changed
+
+    def _read(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[Any]:
+        with self._lock:
+            return self._db.execute(sql, parameters).fetchall()
+
+    def all_keys(self) -> Sequence[Key]:
+        """All keys, also revoked ones."""
+        rows = self._read("SELECT body FROM keys ORDER BY rowid")
+        return [msgspec.json.decode(row[0], type=Key) for row in rows]
+
+    def add_key(self, key: Key) -> None:
+        """Add a key."""
+        self._write(
+            "INSERT INTO keys VALUES (?, ?, ?, ?)", (key.id, key.name, key.revoked, _pack(key))
+        )
+
+    def revoke_key(self, id: str, at: int) -> bool:
+        """Revoke by id or name; False where there is none that is still valid."""
+        done = False
+        with self._lock:
+            for key in self.all_keys():
+                if not key.revoked and id in (key.id, key.name):
+                    gone = msgspec.structs.replace(key, revoked=at)
+                    self._write(
+                        "UPDATE keys SET revoked=?, body=? WHERE id=?", (at, _pack(gone), key.id)
+                    )
+                    done = True
+        return done
+
+    def agents(self) -> Sequence[Agent]:
+        """All registered agents."""
+        rows = self._read("SELECT body FROM agents ORDER BY name")
+        return [msgspec.json.decode(row[0], type=Agent) for row in rows]
+
+    def put_agent(self, agent: Agent) -> None:
+        """Add or replace an agent."""
+        self._write("INSERT OR REPLACE INTO agents VALUES (?, ?)", (agent.name, _pack(agent)))
+
+    def add_approval(self, request: Request) -> bool:
+        """Add a pending approval; False where that id is there already."""
+        (open_,) = self._read("SELECT count(*) FROM approvals WHERE state=?", (PENDING,))[0]
+        if open_ >= PENDING_MAX:
+            raise AegisError(f"{open_} approvals are open already; answer or expire some first")
+        return bool(
+            self._write(
+                "INSERT OR IGNORE INTO approvals VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    request.id,
+                    request.digest,
+                    request.state,
+                    request.created,
+                    request.expires,
+                    _pack(request),
+                ),
+            )
+        )
+
+    def approval(self, id: str) -> Request | None:
+        """One approval."""
+        rows = self._read("SELECT state, body FROM approvals WHERE id=?", (id,))
+        return _request(*rows[0]) if rows else None
+
+    def approvals(self, state: str = "", digest: str = "", limit: int = 500) -> Sequence[Request]:
+        """Approvals in a state and with a digest, newest first."""
+        rows = self._read(
+            "SELECT state, body FROM approvals WHERE (?='' OR state=?) AND (?='' OR digest=?)"
+            " ORDER BY created DESC LIMIT ?",
+            (state, state, digest, digest, limit),
+        )
+        return [_request(*row) for row in rows]
+
+    def answer(self, request: Request) -> bool:
+        """Store an answer; False unless the stored one was still pending."""
+        return bool(
+            self._write(
+                "UPDATE approvals SET state=?, body=? WHERE id=? AND state=?",
+                (request.state, _pack(request), request.id, PENDING),
+            )
+        )
+
+    def consume(self, id: str, now: int) -> bool:
+        """Use up an approved, unexpired approval; True for exactly one caller."""
+        return bool(
+            self._write(
+                "UPDATE approvals SET state=? WHERE id=? AND state=? AND expires>?",
+                (CONSUMED, id, APPROVED, now),
+            )
+        )
+
+    def add_run(self, run: Run) -> None:
+        """Park a run."""
+        (count,) = self._read("SELECT count(*) FROM runs")[0]
+        if count >= RUNS_MAX:
+            raise AegisError(f"{count} runs are parked already; answer their approvals first")
+        self._write(
+            "INSERT OR REPLACE INTO runs VALUES (?, ?, ?)", (run.id, run.created, _pack(run))
+        )
+
+    def run(self, id: str) -> Run | None:
+        """A parked run."""
+        rows = self._read("SELECT body FROM runs WHERE id=?", (id,))
+        return msgspec.json.decode(rows[0][0], type=Run) if rows else None
+
+    def runs(self) -> Sequence[Run]:
+        """All parked runs, oldest first."""
+        rows = self._read("SELECT body FROM runs ORDER BY created")
+        return [msgspec.json.decode(row[0], type=Run) for row in rows]
+
+    def take_run(self, id: str) -> bool:
+        """Remove a parked run; True for exactly one caller, who may continue it."""
+        return bool(self._write("DELETE FROM runs WHERE id=?", (id,)))
+
+    def close(self) -> None:
+        """Release files."""
+        with self._lock:
+            self._db.close()
+        self._epoch.close()
+
+
+class _Epoch:
+    """A counter all processes on one home folder share."""
+
+    def __init__(self, path: Path | None) -> None:
+        if path is None:
+            self._map = mmap.mmap(-1, 8)
+        else:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                if os.fstat(descriptor).st_size < 8:
+                    os.ftruncate(descriptor, 8)
+                self._map = mmap.mmap(descriptor, 8)
+            finally:
+                os.close(descriptor)
+        self._lock = threading.Lock()
+
+    def value(self) -> int:
+        return int.from_bytes(self._map[:8], "little")
+
+    def bump(self) -> None:
+        # two processes bumping at once may end at one number: it still differs from before,
+        # and both wrote to the database first
+        with self._lock:
+            self._map[:8] = ((self.value() + 1) & ((1 << 64) - 1)).to_bytes(8, "little")
+
+    def close(self) -> None:
+        self._map.close()
+
+
+def _pack(value: Any) -> bytes:
+    return msgspec.json.encode(value, enc_hook=repr)
+
+
+def _request(state: str, body: bytes) -> Request:
+    request = msgspec.json.decode(body, type=Request)
+    return request if request.state == state else msgspec.structs.replace(request, state=state)

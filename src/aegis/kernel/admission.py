@@ -1,0 +1,143 @@
+"""The admit stage: may this actor act at all, right now?
+
+Looks only at memory: the kill switch (refreshed when another process pulled it) and the buckets
+of the limits. Both maps are bounded.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from ..flow import Admission
+from ..limits import spend, take
+from .state import ACTIVE, Agent
+
+if TYPE_CHECKING:
+    from ..flow import Admit
+    from ..limits import Bucket, Take
+    from .keys import Keys
+    from .settings import Limits
+    from .state import StateStore
+
+BUCKETS_MAX = 20_000
+"""Callers whose buckets are remembered; the longest idle one is forgotten (its bucket is full
+again by then, unless so many callers are active at once)."""
+
+ADMITTED = Admission()
+
+
+class Gate:
+    """Kill switches and limits of one process."""
+
+    def __init__(self, state: StateStore, keys: Keys, limits: Limits) -> None:
+        self._state = state
+        self._keys = keys
+        self.limits = limits
+        self._epoch = -1
+        self._paused: dict[str, Agent] = {}
+        self._lock = threading.Lock()
+        self._requests: OrderedDict[str, Bucket] = OrderedDict()
+        self._tokens: OrderedDict[str, Bucket] = OrderedDict()
+        self._limited = False
+
+    def admit(self, effect: Admit) -> Admission:
+        """Answer an Admit effect."""
+        if self._state.epoch() != self._epoch:
+            self._refresh()
+        actor = effect.action.actor
+        if self._paused:
+            for name in (actor.agent, actor.principal, "*", *actor.chain):
+                agent = self._paused.get(name) if name else None
+                if agent is not None:
+                    why = f": {agent.reason}" if agent.reason else ""
+                    return Admission(
+                        "killed", f"agent `{agent.name}` is switched off{why}", "<kill-switch>"
+                    )
+        if not self._limited or not actor.principal:
+            return ADMITTED
+        return self._within_limits(actor.principal, effect.action.time)
+
+    def set_limits(self, limits: Limits) -> None:
+        """Put other default limits in force."""
+        self.limits = limits
+        self._epoch = -1
+
+    def rate(self, principal: str) -> tuple[Take | None, int, Take | None, int]:
+        """What is left for a caller, without taking: requests and their limit, tokens and
+        theirs (limit 0: none).
+        """
+        requests, tokens = self._of(principal)
+        now = time.time_ns() // 1000
+        with self._lock:
+            return (
+                take(self._requests.get(principal), requests, now, 0.0) if requests else None,
+                requests,
+                take(self._tokens.get(principal), tokens, now, 0.0) if tokens else None,
+                tokens,
+            )
+
+    def spent(self, principal: str, tokens: int) -> None:
+        """Charge tokens that a performance used."""
+        if not self._limited or not principal:
+            return
+        _, limit = self._of(principal)
+        if limit and tokens:
+            with self._lock:
+                bucket = spend(
+                    self._tokens.get(principal), limit, time.time_ns() // 1000, float(tokens)
+                )
+                _remember(self._tokens, principal, bucket)
+
+    def _within_limits(self, principal: str, now: int) -> Admission:
+        requests, tokens = self._of(principal)
+        with self._lock:
+            if tokens:
+                level = take(self._tokens.get(principal), tokens, now, 1.0)
+                if not level.admitted:
+                    return _limit("tokens", tokens, level)
+            if requests:
+                taken = take(self._requests.get(principal), requests, now)
+                _remember(self._requests, principal, taken.bucket)
+                if not taken.admitted:
+                    return _limit("requests", requests, taken)
+        return ADMITTED
+
+    def _of(self, principal: str) -> tuple[int, int]:
+        key = self._keys.key(principal)
+        requests, tokens = self.limits.requests_per_minute, self.limits.tokens_per_minute
+        if key is not None:
+            requests = key.requests_per_minute or requests
+            tokens = key.tokens_per_minute or tokens
+        return requests, tokens
+
+    def _refresh(self) -> None:
+        epoch = self._state.epoch()
+        self._paused = {
+            agent.name: agent for agent in self._state.agents() if agent.status != ACTIVE
+        }
+        self._limited = bool(
+            self.limits.requests_per_minute
+            or self.limits.tokens_per_minute
+            or any(key.requests_per_minute or key.tokens_per_minute for key in self._keys.list())
+        )
+        self._epoch = epoch
+
+
+def _remember(buckets: OrderedDict[str, Bucket], name: str, bucket: Bucket) -> None:
+    buckets[name] = bucket
+    buckets.move_to_end(name)
+    if len(buckets) > BUCKETS_MAX:
+        buckets.popitem(last=False)
+
+
+def _limit(what: str, limit: int, taken: Take) -> Admission:
+    return Admission(
+        "limit",
+        f"the limit of {limit} {what} per minute is used up",
+        f"<{what}-per-minute>",
+        (),
+        max(taken.retry_after, 0.001),
+    )

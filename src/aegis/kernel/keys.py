@@ -1,0 +1,121 @@
+"""Virtual keys: made here, shown once, kept as hashes, looked up in memory.
+
+A token carries 256 random bits, so a plain SHA-256 keeps it safe at rest; a slow password hash
+would only slow every request down.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from ..model import CallerError, Principal
+from .state import Key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .state import StateStore
+
+PREFIX = "sk-aegis-"
+TOKEN_MAX = 256
+"""Longest token looked at, in characters; longer ones are not ours."""
+
+
+class Keys:
+    """The keys of one home folder."""
+
+    def __init__(self, state: StateStore) -> None:
+        self._state = state
+        self._epoch = -1
+        self._by_hash: dict[bytes, tuple[Key, Principal]] = {}
+        self._by_id: dict[str, Key] = {}
+
+    def create(
+        self,
+        name: str,
+        *,
+        models: Sequence[str] = (),
+        tenant: str = "",
+        agent: str = "",
+        requests_per_minute: int = 0,
+        tokens_per_minute: int = 0,
+        expires: int = 0,
+    ) -> tuple[str, Key]:
+        """A new key: its token (shown this once) and its row. Raises CallerError for a name that
+        is empty or in use.
+        """
+        if not name.strip() or len(name) > 200:
+            raise CallerError("a key needs a name of 1 to 200 characters")
+        if any(key.name == name and not key.revoked for key in self._state.all_keys()):
+            raise CallerError(f"a key named `{name}` exists already; revoke it first")
+        token = PREFIX + secrets.token_urlsafe(32)
+        key = Key(
+            "key_" + secrets.token_hex(6),
+            name,
+            sha256(token.encode()).hexdigest(),
+            token[: len(PREFIX) + 4] + "…",
+            tenant,
+            agent,
+            (),
+            tuple(models),
+            requests_per_minute,
+            tokens_per_minute,
+            time.time_ns() // 1000,
+            expires,
+        )
+        self._state.add_key(key)
+        return token, key
+
+    def list(self) -> Sequence[Key]:
+        """All keys, also revoked ones."""
+        return self._state.all_keys()
+
+    def revoke(self, id: str) -> bool:
+        """Revoke by id or name; False where none was valid."""
+        return self._state.revoke_key(id, time.time_ns() // 1000)
+
+    def any(self) -> bool:
+        """Whether there is a valid key."""
+        self._refresh()
+        return bool(self._by_hash)
+
+    def authenticate(self, token: str) -> Principal | None:
+        """Who holds this token; None for unknown, revoked and expired ones."""
+        entry = self._entry(token)
+        return entry[1] if entry else None
+
+    def key(self, principal: str) -> Key | None:
+        """The row of a principal that `authenticate` returned."""
+        self._refresh()
+        return self._by_id.get(principal)
+
+    def _entry(self, token: str) -> tuple[Key, Principal] | None:
+        if len(token) > TOKEN_MAX:
+            return None
+        self._refresh()
+        entry = self._by_hash.get(sha256(token.encode("utf-8", "surrogatepass")).digest())
+        if entry is None:
+            return None
+        expires = entry[0].expires
+        if expires and time.time_ns() // 1000 >= expires:
+            return None
+        return entry
+
+    def _refresh(self) -> None:
+        epoch = self._state.epoch()
+        if epoch == self._epoch:
+            return
+        self._by_hash = {
+            bytes.fromhex(key.hash): (key, _principal(key))
+            for key in self._state.all_keys()
+            if not key.revoked
+        }
+        self._by_id = {key.id: key for key, _ in self._by_hash.values()}
+        self._epoch = epoch
+
+
+def _principal(key: Key) -> Principal:
+    return Principal(key.id, key.name, key.tenant, "key", key.roles, key.models, key.agent)

@@ -1,0 +1,217 @@
+"""How a runtime answers what a flow asks: one function per effect, in a sync and an async table."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from typing import TYPE_CHECKING, Any
+
+from ..flow import (
+    ENDED,
+    Admit,
+    Answer,
+    Append,
+    Ask,
+    Emit,
+    Interrupted,
+    Next,
+    Parked,
+    Perform,
+    Performed,
+    Scan,
+    Settle,
+    Settled,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from ..flow.drive import Port
+    from ..model import Action, Receipt
+    from .admission import Gate
+    from .desk import Desk
+    from .journal import Journal
+    from .meter import Meter
+
+    Asker = Callable[[Ask], Answer | None]
+
+
+def now() -> int:
+    """The time, in microseconds since the Unix epoch."""
+    return time.time_ns() // 1000
+
+
+class Ports:
+    """The tables of answers of one runtime. `asker` answers approvals in this process, before
+    the desk is asked; it may return None to leave them to the desk.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        gate: Gate,
+        desk: Desk,
+        meter: Meter,
+        wait_seconds: float,
+        asker: Asker | None,
+    ) -> None:
+        self.journal = journal
+        self.gate = gate
+        self.desk = desk
+        self.meter = meter
+        self.wait_seconds = wait_seconds
+        self.asker = asker
+        self._sync: Port = {
+            Admit: gate.admit,
+            Append: self._append,
+            Ask: self._ask,
+            Scan: _scan,
+            Settle: self._settle,
+        }
+        self._async: Port = {
+            Admit: gate.admit,
+            Append: self._append_async,
+            Scan: _scan_async,
+            Settle: self._settle,
+        }
+        self.late: Port = {Append: self._append_late, Settle: self._settle}
+
+    def sync(self, perform: Callable[[Action], Any]) -> Port:
+        """The answers for one flow on a thread."""
+
+        def do(effect: Perform) -> Performed:
+            return Performed(perform(effect.action), now())
+
+        return {**self._sync, Perform: do}
+
+    def asynchronous(
+        self,
+        perform: Callable[[Action], Any],
+        source: Source,
+        emit: Callable[[Any], Any] | None,
+        park: bool,
+    ) -> Port:
+        """The answers for one flow on an event loop."""
+
+        async def do(effect: Perform) -> Performed:
+            value = perform(effect.action)
+            if inspect.isawaitable(value):
+                value = await value
+            if effect.stream:
+                source.open(value)
+                value = None
+            return Performed(value, now())
+
+        return {
+            **self._async,
+            Ask: lambda effect: self._ask_async(effect, park and not source.opened),
+            Perform: do,
+            Next: source.next,
+            Emit: (lambda effect: emit(effect.event)) if emit is not None else _swallow,
+        }
+
+    def _append(self, effect: Append) -> Receipt:
+        receipt: Receipt = self.journal.append(
+            effect.kind, effect.session, effect.body, effect.durability
+        )
+        if effect.durability != "buffered":
+            try:
+                self.journal.wait(receipt.seq, effect.durability)
+            except Exception:
+                raise
+            except BaseException as error:
+                raise Interrupted(receipt, error) from error
+        return receipt
+
+    def _append_async(self, effect: Append) -> Any:
+        receipt = self.journal.append(effect.kind, effect.session, effect.body, effect.durability)
+        if effect.durability == "buffered":
+            return receipt
+        return self._durable(receipt, effect.durability)
+
+    async def _durable(self, receipt: Receipt, durability: str) -> Receipt:
+        try:
+            await self.journal.wait_async(receipt.seq, durability)
+        except asyncio.CancelledError as error:
+            raise Interrupted(receipt, error) from error
+        return receipt
+
+    def _append_late(self, effect: Append) -> Receipt:
+        receipt: Receipt = self.journal.append(effect.kind, effect.session, effect.body, "written")
+        return receipt
+
+    def _settle(self, effect: Settle) -> Settled:
+        self.meter.settled(effect)
+        usage = effect.usage
+        tokens = usage.input_tokens + usage.output_tokens
+        if tokens:
+            self.gate.spent(effect.action.actor.principal, tokens)
+        return Settled(now())
+
+    def _ask(self, effect: Ask) -> Answer:
+        if self.asker is not None:
+            answer = self.asker(effect)
+            if answer is not None:
+                return answer
+        filed = self.desk.file(effect)
+        if filed is not None:
+            return filed
+        return self.desk.wait(effect.approval, self.wait_seconds) or Answer("expired", at=now())
+
+    async def _ask_async(self, effect: Ask, park: bool) -> Answer:
+        if self.asker is not None:
+            answer = await asyncio.to_thread(self.asker, effect)
+            if answer is not None:
+                return answer
+        filed = self.desk.file(effect, effect.action.id if park else "")
+        if filed is not None:
+            return filed
+        waited = await self.desk.wait_async(effect.approval, self.wait_seconds)
+        if waited is None and park:
+            raise Parked(effect.action.id, effect.approval)
+        return waited or Answer("expired", at=now())
+
+
+class Source:
+    """The opened stream of a performance, closed whatever happens."""
+
+    def __init__(self) -> None:
+        self._events: AsyncIterator[Any] | None = None
+
+    def open(self, events: AsyncIterator[Any]) -> None:
+        """Start reading from an async iterator."""
+        self._events = events.__aiter__()
+
+    @property
+    def opened(self) -> bool:
+        """Whether the stream has begun; from then on a run cannot be parked."""
+        return self._events is not None
+
+    async def next(self, _: Next) -> Any:
+        """The next event, or ENDED."""
+        if self._events is None:
+            return ENDED
+        try:
+            return await self._events.__anext__()
+        except StopAsyncIteration:
+            return ENDED
+
+    async def close(self) -> None:
+        """Close the iterator, which closes what is behind it."""
+        close = getattr(self._events, "aclose", None)
+        if close is not None:
+            await close()
+
+
+def _swallow(_: Emit) -> None:
+    return None
+
+
+def _scan(effect: Scan) -> Any:
+    """A guard that needs I/O, from a thread without a loop."""
+    return asyncio.run(_scan_async(effect))
+
+
+async def _scan_async(effect: Scan) -> Any:
+    return await effect.guard.inspect(effect.texts, effect.action)

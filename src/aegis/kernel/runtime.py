@@ -1,0 +1,301 @@
+"""The door. `Runtime.govern` and `Runtime.agovern` are the only places that start a flow.
+
+A runtime holds the built parts of one configuration: rules (policy, guards), ledger journal,
+state, approval desk, admission gate, providers. Surfaces translate their wire into an Action,
+call the door with a way to perform it, and translate the Outcome back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import uuid_utils
+
+from ..approval import PENDING
+from ..flow import PLAIN, Parked, run
+from ..flow.drive import Diverged, drive_async, drive_sync, pack, replay, unpack
+from ..ledger.record import AdminBody
+from ..model import Action, Actor, CallerError, HeldError, stamped
+from ..tools.names import capability
+from .meter import Meter
+from .ports import Ports, Source, now
+from .state import ACTIVE, PAUSED, Agent, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..approval import Request
+    from ..flow import Rules, View
+    from ..flow.drive import Flow, Trail
+    from ..flow.effects import Effect
+    from ..model import Outcome, Receipt
+    from .admission import Gate
+    from .desk import Desk
+    from .dispatch import Dispatch
+    from .journal import Journal
+    from .keys import Keys
+    from .ports import Asker
+    from .settings import Settings
+    from .state import StateStore
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a runtime is built from (see `build.py`)."""
+
+    settings: Settings
+    rules: Rules
+    journal: Journal
+    state: StateStore
+    keys: Keys
+    desk: Desk
+    gate: Gate
+    dispatch: Dispatch
+
+
+class Runtime:
+    """Governs actions with one set of parts."""
+
+    def __init__(self, parts: Parts, *, session: str = "", asker: Asker | None = None) -> None:
+        self.settings = parts.settings
+        self.rules = parts.rules
+        self.journal = parts.journal
+        self.state = parts.state
+        self.keys = parts.keys
+        self.desk = parts.desk
+        self.gate = parts.gate
+        self.dispatch = parts.dispatch
+        self.meter = Meter()
+        self.session = session or str(uuid_utils.uuid7())
+        self.closed = False
+        self.ports = Ports(
+            self.journal,
+            self.gate,
+            self.desk,
+            self.meter,
+            parts.settings.approvals.wait_seconds,
+            asker,
+        )
+
+    def govern(
+        self,
+        action: Action,
+        perform: Callable[[Action], Any],
+        view: View = PLAIN,
+        *,
+        dry: bool = False,
+    ) -> Outcome:
+        """Take an action along the path on this thread; `perform` is called if it may happen.
+
+        A refusal is an Outcome, not an exception. Review waits for a person, at most
+        `approvals.wait_seconds`. Raises ActionError for actions nested too deeply.
+        """
+        action = self._stamp(action)
+        ports = self.ports
+        flow = run(action, self.rules, view, dry=dry)
+        outcome = drive_sync(flow, ports.sync(perform), None, ports.late)
+        self.meter.ended(outcome)
+        return outcome
+
+    async def agovern(
+        self,
+        action: Action,
+        perform: Callable[[Action], Any],
+        view: View = PLAIN,
+        *,
+        stream: bool = False,
+        emit: Callable[[Any], Any] | None = None,
+        park: bool = False,
+        dry: bool = False,
+    ) -> Outcome:
+        """Take an action along the path on an event loop.
+
+        `perform(action)` returns the result or an awaitable of it; with `stream`, an async
+        iterator of events, and `emit(event)` hands the judged ones to the caller. With `park`,
+        an action nobody approves in time is stored and HeldError raised: `aresume` continues it.
+        """
+        action = self._stamp(action)
+        flow = run(action, self.rules, view, stream=stream, dry=dry)
+        trail: Trail | None = [] if park else None
+        return await self._drive(flow, action, trail, perform, stream, emit, None)
+
+    async def aresume(
+        self,
+        run_id: str,
+        perform: Callable[[Action], Any],
+        view: View = PLAIN,
+        *,
+        stream: bool = False,
+        emit: Callable[[Any], Any] | None = None,
+    ) -> Outcome:
+        """Continue a parked run: what it had been answered is replayed, then it goes on.
+
+        Raises CallerError where there is no such run (any more), HeldError where nobody has
+        answered yet.
+        """
+        flow, action, trail, effect = self._unpark(run_id, view, stream)
+        return await self._drive(flow, action, trail, perform, stream, emit, effect)
+
+    def resume(self, run_id: str, perform: Callable[[Action], Any], view: View = PLAIN) -> Outcome:
+        """Continue a parked run on this thread (see `aresume`)."""
+        flow, _, trail, effect = self._unpark(run_id, view, False)
+        ports = self.ports
+        outcome = drive_sync(flow, ports.sync(perform), trail, ports.late, begun=effect)
+        self.meter.ended(outcome)
+        return outcome
+
+    # administrative acts: each is a record
+
+    def kill(self, name: str, *, by: str, reason: str = "") -> None:
+        """Switch an agent off, effective on its next call in every process on this home."""
+        self._set_status(name, PAUSED, by, reason)
+
+    def revive(self, name: str, *, by: str) -> None:
+        """Switch an agent on again."""
+        self._set_status(name, ACTIVE, by, "")
+
+    def answer(
+        self, id: str, approve: bool, *, by: str, comment: str = "", channel: str = "cli"
+    ) -> Request:
+        """Record and store a person's answer to an approval. Raises CallerError."""
+        request = self.desk.answer(id, approve, by=by, comment=comment, channel=channel)
+        self.admin(
+            "approval.answer",
+            by=by,
+            details={"approval": id, "state": request.state, "channel": channel},
+        )
+        return request
+
+    def admin(
+        self,
+        event: str,
+        *,
+        by: str,
+        details: Any = None,
+        ip: str = "",
+        user_agent: str = "",
+        outcome: str = "ok",
+    ) -> Receipt:
+        """Record a privileged act; returns once it is on disk. Raises LedgerError."""
+        body = AdminBody(
+            actor=by,
+            at=now(),
+            details=self.rules.redact(details) if details is not None else None,
+            event=event,
+            ip=ip,
+            outcome=outcome,
+            user_agent=user_agent,
+        )
+        receipt: Receipt = self.journal.append("admin", "admin", body, "synced")
+        self.journal.wait(receipt.seq, "synced")
+        return receipt
+
+    def replace(self, parts: Parts) -> None:
+        """Swap in newly built rules, limits and providers; running flows keep their own."""
+        self.settings = parts.settings
+        self.rules = parts.rules
+        self.gate.set_limits(parts.settings.limits)
+        self.desk.ttl_seconds = parts.settings.approvals.ttl_seconds
+        self.ports.wait_seconds = parts.settings.approvals.wait_seconds
+        self.dispatch = parts.dispatch
+
+    def ready(self) -> dict[str, bool]:
+        """Whether each part can do its work."""
+        return {"ledger": self.journal.healthy, "state": not self.closed}
+
+    def close(self) -> None:
+        """Write everything out and release files. Idempotent."""
+        if not self.closed:
+            self.closed = True
+            self.journal.close()
+            self.state.close()
+
+    def _stamp(self, action: Action) -> Action:
+        actor = action.actor
+        if not actor.session:
+            actor = Actor(actor.principal, actor.agent, self.session, actor.tenant, actor.chain)
+        return stamped(
+            action,
+            action.id or str(uuid_utils.uuid7()),
+            action.time or now(),
+            actor,
+            action.capability or capability(action.type, action.protocol),
+            action.environment or self.settings.environment,
+        )
+
+    async def _drive(
+        self,
+        flow: Flow,
+        action: Action,
+        trail: Trail | None,
+        perform: Callable[[Action], Any],
+        stream: bool,
+        emit: Callable[[Any], Any] | None,
+        begun: Effect | None,
+    ) -> Outcome:
+        source = Source()
+        port = self.ports.asynchronous(perform, source, emit, trail is not None)
+        try:
+            outcome = await drive_async(
+                flow, port, trail, self.ports.late, asyncio.CancelledError, begun=begun
+            )
+        except Parked as parked:
+            self._park(parked, action, trail or [], stream)
+            raise HeldError(
+                f"waits for a person: approval `{parked.approval}`",
+                run=parked.run,
+                approval=parked.approval,
+            ) from None
+        finally:
+            if stream:
+                await source.close()
+        self.meter.ended(outcome)
+        return outcome
+
+    def _park(self, parked: Parked, action: Action, trail: Trail, stream: bool) -> None:
+        try:
+            packed = pack(trail)
+            stored = msgspec.json.encode(action)
+        except TypeError as error:
+            raise CallerError(
+                f"this action cannot wait across processes, its params are not JSON: {error}"
+            ) from error
+        self.state.add_run(Run(parked.run, parked.approval, stored, packed, stream, now()))
+
+    def _unpark(self, run_id: str, view: View, stream: bool) -> tuple[Flow, Action, Trail, Effect]:
+        stored = self.state.run(run_id)
+        if stored is not None:
+            request = self.desk.find(stored.approval)
+            if request is not None and request.state == PENDING:
+                raise HeldError(
+                    f"still waits for a person: approval `{stored.approval}`",
+                    run=run_id,
+                    approval=stored.approval,
+                )
+        if stored is None or not self.state.take_run(run_id):
+            raise CallerError(f"no parked run `{run_id}`: it ended, or somebody continued it")
+        action = msgspec.json.decode(stored.action, type=Action)
+        trail = unpack(stored.trail)
+        flow = run(action, self.rules, view, stream=stream)
+        try:
+            effect = replay(flow, trail)
+        except Diverged as error:
+            raise CallerError(
+                f"run `{run_id}` was parked under other rules ({error}); request it again"
+            ) from error
+        return flow, action, trail, effect
+
+    def _set_status(self, name: str, status: str, by: str, reason: str) -> None:
+        known = {agent.name: agent for agent in self.state.agents()}
+        agent = known.get(name, Agent(name))
+        self.state.put_agent(
+            msgspec.structs.replace(agent, status=status, reason=reason, updated=now())
+        )
+        event = "agent.kill" if status == PAUSED else "agent.revive"
+        self.admin(event, by=by, details={"agent": name, "reason": reason})
+
+
+__all__ = ["Parts", "Runtime"]

@@ -1,0 +1,132 @@
+"""What Aegis remembers besides evidence: keys, agents, approvals, parked runs.
+
+The store is small and changes rarely; readers keep copies and look at `epoch`, a counter shared
+by every process on the same home folder, to learn that a copy is stale. That is how a kill
+switch pulled in one process stops the next call in another.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..approval import Request
+
+ACTIVE, PAUSED = "active", "paused"
+
+
+class Key(msgspec.Struct, frozen=True):
+    """A virtual key. Only the SHA-256 of the token is kept; the token is shown once.
+
+    Times are microseconds since the Unix epoch, 0 for never.
+    """
+
+    id: str
+    name: str
+    hash: str
+    hint: str = ""
+    tenant: str = ""
+    agent: str = ""
+    roles: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    requests_per_minute: int = 0
+    tokens_per_minute: int = 0
+    created: int = 0
+    expires: int = 0
+    revoked: int = 0
+
+
+class Agent(msgspec.Struct, frozen=True):
+    """A registered agent: its owner, whether it may act, and its lists of tools."""
+
+    name: str
+    owner: str = ""
+    status: str = ACTIVE
+    reason: str = ""
+    allow: tuple[str, ...] = ()
+    block: tuple[str, ...] = ()
+    review: tuple[str, ...] = ()
+    updated: int = 0
+
+
+class Run(msgspec.Struct, frozen=True):
+    """A parked run: its action and the answers it had got so far, as JSON."""
+
+    id: str
+    approval: str
+    action: bytes
+    trail: bytes
+    stream: bool = False
+    created: int = 0
+
+
+class StateStore(Protocol):
+    """Keeps keys, agents, approvals and runs. Every change is durable when the call returns."""
+
+    def epoch(self) -> int:
+        """A number that changes whenever anything here changes, in any process."""
+        ...
+
+    def all_keys(self) -> Sequence[Key]:
+        """All keys, also revoked ones."""
+        ...
+
+    def add_key(self, key: Key) -> None:
+        """Add a key."""
+        ...
+
+    def revoke_key(self, id: str, at: int) -> bool:
+        """Revoke by id or name; False where there is none that is still valid."""
+        ...
+
+    def agents(self) -> Sequence[Agent]:
+        """All registered agents."""
+        ...
+
+    def put_agent(self, agent: Agent) -> None:
+        """Add or replace an agent."""
+        ...
+
+    def add_approval(self, request: Request) -> bool:
+        """Add a pending approval; False where that id is there already."""
+        ...
+
+    def approval(self, id: str) -> Request | None:
+        """One approval."""
+        ...
+
+    def approvals(self, state: str = "", digest: str = "", limit: int = 500) -> Sequence[Request]:
+        """Approvals in a state and with a digest, newest first."""
+        ...
+
+    def answer(self, request: Request) -> bool:
+        """Store an answer; False unless the stored one was still pending."""
+        ...
+
+    def consume(self, id: str, now: int) -> bool:
+        """Use up an approved, unexpired approval; True for exactly one caller."""
+        ...
+
+    def add_run(self, run: Run) -> None:
+        """Park a run."""
+        ...
+
+    def run(self, id: str) -> Run | None:
+        """A parked run."""
+        ...
+
+    def runs(self) -> Sequence[Run]:
+        """All parked runs, oldest first."""
+        ...
+
+    def take_run(self, id: str) -> bool:
+        """Remove a parked run; True for exactly one caller, who may continue it."""
+        ...
+
+    def close(self) -> None:
+        """Release files."""
+        ...
