@@ -216,6 +216,8 @@ class World:
         self.events: list[Any] = []
         self.notes: list[str] = []
         self.guarded: dict[str, bool] = {}
+        self.full: set[str] = set()
+        self.recovered: list[str] = []
 
     # the world's machinery
 
@@ -381,6 +383,7 @@ class World:
 
     def append(self, effect: Append, fault: bool) -> Receipt:
         if fault and self.rng.random() < 0.5:
+            self.full.add(effect.body.action)
             raise OSError("no space left on device")
         self.memory.append((effect.kind, effect.body))
         if effect.durability != "buffered" or self.rng.random() < 0.3:
@@ -430,12 +433,15 @@ class World:
         for action in decided:
             if action not in ended:
                 self.disk.append(("outcome", _Unknown(action)))
+                self.recovered.append(action)
 
     # what must be true of any history
 
     def check(self) -> None:
         self.flush()
         self.recover()
+        if not self.crashes:
+            assert set(self.recovered) <= self.full, "an outcome is missing without a crash"
         for action in set(self.performed):
             assert self.performed.count(action) == 1, f"{action} performed twice"
         for approval in set(self.consumed):
