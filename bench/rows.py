@@ -1,0 +1,114 @@
+"""What the bench measures: one function per row, each over public doors and real parts."""
+
+from __future__ import annotations
+
+import itertools
+
+from measure import Timed
+
+from aegis.builtin.guards import build_guard
+from aegis.ledger.record import DecisionBody
+from aegis.model import Action, Actor, Text
+from aegis.policy import Policy
+
+ACTOR = Actor("key-1", "researcher", "0192f0c1-session")
+
+PARAMS = {"title": "Broken link on the start page", "body": "See the third paragraph.", "id": 7}
+
+NOON = 1_790_000_000_000_000
+"""A fixed time in microseconds since the epoch, so that no row reads a clock."""
+
+SENTENCES = (
+    "The quarterly figures arrived on Tuesday and were filed with the rest.",
+    "Please compare the two drafts and tell me which paragraph reads better.",
+    "Our train to Lyon leaves at ten past nine from platform four.",
+    "She planted tomatoes along the fence, where the wall keeps the wind away.",
+    "A binary tree with n leaves has exactly n minus one inner nodes.",
+    "The committee met twice, and each time it postponed the question of the roof.",
+    "Add a test for the empty list before you change the sorting function.",
+    "Rain is expected in the north, with sunny spells later in the afternoon.",
+)
+"""Plain text without anything to find: what guards read nearly all the time."""
+
+
+def policy(rules: int, *, last: bool = True) -> Policy:
+    """A policy of so many rules; the last one allows what the actions of the rows do."""
+    listed = [
+        {
+            "name": f"rule_{index}",
+            "match": {"type": f"service{index}.*", "target": f"zone{index}/*"},
+            "approval": ("auto", "approve", "block")[index % 3],
+        }
+        for index in range(rules - 1)
+    ]
+    final = "github.*" if last else "elsewhere.*"
+    listed.append({"name": "last", "match": {"type": final}, "approval": "auto"})
+    return Policy.from_dict({"version": "1", "rules": listed})
+
+
+def action(type: str = "github.create_issue", target: str = "acme/web") -> Action:
+    """A tool call as a surface builds it, already stamped."""
+    return Action(type, target, PARAMS, protocol="mcp", actor=ACTOR, capability="write", time=NOON)
+
+
+def build() -> Timed:
+    """Building an Action from what a surface has at hand."""
+    return Timed(
+        'Action("github.create_issue", "acme/web", params, "", "mcp", actor)',
+        {"Action": Action, "params": PARAMS, "actor": ACTOR},
+    )
+
+
+def decide(rules: int, actions: list[Action], *, last: bool = True) -> Timed:
+    """Deciding, over actions that come in turn."""
+    return Timed(
+        "decide(following())",
+        {
+            "decide": policy(rules, last=last).decide,
+            "following": itertools.cycle(actions).__next__,
+        },
+    )
+
+
+def several() -> list[Action]:
+    """Sixteen tools on sixteen targets."""
+    return [action(f"github.tool_{n}", f"acme/repo{n}") for n in range(16)]
+
+
+def mixed() -> list[Action]:
+    """Sixty-four actions that meet rules all over a policy of a thousand."""
+    return [action(f"service{n * 15}.call", f"zone{n * 15}/a") for n in range(64)]
+
+
+def guards(size: int) -> Timed:
+    """The default guards over so many characters of benign text, a different one each time."""
+    plain = " ".join(SENTENCES * (size // 400))
+    texts = [(Text(plain[n : n + size], "prompt", ("messages", n)),) for n in range(0, 80, 10)]
+    guard = build_guard({})
+    return Timed(
+        "inspect(following(), action)",
+        {
+            "inspect": guard.inspect,
+            "following": itertools.cycle(texts).__next__,
+            "action": action("chat.completions", "a-model"),
+        },
+    )
+
+
+def body() -> DecisionBody:
+    """A decision record as the flow writes it, about 500 bytes."""
+    return DecisionBody(
+        action="0192f0c1-7a60-7c5e-9a3b-0242ac120002",
+        actor=ACTOR,
+        at=NOON,
+        capability="write",
+        params=PARAMS,
+        policy="sha256:0011223344556677",
+        protocol="mcp",
+        reasons=("rule `last` allows `github.*`",),
+        risk="medium",
+        rule="last",
+        target="acme/web",
+        type="github.create_issue",
+        verdict="allow",
+    )
