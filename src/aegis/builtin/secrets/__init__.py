@@ -1,0 +1,1 @@
+"""Where `secret://` references in the configuration get their values."""

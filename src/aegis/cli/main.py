@@ -1,0 +1,171 @@
+"""The `aegis` command: the table of verbs, and how every error leaves the process.
+
+Exit codes: 0 done; 1 findings, or refused; 2 wrong usage or unusable input; 3 a fault in Aegis
+itself; 130 interrupted. Nothing a user types or feeds in ends in a traceback; `--debug` shows
+one all the same.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from ..model import AegisError, CallerError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cyclopts import App
+
+OK, REFUSED, UNUSABLE, FAULT, INTERRUPTED = 0, 1, 2, 3, 130
+
+VERBS: dict[str, tuple[tuple[str, str, str], ...]] = {
+    "Start": (
+        ("init", "init:init", "Write a commented aegis.yaml with a starter policy."),
+        ("serve", "serve:serve", "Start the gateway."),
+        ("doctor", "doctor:doctor", "Check what is installed, loaded and enforcing."),
+        ("version", "version:version", "Print the version."),
+    ),
+    "Policy": (
+        ("validate", "validate:validate", "Check configuration and policy files."),
+        ("simulate", "simulate:simulate", "Decide actions under a policy, performing nothing."),
+        ("why", "why:why", "Explain a recorded decision, or one a policy would make."),
+        ("schema", "schema:schema", "Print the JSON Schema of policies or of aegis.yaml."),
+        ("policy test", "policy:test", "Run the test cases of a policy."),
+        ("policy lint", "policy:lint", "Report what a policy probably does not mean."),
+    ),
+    "People": (
+        ("keys create", "keys:create", "Create a key and print it, this once."),
+        ("keys list", "keys:list_keys", "List keys."),
+        ("keys revoke", "keys:revoke", "Revoke a key."),
+        ("kill", "switch:kill", "Switch an agent off."),
+        ("revive", "switch:revive", "Switch an agent on again."),
+        ("approvals list", "approvals:list_approvals", "List what waits for a person."),
+        ("approve", "approvals:approve", "Let a waiting action happen."),
+        ("deny", "approvals:deny", "Refuse a waiting action."),
+    ),
+    "Evidence": (
+        ("audit", "audit:audit", "Show, follow and export records."),
+        ("evidence export", "evidence:export", "Write records and their proofs into one file."),
+        ("evidence verify", "verify:verify", "Check such a file; the same as `aegis verify`."),
+        ("evidence report", "evidence:report", "Make a page for people of such a file."),
+        ("verify", "verify:verify", "Check evidence; name what is wrong with it."),
+    ),
+}
+"""Group → (words of the verb, `module:function` in this package, one line of help)."""
+
+SECTIONS = {
+    "policy": "Test and check policies.",
+    "keys": "Keys that callers of the gateway authenticate with.",
+    "approvals": "Actions that wait for a person.",
+    "evidence": "Records with their proofs.",
+}
+"""Help of the verbs that have verbs below them."""
+
+ABOUT = (
+    "Governs AI applications and agents: every prompt, reply and tool call takes one path, gets "
+    "one verdict and leaves one tamper-evident record."
+)
+
+EPILOGUE = (
+    "Exit codes: 0 done, 1 findings or refused, 2 wrong usage or unusable input. "
+    "`--debug` shows where an error arose."
+)
+
+
+def app() -> App:
+    """The command tree. Verbs are import paths, so none is imported before it is called."""
+    from cyclopts import App, Group, Parameter
+
+    settings: dict[str, Any] = {
+        "help_format": "plaintext",
+        "result_action": "return_value",
+        "default_parameter": Parameter(negative=()),
+        "version_flags": (),
+    }
+    root = App(name="aegis", help=ABOUT, help_epilogue=EPILOGUE, **settings)
+    parents: dict[str, App] = {}
+    for order, (title, verbs) in enumerate(VERBS.items()):
+        group = Group(title, sort_key=order)
+        for words, target, line in verbs:
+            first, _, second = words.partition(" ")
+            path = f"aegis.cli.{target}"
+            if not second:
+                root.command(path, name=first, help=line, group=group)
+                continue
+            if first not in parents:
+                parents[first] = App(name=first, help=SECTIONS[first], group=group, **settings)
+                root.command(parents[first])
+            parents[first].command(path, name=second, help=line)
+    return root
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and leave the process with its exit code."""
+    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; returns its exit code."""
+    debug = _take_debug(arguments)
+    try:
+        if arguments in (["--version"], ["-V"]):
+            arguments = ["version"]
+        code = _call(arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # the reader went away (`aegis audit | head`); nothing may be flushed into the pipe later
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except Exception as error:
+        # the last stop before a traceback: everything below is a sentence and an exit code
+        if debug:
+            raise
+        return _report(error)
+    return code
+
+
+def _take_debug(arguments: list[str]) -> bool:
+    """Whether `--debug` stands before any `--`; takes it out, wherever it stands."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    if "--debug" not in arguments[:end]:
+        return False
+    arguments.remove("--debug")
+    return True
+
+
+def _call(arguments: list[str]) -> int:
+    from cyclopts import CycloptsError
+
+    try:
+        result = app()(arguments, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        message = " ".join(str(error).split())
+        _print_error(f"{message[:1].lower()}{message[1:]} (`aegis --help` shows how)")
+        return UNUSABLE
+    return result if isinstance(result, int) else OK
+
+
+def _report(error: Exception) -> int:
+    if isinstance(error, AegisError):
+        _print_error(str(error))
+        return UNUSABLE if isinstance(error, CallerError) else REFUSED
+    if isinstance(error, OSError):
+        where = f"`{error.filename}`: " if error.filename else ""
+        _print_error(f"{where}{(error.strerror or str(error)).lower()}")
+        return UNUSABLE
+    _print_error(
+        f"a fault in Aegis itself: {type(error).__name__}: {error}; run again with `--debug` "
+        "and report what it shows"
+    )
+    return FAULT
+
+
+def _print_error(text: str) -> None:
+    from .output import clean
+
+    for line in text.splitlines() or [""]:
+        print(f"aegis: {clean(line)}", file=sys.stderr)

@@ -1,0 +1,91 @@
+"""What verbs print: tables, JSON and lines.
+
+Names, targets and reasons come from agents and models. Whatever could move the cursor, recolour
+or reorder a terminal's text is shown as its code point instead.
+"""
+
+from __future__ import annotations
+
+import sys
+import unicodedata
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.console import Console
+
+WIDTH_PIPED = 200
+"""Columns of a table that goes into a pipe or file, where no terminal says its width."""
+
+_HIDDEN = frozenset(("Cc", "Cf", "Cs", "Co", "Zl", "Zp"))
+"""Unicode categories that are not shown raw: controls, bidi and zero-width, surrogates."""
+
+
+def clean(text: object) -> str:
+    """A text that changes nothing on a terminal but the characters it stands for."""
+    raw = str(text)
+    if raw.isascii() and raw.isprintable():
+        return raw
+    return "".join(
+        f"<U+{ord(char):04X}>" if unicodedata.category(char) in _HIDDEN else char for char in raw
+    )
+
+
+def say(text: object = "") -> None:
+    """One line on standard output."""
+    print(clean(text))
+
+
+def note(text: object) -> None:
+    """One line on standard error: what is not the answer itself."""
+    print(clean(text), file=sys.stderr)
+
+
+def json(value: Any, *, line: bool = False) -> None:
+    """A value as JSON: indented, or one line."""
+    data = msgspec.json.encode(value, enc_hook=str)
+    print((data if line else msgspec.json.format(data, indent=2)).decode())
+
+
+def console() -> Console:
+    """Where tables go: no colour and no guessing of width outside a terminal."""
+    from rich.console import Console
+
+    terminal = sys.stdout.isatty()
+    return Console(
+        width=None if terminal else WIDTH_PIPED,
+        no_color=None if terminal else True,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=not terminal,
+    )
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[object]], empty: str = "") -> None:
+    """A table of texts; `empty` is said where there is no row."""
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for header in headers:
+        grid.add_column(Text(header), overflow="fold")
+    count = 0
+    for row in rows:
+        count += 1
+        grid.add_row(*(Text(clean(cell)) for cell in row))
+    if count:
+        console().print(grid)
+    elif empty:
+        note(empty)
+
+
+def moment(micros: int) -> str:
+    """A time (microseconds since the Unix epoch) in UTC, RFC 3339; empty for 0."""
+    if not micros:
+        return ""
+    return datetime.fromtimestamp(micros / 1e6, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
