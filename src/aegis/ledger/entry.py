@@ -27,7 +27,7 @@ ZERO: Final = "0" * 64
 TOKEN_MAX: Final = 1024
 """Longest percent-encoded session name, in bytes; it stands in every entry of the session."""
 
-COLUMN_MAX: Final = 512
+COLUMN_MAX: Final = 1024
 """Longest value of an index column, in code points; the entry itself keeps the whole value."""
 
 _INT64_MAX = 2**63 - 1
@@ -149,12 +149,12 @@ def row_of(seq: int, kind: str, token: str, body: Any, hash: bytes, entry: bytes
     """The row of an entry. `body` is the struct that was encoded without loss, or None."""
     if type(body) is DecisionBody:
         actor = body.actor
-        row = Row(
+        row = Row._make((
             seq, kind, token, body.at, body.action, body.type, body.target, actor.agent,
             actor.tenant, body.verdict, body.rule, body.risk, "", hash, entry,
-        )  # fmt: skip
-        # the common case, without a call per column
-        if sum(map(len, row[4:12])) <= COLUMN_MAX and 0 <= row.at <= _INT64_MAX:
+        ))  # fmt: skip
+        # the common case: no column can be longer than the entry that holds it
+        if len(entry) <= COLUMN_MAX and 0 <= row.at <= _INT64_MAX:
             return row
     if body is None:
         body = msgspec.json.decode(entry[entry.index(b"\n") + 1 :])

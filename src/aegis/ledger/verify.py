@@ -50,7 +50,7 @@ def verify(
     if isinstance(source, (str, os.PathLike)):
         with open(source, "rb") as file:
             return verify(file, trusted_key, fingerprint, checkpoint)
-    lines = _Lines(io.BytesIO(source) if isinstance(source, bytes) else source)
+    lines = Lines(io.BytesIO(source) if isinstance(source, bytes) else source)
     try:
         claim = _statement(lines, report, trusted_key, fingerprint, checkpoint)
         Walk(claim, report).run(lines.items())
@@ -63,7 +63,7 @@ def verify(
     return report
 
 
-class _Lines:
+class Lines:
     """The lines of a bundle, one at a time, so that memory does not grow with its size."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -72,6 +72,7 @@ class _Lines:
         self.broken = ""
 
     def next(self) -> bytes:
+        """The next line, without its newline."""
         line = self.file.readline(LINE_MAX)
         if not line.endswith(b"\n"):
             what = "is cut off or too long" if line else "is missing: the file ends here"
@@ -114,6 +115,7 @@ class _Lines:
             yield Item(stated, proof if space else None, header[:-1], header + body[:-1])
 
 
+
 def _signed(report: Report, public: bytes, origin: str, text: str, line: bytes, what: str) -> None:
     """Check one signature line (C2SP signed-note, Ed25519)."""
     try:
@@ -142,7 +144,7 @@ def parse_checkpoint(text: str) -> tuple[str, int, bytes]:
 
 
 def _statement(
-    lines: _Lines, report: Report, trusted: bytes | None, fingerprint: str, kept: bytes | None
+    lines: Lines, report: Report, trusted: bytes | None, fingerprint: str, kept: bytes | None
 ) -> Claim:
     # Step 1: read the statement.
     text, signature = lines.note()
@@ -190,7 +192,7 @@ def _kept(
     report: Report, public: bytes, origin: str, kept: bytes, marks: dict[int, bytes], whole: bool
 ) -> None:
     """A checkpoint that was kept from earlier must be part of this tree."""
-    lines = _Lines(io.BytesIO(kept.rstrip(b"\n") + b"\n\n"))
+    lines = Lines(io.BytesIO(kept.rstrip(b"\n") + b"\n\n"))
     text, signature = lines.note()
     _signed(report, public, origin, text, signature, "kept checkpoint")
     _, size, root = parse_checkpoint(text)
@@ -217,7 +219,7 @@ def verify_rows(
         if trusted and not report.pinned:
             report.fault("wrong-key", -1, f"signed by {report.fingerprint}, which is not trusted")
         for note in notes:
-            text, signature = _Lines(io.BytesIO(note + b"\n")).note()
+            text, signature = Lines(io.BytesIO(note + b"\n")).note()
             origin, size, root = parse_checkpoint(text)
             report.origin = report.origin or origin
             _signed(report, public, report.origin, text, signature, f"checkpoint {size}")

@@ -1,0 +1,591 @@
+"""Verifies an evidence bundle, offline: Python 3.9+ and `cryptography`, nothing else.
+
+It imports nothing of Aegis but `walk`, which imports nothing. The two are also shipped as one
+file, `tools/aegis_verify.py` (`python aegis_verify.py BUNDLE --key KEY`). The format is specified
+in `spec/ledger.md`; the numbered steps are those of its section "Verifying".
+
+Exit codes: 0 verified, 1 refused (every fault is named), 2 unusable arguments.
+"""
+
+# made by tools/make_verifier.py from the modules of aegis.ledger
+
+from __future__ import annotations
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from dataclasses import dataclass
+from dataclasses import field
+from hashlib import sha256
+from typing import BinaryIO
+from typing import NamedTuple
+from typing import TYPE_CHECKING
+import argparse
+import base64
+import binascii
+import io
+import json
+import os
+import sys
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from collections.abc import Iterator
+
+FAULTS = {
+    "empty": "there is nothing in it",
+    "malformed": "it does not have the form of the specification",
+    "wrong-key": "it was signed with another key than the trusted one",
+    "bad-signature": "a signature does not fit the text above it",
+    "hash-mismatch": "a record was changed after it was hashed (a flipped bit is enough)",
+    "chain-broken": "a record does not continue its session's chain",
+    "reordered": "a record stands out of order or twice",
+    "head-truncated": "records are missing at the beginning",
+    "record-missing": "records are missing in the middle",
+    "tail-truncated": "records are missing at the end",
+    "bad-proof": "an inclusion proof does not lead to the signed root",
+    "rehashed": "every record fits its own hash, but the tree is not the one that was signed",
+    "index-mismatch": "a store's index columns say something else than the record",
+}
+"""Every fault there is, by name."""
+
+FAULTS_MAX = 100
+"""Faults reported before verification stops: the first ones matter."""
+
+LAST = 2**62
+"""Beyond every index."""
+
+FORMAT = b"aegis/1"
+KINDS = frozenset((b"decision", b"outcome", b"approval", b"admin"))
+ZERO = b"0" * 64
+
+
+class Fault(NamedTuple):
+    """One thing that is wrong: its name, the record's index (-1: the whole), and words."""
+
+    code: str
+    seq: int
+    message: str
+
+
+@dataclass
+class Report:
+    """What verification found. `pinned` is True where a trusted key was given and matched."""
+
+    faults: list[Fault] = field(default_factory=list)
+    entries: int = 0
+    size: int = 0
+    scope: str = ""
+    origin: str = ""
+    fingerprint: str = ""
+    pinned: bool = False
+    sessions: int = 0
+    created: int = 0
+    unsealed: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """True where nothing is wrong."""
+        return not self.faults
+
+    def fault(self, code: str, seq: int, message: str) -> None:
+        """Add a fault; stops the verification once there are FAULTS_MAX."""
+        self.faults.append(Fault(code, seq, message))
+        if len(self.faults) >= FAULTS_MAX:
+            raise Enough
+
+    def __str__(self) -> str:
+        """The report for people."""
+        lines = [f"{f.code}: {f'record {f.seq}: ' if f.seq >= 0 else ''}{f.message}"
+                 for f in self.faults]  # fmt: skip
+        what = f"{self.entries} records of a ledger of {self.size} ({self.scope or 'unreadable'})"
+        lines.append(f"{'verified' if self.ok else 'REFUSED'}: {what}")
+        if self.unsealed:
+            lines.append(f"the last {self.unsealed} records are not covered by a checkpoint yet")
+        if self.fingerprint:
+            lines.append(f"signed by {self.origin}, key {self.fingerprint}")
+            if not self.pinned:
+                lines.append("WARNING: this key came with the evidence itself and proves nothing "
+                             "about who signed. Compare the fingerprint with one you got "
+                             "elsewhere, or pass --key or --fingerprint.")  # fmt: skip
+        return "\n".join(lines)
+
+
+class Claim(NamedTuple):
+    """What a signed statement promises about the records that follow it."""
+
+    scope: str
+    start: int
+    stop: int
+    total: int
+    marks: dict[int, bytes]
+    session: bytes = b""
+    before: bytes = ZERO
+    head: bytes = b""
+
+
+class Item(NamedTuple):
+    """One record as it stands somewhere: its stated leaf hash (hex), its inclusion proof (None
+    where it has none), its header line, and the whole entry.
+    """
+
+    stated: bytes
+    proof: bytes | None
+    header: bytes
+    entry: bytes
+
+
+class Malformed(Exception):
+    """The input does not have the form of the specification."""
+
+
+class Enough(Exception):
+    """Enough faults."""
+
+
+class Walk:
+    """One pass over records, against what a statement claims about them.
+
+    `open_end` allows records after the last mark, as a live store has them.
+    """
+
+    def __init__(self, claim: Claim, report: Report, open_end: bool = False) -> None:
+        self.claim = claim
+        self.report = report
+        self.whole = claim.scope == "full"
+        self.chained = claim.scope == "session"
+        self.stop = LAST if open_end else claim.stop
+        self.expected = claim.start
+        self.heads: dict[bytes, bytes] = {claim.session: claim.before} if self.chained else {}
+        self.gaps: list[tuple[int, int]] = []
+        self.late: list[int] = []
+        self.jumps: list[int] = []
+        self.loose = False
+        """A record is known to be damaged or misplaced: broken chains after it are its echo."""
+
+    def run(self, items: Iterable[Item]) -> None:
+        """Steps 4 to 8. Faults go to the report; raises Enough after FAULTS_MAX of them."""
+        report, heads, marks, whole = self.report, self.heads, self.claim.marks, self.whole
+        start = ZERO if whole else None
+        peaks: list[bytes] = []
+        leaves = 0
+        for stated, proof, header, entry in items:
+            # Step 4: the record has the hash that is stated for it.
+            digest = sha256(b"\x00" + entry)
+            leaf = digest.digest()
+            words = header.split(b" ")
+            if digest.hexdigest().encode() != stated:
+                self._damaged(words)
+            elif len(words) != 5 or words[0] != FORMAT or words[2] not in KINDS:
+                report.fault("malformed", self.expected, "the record's header has another form")
+            else:
+                # Step 5: it is the next record.
+                seq = _number(words[1])
+                if seq == self.expected and seq < self.stop:
+                    self.expected = seq + 1
+                else:
+                    self._misplaced(seq)
+                # Step 6: it continues its session's chain.
+                session = words[3]
+                if heads.get(session, start or words[4]) != words[4] or self.chained:
+                    self._chain(seq, session, words[4], first=leaves == 0)
+                heads[session] = stated
+                # Step 7: it is a leaf of the signed tree (with a proof; else see below).
+                if not whole and not proven(leaf, seq, report.size, proof, marks[report.size]):
+                    report.fault("bad-proof", seq, "its proof does not lead to the signed root")
+            if whole:
+                # Step 7 for a whole tree: its roots are those that were signed.
+                count = leaves
+                while count & 1:
+                    leaf = sha256(b"\x01" + peaks.pop() + leaf).digest()
+                    count >>= 1
+                peaks.append(leaf)
+                if leaves + 1 in marks or proof is not None:
+                    self._root(leaves + 1, peaks, proof)
+            leaves += 1
+        report.entries, report.sessions = leaves, len(heads)
+        self._complete(heads.get(self.claim.session, b""))
+
+    def _damaged(self, words: list[bytes]) -> None:
+        seq = self.expected
+        if self.chained:
+            # the numbers of a session's records have gaps; its own is the only hint
+            seq = _number(words[1]) if len(words) > 1 else -1
+            self.heads[self.claim.session] = b""
+        self.loose = True
+        self.expected = max(self.expected, seq + 1)
+        self.report.fault("hash-mismatch", seq, "the record is not what was hashed")
+
+    def _misplaced(self, seq: int) -> None:
+        if seq < self.expected:
+            self.late.append(seq)
+            self.gaps = [part for gap in self.gaps for part in _without(gap, seq)]
+            self.loose = True
+        elif not self.chained and seq > self.expected:
+            self.gaps.append((self.expected, seq))
+            self.loose = True
+        if len(self.gaps) + len(self.late) > FAULTS_MAX:
+            self._complete(b"")
+            raise Enough
+        self.expected = max(self.expected, seq + 1)
+        if seq >= self.stop:
+            self.report.fault("malformed", seq, "the record is outside the range that was signed")
+
+    def _chain(self, seq: int, session: bytes, prev: bytes, first: bool) -> None:
+        if not self.chained:
+            if not self.loose:
+                self.report.fault("chain-broken", seq, "`prev` is not its session's last record")
+        elif session != self.claim.session:
+            self.report.fault("malformed", seq, "the record is of another session")
+        elif self.heads[session] not in (prev, b""):
+            self.jumps.append(-1 if first else seq)
+
+    def _root(self, size: int, peaks: list[bytes], proof: bytes | None) -> None:
+        if proof is not None:
+            self.report.fault("malformed", size - 1, "a record of a full bundle has no proof")
+        elif not (self.report.faults or self.loose) and _bag(peaks) != self.claim.marks[size]:
+            what = f"the first {size} records are not those whose root was signed"
+            self.report.fault("rehashed", size - 1, what)
+
+    def _complete(self, head: bytes) -> None:
+        # Step 8: nothing is missing.
+        report, claim = self.report, self.claim
+        if report.entries == 0 and not self.late and not self.gaps:
+            report.fault("empty", -1, "there are no records")
+            return
+        for seq in self.late:
+            report.fault("reordered", seq, "it stands after a later record")
+        for start, stop in self.gaps:
+            code = "head-truncated" if start == claim.start else "record-missing"
+            report.fault(code, start, f"{stop - start} records are missing from here on")
+        if not self.chained:
+            if self.expected < claim.stop:
+                missing = claim.stop - self.expected
+                report.fault("tail-truncated", self.expected, f"{missing} records are missing")
+            return
+        for seq in self.jumps if not self.late else ():
+            code = "record-missing" if seq >= 0 else "head-truncated"
+            report.fault(code, seq, "a record of the session before this one is missing")
+        if head not in (claim.head, b"") and not self.late:
+            report.fault("tail-truncated", self.expected, "the session has later records")
+        if report.entries != claim.total and not report.faults:
+            report.fault("record-missing", -1, f"{claim.total} records were signed")
+
+
+def _number(word: bytes) -> int:
+    """A record's index; -1 where it is not a plain number."""
+    return int(word) if len(word) < 19 and word.isdigit() else -1
+
+
+def canonical(text: str | bytes, length: int) -> bytes:
+    """Decode canonical base64 (RFC 4648, section 3.5) of `length` bytes."""
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raw = b""
+    wanted = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
+    if len(raw) != length or base64.b64encode(raw) != wanted:
+        raise Malformed(f"`{wanted[:60]!r}` is not the base64 of {length} bytes")
+    return raw
+
+
+def _without(gap: tuple[int, int], seq: int) -> list[tuple[int, int]]:
+    """A gap after record `seq` turned up: none, one or two smaller gaps."""
+    start, stop = gap
+    if not start <= seq < stop:
+        return [gap]
+    return [part for part in ((start, seq), (seq + 1, stop)) if part[0] < part[1]]
+
+
+def _bag(peaks: list[bytes]) -> bytes:
+    """The root over complete subtrees, largest first (RFC 6962, section 2.1)."""
+    root = peaks[-1]
+    for peak in peaks[-2::-1]:
+        root = sha256(b"\x01" + peak + root).digest()
+    return root
+
+
+def proven(leaf: bytes, index: int, size: int, proof: bytes | None, root: bytes) -> bool:
+    """Whether an audit path leads from the leaf to the signed root (RFC 9162, 2.1.3.2)."""
+    if proof is None or not 0 <= index < size:
+        return False
+    try:
+        raw = canonical(proof, len(proof) // 4 * 3 - proof.count(b"=")) if proof else b""
+    except Malformed:
+        return False
+    if len(raw) % 32:
+        return False
+    node, last = leaf, size - 1
+    for at in range(0, len(raw), 32):
+        sibling = raw[at : at + 32]
+        if last == 0:
+            return False
+        if index & 1 or index == last:
+            node = sha256(b"\x01" + sibling + node).digest()
+            while not index & 1 and index:
+                index >>= 1
+                last >>= 1
+        else:
+            node = sha256(b"\x01" + node + sibling).digest()
+        index >>= 1
+        last >>= 1
+    return last == 0 and node == root
+
+
+LINE_MAX = 1024 * 1024
+"""Longest line in bytes: four times the largest record body."""
+
+STATEMENT = "aegis-bundle/1"
+SCOPES = ("full", "range", "session")
+
+
+def verify(
+    source: str | os.PathLike[str] | bytes | BinaryIO,
+    trusted_key: bytes | None = None,
+    fingerprint: str = "",
+    checkpoint: bytes | None = None,
+) -> Report:
+    """Verify a bundle: a path, its bytes, or an open binary file.
+
+    `trusted_key` (32 bytes) or `fingerprint` (`sha256:<hex>`) pin the signer; without them the
+    key inside the bundle is used, which shows integrity but not origin. `checkpoint` is a signed
+    checkpoint kept from earlier: the ledger must contain it. Raises OSError for an unreadable
+    path; everything else is a fault.
+    """
+    report = Report()
+    if isinstance(source, (str, os.PathLike)):
+        with open(source, "rb") as file:
+            return verify(file, trusted_key, fingerprint, checkpoint)
+    lines = Lines(io.BytesIO(source) if isinstance(source, bytes) else source)
+    try:
+        claim = _statement(lines, report, trusted_key, fingerprint, checkpoint)
+        Walk(claim, report).run(lines.items())
+        if lines.broken:
+            report.fault("malformed", -1, lines.broken)
+    except Malformed as error:
+        report.fault("empty" if lines.number == 0 else "malformed", -1, str(error))
+    except Enough:
+        pass
+    return report
+
+
+class Lines:
+    """The lines of a bundle, one at a time, so that memory does not grow with its size."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.number = 0
+        self.broken = ""
+
+    def next(self) -> bytes:
+        """The next line, without its newline."""
+        line = self.file.readline(LINE_MAX)
+        if not line.endswith(b"\n"):
+            what = "is cut off or too long" if line else "is missing: the file ends here"
+            raise Malformed(f"line {self.number + 1} {what}")
+        self.number += 1
+        return line[:-1]
+
+    def note(self) -> tuple[str, bytes]:
+        """A signed note of one signature: its text and its signature line."""
+        text = b""
+        while True:
+            line = self.next()
+            if not line:
+                break
+            text += line + b"\n"
+            if len(text) > LINE_MAX:
+                raise Malformed(f"line {self.number}: the note does not end")
+        signature = self.next()
+        if self.next():
+            raise Malformed(f"line {self.number}: a blank line must follow the signature")
+        try:
+            return text.decode("utf-8"), signature
+        except UnicodeDecodeError:
+            raise Malformed(f"line {self.number}: the note is not UTF-8") from None
+
+    def items(self) -> Iterator[Item]:
+        """The records: three lines each."""
+        readline = self.file.readline
+        while True:
+            line = readline(LINE_MAX)
+            if not line:
+                return
+            header, body = readline(LINE_MAX), readline(LINE_MAX)
+            if line[:2] != b"= " or header[-1:] != b"\n" or body[-1:] != b"\n":
+                # the walk goes on to say which records are missing
+                self.broken = f"line {self.number + 1}: not a whole record of three lines"
+                return
+            self.number += 3
+            stated, space, proof = line[2:-1].partition(b" ")
+            yield Item(stated, proof if space else None, header[:-1], header + body[:-1])
+
+
+
+def _signed(report: Report, public: bytes, origin: str, text: str, line: bytes, what: str) -> None:
+    """Check one signature line (C2SP signed-note, Ed25519)."""
+    try:
+        key_id = sha256(origin.encode() + b"\n\x01" + public).digest()[:4]
+        prefix = f"— {origin} ".encode()
+        if not line.startswith(prefix):
+            raise Malformed("the signature line names another signer")
+        blob = canonical(line[len(prefix):], 68)
+        if blob[:4] != key_id:
+            raise Malformed("the key id is not that of the key")
+        Ed25519PublicKey.from_public_bytes(public).verify(blob[4:], text.encode())
+    except (Malformed, ValueError) as error:
+        report.fault("bad-signature", -1, f"{what}: {error}")
+    except InvalidSignature:
+        report.fault("bad-signature", -1, f"{what}: the text or the signature was changed")
+
+
+def parse_checkpoint(text: str) -> tuple[str, int, bytes]:
+    """Origin, tree size and root of a checkpoint (C2SP tlog-checkpoint)."""
+    lines = text.split("\n")
+    if len(lines) != 4 or lines[3] or not (lines[1].isascii() and lines[1].isdigit()):
+        raise Malformed("a checkpoint has three lines: origin, tree size, root")
+    if len(lines[1]) > 18 or str(int(lines[1])) != lines[1]:
+        raise Malformed("the checkpoint's tree size is not a plain number")
+    return lines[0], int(lines[1]), canonical(lines[2], 32)
+
+
+def _statement(
+    lines: Lines, report: Report, trusted: bytes | None, fingerprint: str, kept: bytes | None
+) -> Claim:
+    # Step 1: read the statement.
+    text, signature = lines.note()
+    head, _, rest = text.partition("\n")
+    if head != STATEMENT:
+        raise Malformed(f"the first line must be `{STATEMENT}`")
+    try:
+        said = json.loads(rest)
+        public = canonical(said["key"], 32)
+        root = canonical(said["root"], 32)
+        scope, origin, session = said["scope"], said["origin"], said["session"]
+        numbers = [said[name] for name in ("from", "to", "count", "size", "created")]
+        token, before, last = (session[name].encode() for name in ("name", "after", "head"))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise Malformed(f"the statement cannot be read: {error}") from None
+    if scope not in SCOPES or not isinstance(origin, str):
+        raise Malformed("the statement's scope or origin is unknown")
+    if not all(type(number) is int and number >= 0 for number in numbers):
+        raise Malformed("the statement's numbers must be whole and not negative")
+    start, stop, count, size, created = numbers
+    report.scope, report.size, report.origin, report.created = scope, size, origin, created
+    report.fingerprint = "sha256:" + sha256(public).hexdigest()
+    # Step 2: is it the key that is trusted?
+    report.pinned = trusted == public or (not trusted and fingerprint == report.fingerprint)
+    if (trusted or fingerprint) and not report.pinned:
+        report.fault("wrong-key", -1, f"signed by {report.fingerprint}, which is not trusted")
+    # Step 3: do both signatures fit, and do statement and checkpoint speak of one tree?
+    _signed(report, public, origin, text, signature, "statement")
+    note, note_signature = lines.note()
+    _signed(report, public, origin, note, note_signature, "checkpoint")
+    if parse_checkpoint(note) != (origin, size, root):
+        raise Malformed("the statement and the checkpoint speak of different trees")
+    whole = scope == "full"
+    if not start <= stop <= size or (whole and (start, stop) != (0, size)):
+        raise Malformed("the statement's range does not lie in the tree")
+    if scope != "session" and count != stop - start:
+        raise Malformed("the statement's count does not fit its range")
+    marks = {size: root}
+    if kept is not None:
+        _kept(report, public, origin, kept, marks, whole)
+    return Claim(scope, start, stop, count, marks, token, before, last)
+
+
+def _kept(
+    report: Report, public: bytes, origin: str, kept: bytes, marks: dict[int, bytes], whole: bool
+) -> None:
+    """A checkpoint that was kept from earlier must be part of this tree."""
+    lines = Lines(io.BytesIO(kept.rstrip(b"\n") + b"\n\n"))
+    text, signature = lines.note()
+    _signed(report, public, origin, text, signature, "kept checkpoint")
+    _, size, root = parse_checkpoint(text)
+    if size > report.size:
+        report.fault("tail-truncated", report.size, f"a kept checkpoint covers {size} records")
+    elif size < report.size and not whole:
+        raise Malformed("a kept checkpoint of another size can be checked on a full bundle only")
+    elif marks.setdefault(size, root) != root:
+        report.fault("rehashed", -1, f"a kept checkpoint of size {size} has another root")
+
+
+def verify_rows(
+    items: Iterable[Item], notes: Iterable[bytes], public: bytes, trusted: bytes | None = None
+) -> Report:
+    """Verify a store: all its records from the first on, and every checkpoint it keeps.
+
+    `public` is the key the store names as its own. Records after the last checkpoint are checked
+    for their hashes and chains and counted in `Report.unsealed`.
+    """
+    report = Report(scope="full", fingerprint="sha256:" + sha256(public).hexdigest())
+    report.pinned = trusted == public
+    marks: dict[int, bytes] = {}
+    try:
+        if trusted and not report.pinned:
+            report.fault("wrong-key", -1, f"signed by {report.fingerprint}, which is not trusted")
+        for note in notes:
+            text, signature = Lines(io.BytesIO(note + b"\n")).note()
+            origin, size, root = parse_checkpoint(text)
+            report.origin = report.origin or origin
+            _signed(report, public, report.origin, text, signature, f"checkpoint {size}")
+            if marks.setdefault(size, root) != root:
+                report.fault("rehashed", size - 1, "two checkpoints differ about one tree")
+        report.size = stop = max(marks, default=0)
+        claim = Claim("full", 0, stop, stop, marks)
+        Walk(claim, report, open_end=True).run(items)
+        report.size = max(stop, report.entries)
+        report.unsealed = max(0, report.entries - stop)
+    except Malformed as error:
+        report.fault("malformed", -1, str(error))
+    except Enough:
+        pass
+    return report
+
+
+def read_key(text: str) -> bytes:
+    """A public key as people write it: a verifier key, hex, base64, or a file with one of them.
+
+    Raises ValueError.
+    """
+    text = text.strip()
+    if os.path.isfile(text):
+        with open(text, encoding="utf-8", errors="replace") as file:
+            text = file.read(LINE_MAX).strip()
+    try:
+        if len(text) == 64:
+            return bytes.fromhex(text)
+        raw = base64.b64decode(text.rpartition("+")[2] if text.count("+") == 2 else text)
+        return canonical(base64.b64encode(raw[-32:]), 32)
+    except (ValueError, Malformed):
+        raise ValueError("not a key: wants name+id+base64, 64 hex digits or base64") from None
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="aegis_verify", description="Verify an evidence bundle.")
+    parser.add_argument("bundle", help="file to verify")
+    parser.add_argument("--key", help="trusted public key: the content or path of ledger.pub")
+    parser.add_argument("--fingerprint", default="", help="trusted key as sha256:<hex>")
+    parser.add_argument("--checkpoint", help="file with a signed checkpoint kept from earlier")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    options = parser.parse_args(arguments)
+    try:
+        key = read_key(options.key) if options.key else None
+        kept = None
+        if options.checkpoint:
+            with open(options.checkpoint, "rb") as file:
+                kept = file.read(LINE_MAX)
+        report = verify(options.bundle, key, options.fingerprint, kept)
+    except (OSError, ValueError) as error:
+        print(f"aegis_verify: {error}", file=sys.stderr)
+        return 2
+    if options.json:
+        said = dict(vars(report), ok=report.ok, faults=[f._asdict() for f in report.faults])
+        print(json.dumps(said, indent=2, sort_keys=True))
+    else:
+        print(report)
+    return 0 if report.ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
