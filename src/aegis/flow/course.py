@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -15,13 +16,11 @@ from ..model import (
     Finding,
     Outcome,
     Receipt,
+    Text,
     Usage,
     Verdict,
 )
-
-if TYPE_CHECKING:
-    from .rules import Rules
-    from .view import View
+from .decide import code_of
 
 PENDING = Decision(Verdict.BLOCK, reasons=("not decided yet",))
 
@@ -47,6 +46,16 @@ class Course(msgspec.Struct):
     error: BaseException | None = None
     usage: Usage = NO_USAGE
     retry_after: float = 0.0
+    texts: Sequence[Text] = ()
+
+    def failed(self, error: Exception) -> None:
+        """The performance raised."""
+        self.status, self.code, self.error, self.value = "failed", "error", error, None
+
+    def withhold(self, decision: Decision) -> None:
+        """Keep a result that may not be delivered."""
+        self.decision, self.code = decision, code_of(decision)
+        self.status, self.value = "withheld", None
 
     def saw(self, findings: tuple[Finding, ...], coverage: tuple[Coverage, ...]) -> None:
         """Add what a later inspection found. Coverage keeps the worse account of a guard."""
@@ -78,58 +87,60 @@ class Course(msgspec.Struct):
 
 
 def decision_body(course: Course) -> DecisionBody:
-    """The record of a decision. Texts pass the redactor; findings carry no text."""
+    """The record of a decision. Texts pass the redactor; findings carry no text.
+
+    Positional, in the order the fields are declared (by name): this runs once per action, and
+    twenty-six keywords would cost more than the rest of it.
+    """
     action, decision = course.action, course.decision
-    rules: Rules = course.rules
-    view: View = course.view
-    params = view.recorded(action)
-    redact = rules.redact
+    redact = course.rules.redact
+    params = course.view.recorded(action)
+    description, justification = action.description, action.justification
     return DecisionBody(
-        action=action.id,
-        actor=action.actor,
-        advice=decision.advice,
-        approval=course.approval,
-        at=action.time,
-        capability=action.capability,
-        coverage=course.coverage,
-        description=redact(action.description) if action.description else "",
-        environment=action.environment,
-        findings=course.findings,
-        justification=redact(action.justification[:TEXT_MAX]) if action.justification else "",
-        labels=action.labels,
-        near=decision.near,
-        obligations=decision.obligations,
-        params=redact(params) if params else None,
-        parent=action.parent,
-        policy=decision.policy,
-        protocol=action.protocol,
-        reasons=decision.reasons,
-        resources=action.resources,
-        risk=_RISK_WORDS[decision.risk],
-        rule=decision.rule,
-        target=redact(action.target) if action.target else "",
-        task=action.task,
-        type=action.type,
-        verdict=_VERDICT_WORDS[decision.verdict],
+        action.id,
+        action.actor,
+        decision.advice,
+        course.approval,
+        action.time,
+        action.capability,
+        course.coverage,
+        redact(description[:TEXT_MAX]) if description else "",
+        action.environment,
+        course.findings,
+        redact(justification[:TEXT_MAX]) if justification else "",
+        action.labels,
+        decision.near,
+        decision.obligations,
+        redact(params) if params else None,
+        action.parent,
+        decision.policy,
+        action.protocol,
+        decision.reasons,
+        action.resources,
+        _RISK_WORDS[decision.risk],
+        decision.rule,
+        redact(action.target) if action.target else "",
+        action.task,
+        action.type,
+        _VERDICT_WORDS[decision.verdict],
     )
 
 
 def outcome_body(course: Course, at: int) -> OutcomeBody:
-    """The record of an outcome."""
-    rules: Rules = course.rules
-    recorded = course.recorded
-    error = course.error
+    """The record of an outcome, positional like `decision_body`."""
+    recorded, error = course.recorded, course.error
+    redact = course.rules.redact
     return OutcomeBody(
-        action=course.action.id,
-        at=at,
-        code=course.code,
-        coverage=course.coverage,
-        decision=course.receipt.seq if course.receipt is not None else -1,
-        error=rules.redact(f"{type(error).__name__}: {error}"[:TEXT_MAX]) if error else "",
-        findings=course.findings,
-        result=rules.redact(recorded) if recorded is not None else None,
-        status=course.status,
-        usage=course.usage,
+        course.action.id,
+        at,
+        course.code,
+        course.coverage,
+        course.receipt.seq if course.receipt is not None else -1,
+        redact(f"{type(error).__name__}: {error}"[:TEXT_MAX]) if error is not None else "",
+        course.findings,
+        redact(recorded) if recorded is not None else None,
+        course.status,
+        course.usage,
     )
 
 

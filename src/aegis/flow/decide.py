@@ -25,14 +25,18 @@ def decide(
     action: Action,
     findings: Sequence[Finding],
     coverage: Sequence[Coverage],
-    labels: Sequence[str],
+    admission: Admission,
     rules: Rules,
 ) -> Decision:
     """The strictest of what the policy and the guards ask for."""
     try:
-        decision = rules.policy.decide(action, now=action.time, findings=findings, labels=labels)
+        decision = rules.policy.decide(
+            action, now=action.time, findings=findings, labels=admission.labels
+        )
     except Exception as error:
         decision = broken(f"the policy failed: {type(error).__name__}: {error}", rules)
+    if not findings and not coverage:
+        return decision
     return combine(decision, findings, coverage, rules)
 
 
@@ -94,6 +98,18 @@ def unusable(error: Exception, rules: Rules) -> Decision:
         version(rules),
         (str(error),),
         advice="send a smaller or flatter action",
+    )
+
+
+def unforeseen(error: Exception, rules: Rules) -> Decision:
+    """The decision where a stage failed in a way it does not know itself: always a block."""
+    return Decision(
+        Verdict.BLOCK,
+        RiskLevel.CRITICAL,
+        ERROR_RULE,
+        version(rules),
+        (f"{type(error).__name__}: {error}",),
+        advice="this is a fault of Aegis or of a plugin; `aegis doctor` shows what failed",
     )
 
 

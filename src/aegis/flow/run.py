@@ -19,7 +19,7 @@ import msgspec
 
 from ..model import ActionError, Outcome, Receipt, Verdict, rewrites
 from .approve import approve
-from .course import Course, decision_body, outcome_body
+from .course import PENDING, Course, decision_body, outcome_body
 from .decide import (
     broken,
     code_of,
@@ -28,18 +28,19 @@ from .decide import (
     departed,
     noted,
     refused,
+    unforeseen,
     unusable,
 )
-from .effects import Abandoned, Admit, Append, Perform, Settle
+from .effects import Abandoned, Admit, Append, Perform, Settle, Settled
 from .inspect import inspect
 from .propose import propose
 from .stream import relay
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator
 
-    from ..model import Action, Text
-    from .effects import Admission, Effect, Performed, Settled
+    from ..model import Action
+    from .effects import Admission, Effect, Performed
     from .rules import Rules
     from .view import View
 
@@ -50,60 +51,181 @@ if TYPE_CHECKING:
 def run(
     action: Action, rules: Rules, view: View, *, stream: bool = False, dry: bool = False
 ) -> Flow:
-    """Take one stamped action along the path. With `dry`, stop after the decision."""
+    """Take one stamped action along the path. With `dry`, stop after the decision.
+
+    The ordinary course of an action stands in this one function, so that it costs no generator
+    but this; what happens more rarely has a function of its own.
+    """
     course = Course(action, rules, view)
     try:
-        yield from travel(course, stream, dry)
+        admission: Admission = yield Admit(action)
+        if admission.code:
+            return (yield from turn_away(course, admission))
+        if rules.inputs:
+            yield from look(course)
+        if course.decision is PENDING:
+            course.decision = decide(action, course.findings, course.coverage, admission, rules)
+        if dry:
+            course.code = "dry-run"
+            return course.outcome()
+        if course.decision.verdict is Verdict.REVIEW:
+            yield from approve(course)
+        if course.decision.verdict is Verdict.BLOCK:
+            return (yield from refuse(course))
+        if course.findings:
+            sanitize(course)
+        try:
+            course.receipt = yield decision_append(course)
+        except Exception as error:
+            if not unrecorded(course, error):
+                return course.outcome()
+        try:
+            answer: Performed = yield Perform(course.action, stream)
+            course.status = "performed"
+            if stream:
+                yield from relay(course)
+            else:
+                course.value = answer.value
+                yield from examine(course)
+        except Exception as error:
+            course.failed(error)
+        settled: Settled = yield Settle(action, course.status, course.usage)
+        try:
+            course.receipt = yield outcome_append(course, settled)
+        except Exception as error:
+            unwritten(course, error)
     except Abandoned:
         yield from abandon(course)
     except Exception as error:
-        course.decision, course.code = broken(f"{type(error).__name__}: {error}", rules), "error"
-        course.error, course.value = error, None
-        yield from (conclude(course) if course.receipt is not None else refuse(course))
+        yield from collapse(course, error)
     return course.outcome()
 
 
-def travel(course: Course, stream: bool, dry: bool) -> Step:
-    """The stages, in order."""
+def turn_away(course: Course, admission: Admission) -> Flow:
+    """The actor may not act at all."""
+    course.decision, course.code = refused(admission, course.rules), admission.code
+    course.retry_after = admission.retry_after
+    return (yield from refuse(course))
+
+
+def look(course: Course) -> Step:
+    """Inspect what goes in. Content that cannot be inspected is decided here: it is blocked."""
     rules: Rules = course.rules
-    admission: Admission = yield Admit(course.action)
-    if admission.code:
-        course.decision, course.code = refused(admission, rules), admission.code
-        course.retry_after = admission.retry_after
-        yield from refuse(course)
-        return
     try:
-        texts = course.view.texts(course.action)
+        course.texts = course.view.texts(course.action)
         course.findings, course.coverage = yield from inspect(
-            rules.inputs, texts, course.action, rules.text_limit
+            rules.inputs, course.texts, course.action, rules.text_limit
         )
     except ActionError as error:
         course.decision, course.code = unusable(error, rules), "error"
-        yield from refuse(course)
-        return
-    course.decision = decide(
-        course.action, course.findings, course.coverage, admission.labels, rules
+
+
+def sanitize(course: Course) -> None:
+    """Replace what the guards marked, where the verdict asks for it."""
+    least = Verdict.ALLOW if course.decision.verdict is Verdict.SANITIZE else Verdict.SANITIZE
+    texts = course.texts
+    edits = rewrites(texts, [f for f in course.findings if f.verdict >= least])
+    if edits:
+        course.action = course.view.rewrite(
+            course.action,
+            {texts[i].path: text for i, text in edits.items() if not texts[i].key},
+        )
+
+
+def decision_append(course: Course) -> Append:
+    """The record that has to stand before anything is performed."""
+    action = course.action
+    return Append(
+        "decision",
+        action.actor.session,
+        decision_body(course),
+        course.rules.durability.get(action.capability, "synced"),
     )
-    if dry:
-        course.code = "dry-run"
+
+
+def unrecorded(course: Course, error: Exception) -> bool:
+    """The ledger did not take the decision: block, or under break-glass go on. Whether to go on."""
+    fault = broken(f"the ledger failed: {error}", course.rules)
+    if fault.verdict is Verdict.BLOCK:
+        course.decision, course.code, course.error = fault, "error", error
+        return False
+    course.decision = noted(course.decision, fault)
+    course.receipt = Receipt(-1, "")
+    return True
+
+
+def examine(course: Course) -> Step:
+    """Inspect the result before anybody sees it, mask it, decide the tool calls it proposes.
+
+    A result that may not be delivered becomes `withheld`: it was performed, and nobody sees it.
+    """
+    rules: Rules = course.rules
+    view: View = course.view
+    if view.plain and not rules.outputs:
+        course.recorded = view.reply_recorded(course.value)
         return
-    if course.decision.verdict is Verdict.REVIEW:
-        yield from approve(course)
-    if blocked(course):
-        course.code = course.code or code_of(course.decision)
-        yield from refuse(course)
-        return
-    if course.findings:
-        sanitize(course, texts)
-    yield from record(course)
-    if blocked(course):
-        return
+    course.usage = view.usage(course.value)
+    if rules.outputs:
+        try:
+            texts = view.reply_texts(course.action, course.value)
+            findings, coverage = yield from inspect(
+                rules.outputs, texts, course.action, rules.text_limit
+            )
+        except ActionError as error:
+            course.withhold(unusable(error, rules))
+            return
+        course.saw(findings, coverage)
+        judged = combine(course.decision, findings, coverage, rules)
+        if judged.verdict >= Verdict.REVIEW:
+            course.withhold(judged)
+            return
+        edits = rewrites(texts, [f for f in findings if f.verdict >= Verdict.SANITIZE])
+        if edits:
+            course.decision = judged
+            course.value = view.rewrite_reply(
+                course.value,
+                {texts[i].path: text for i, text in edits.items() if not texts[i].key},
+            )
+    if not view.plain:
+        yield from propose(course)
+    course.recorded = view.reply_recorded(course.value)
+
+
+def outcome_append(course: Course, settled: Settled) -> Append:
+    """The record that ends the action."""
+    if settled.cost_micros and not course.usage.cost_micros:
+        course.usage = msgspec.structs.replace(course.usage, cost_micros=settled.cost_micros)
+    action = course.action
+    return Append(
+        "outcome",
+        action.actor.session,
+        outcome_body(course, settled.at),
+        course.rules.durability.get(action.capability, "synced"),
+    )
+
+
+def unwritten(course: Course, error: Exception) -> None:
+    """The ledger did not take the outcome. The result is not delivered: recovery will find the
+    decision without an outcome and complete the ledger.
+    """
+    course.error = course.error or error
+    if course.status == "performed" and not course.rules.break_glass:
+        course.status, course.code, course.value = "withheld", "error", None
+        course.decision = broken(f"the outcome could not be recorded: {error}", course.rules)
+
+
+def refuse(course: Course) -> Flow:
+    """Record a refusal. It stands whether or not the ledger takes it."""
+    action = course.action
+    course.status = "refused"
+    course.code = course.code or code_of(course.decision)
     try:
-        yield from perform(course, stream)
+        course.receipt = yield Append(
+            "decision", action.actor.session, decision_body(course), "buffered"
+        )
     except Exception as error:
-        course.status, course.code, course.error = "failed", "error", error
-        course.value = None
-    yield from conclude(course)
+        course.error = course.error or error
+    return course.outcome()
 
 
 def abandon(course: Course) -> Step:
@@ -119,134 +241,25 @@ def abandon(course: Course) -> Step:
         yield from conclude(course)
 
 
-def blocked(course: Course) -> bool:
-    """Whether the action may not happen, as things stand."""
-    return course.decision.verdict is Verdict.BLOCK
-
-
-def sanitize(course: Course, texts: Sequence[Text]) -> None:
-    """Replace what the guards marked, where the verdict asks for it."""
-    least = Verdict.ALLOW if course.decision.verdict is Verdict.SANITIZE else Verdict.SANITIZE
-    edits = rewrites(texts, [f for f in course.findings if f.verdict >= least])
-    if edits:
-        course.action = course.view.rewrite(
-            course.action,
-            {texts[i].path: text for i, text in edits.items() if not texts[i].key},
-        )
-
-
-def record(course: Course) -> Step:
-    """Write the decision down before anything is performed. A ledger that fails blocks."""
-    rules: Rules = course.rules
-    action = course.action
-    try:
-        course.receipt = yield Append(
-            "decision",
-            action.actor.session,
-            decision_body(course),
-            rules.durability.get(action.capability, "synced"),
-        )
-    except Exception as error:
-        fault = broken(f"the ledger failed: {error}", rules)
-        if fault.verdict is Verdict.BLOCK:
-            course.decision, course.code = fault, "error"
-        else:
-            course.decision = noted(course.decision, fault)
-            course.receipt = Receipt(-1, "")
-
-
-def perform(course: Course, stream: bool) -> Step:
-    """Do it, and look at the answer before anybody else does."""
-    answer: Performed = yield Perform(course.action, stream)
-    course.status = "performed"
-    if stream:
-        yield from relay(course)
-        return
-    course.usage = course.view.usage(answer.value)
-    course.value = answer.value
-    yield from examine(course)
-    if course.status == "performed":
-        course.recorded = course.view.reply_recorded(course.value)
-
-
-def examine(course: Course) -> Step:
-    """Inspect the result, mask it, decide the tool calls it proposes.
-
-    A result that may not be delivered becomes `withheld`: it was performed, and nobody sees it.
-    """
-    rules: Rules = course.rules
-    view: View = course.view
-    if rules.outputs:
-        try:
-            texts = view.reply_texts(course.action, course.value)
-            findings, coverage = yield from inspect(
-                rules.outputs, texts, course.action, rules.text_limit
-            )
-        except ActionError as error:
-            withhold(course, unusable(error, rules))
-            return
-        course.saw(findings, coverage)
-        judged = combine(course.decision, findings, coverage, rules)
-        if judged.verdict >= Verdict.REVIEW:
-            withhold(course, judged)
-            return
-        edits = rewrites(texts, [f for f in findings if f.verdict >= Verdict.SANITIZE])
-        if edits:
-            course.decision = judged
-            course.value = view.rewrite_reply(
-                course.value,
-                {texts[i].path: text for i, text in edits.items() if not texts[i].key},
-            )
-    yield from propose(course)
-
-
-def withhold(course: Course, decision: Any) -> None:
-    """Keep a result that may not be delivered."""
-    course.decision, course.code = decision, code_of(decision)
-    course.status, course.value = "withheld", None
+def collapse(course: Course, error: Exception) -> Step:
+    """A stage failed in a way it does not know itself: block, and say so."""
+    course.decision, course.code = unforeseen(error, course.rules), "error"
+    course.error, course.value = error, None
+    if course.receipt is None:
+        yield from refuse(course)
+    else:
+        course.status = "withheld" if course.status == "performed" else course.status
+        yield from conclude(course)
 
 
 def conclude(course: Course) -> Step:
-    """Settle the account and write the outcome."""
-    at = 0
+    """The end of the path, for the rarer courses."""
     try:
         settled: Settled = yield Settle(course.action, course.status, course.usage)
-        at = settled.at
-        if settled.cost_micros and not course.usage.cost_micros:
-            course.usage = msgspec.structs.replace(course.usage, cost_micros=settled.cost_micros)
     except Exception as error:
         course.error = course.error or error
-    yield from write_outcome(course, at)
-
-
-def write_outcome(course: Course, at: int) -> Step:
-    """The outcome record. Where it cannot be written, the result is not delivered either:
-    recovery will find the decision without an outcome and complete the ledger.
-    """
-    rules: Rules = course.rules
-    action = course.action
+        settled = Settled()
     try:
-        course.receipt = yield Append(
-            "outcome",
-            action.actor.session,
-            outcome_body(course, at),
-            rules.durability.get(action.capability, "synced"),
-        )
+        course.receipt = yield outcome_append(course, settled)
     except Exception as error:
-        course.error = course.error or error
-        if course.status == "performed" and not rules.break_glass:
-            course.status, course.code, course.value = "withheld", "error", None
-            course.decision = broken(f"the outcome could not be recorded: {error}", rules)
-
-
-def refuse(course: Course) -> Step:
-    """Record a refusal. It stands whether or not the ledger takes it."""
-    action = course.action
-    course.status = "refused"
-    try:
-        receipt: Receipt = yield Append(
-            "decision", action.actor.session, decision_body(course), "buffered"
-        )
-        course.receipt = receipt
-    except Exception as error:
-        course.error = course.error or error
+        unwritten(course, error)

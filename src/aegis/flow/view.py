@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 
 class View(Protocol):
-    """Reads and rewrites one wire."""
+    """Reads and rewrites one wire. `plain` says that results neither report usage nor propose
+    tool calls.
+    """
+
+    plain: bool
 
     def texts(self, action: Action) -> Sequence[Text]:
         """The texts of a request."""
@@ -93,6 +97,8 @@ class StreamReader(Protocol):
 
 class PlainView:
     """Ordinary calls: params and results are JSON-like values, or opaque."""
+
+    plain: bool = True
 
     def texts(self, action: Action) -> Sequence[Text]:
         """The named content, or every string of the params."""

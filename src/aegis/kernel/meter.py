@@ -14,7 +14,19 @@ if TYPE_CHECKING:
     from ..model import Outcome
 
 STATUSES = ("performed", "refused", "withheld", "failed", "abandoned", "unknown")
-CODES = ("", "policy", "guard", "killed", "limit", "denied", "expired", "error", "identity", "abandoned", "dry-run")
+CODES = (
+    "",
+    "policy",
+    "guard",
+    "killed",
+    "limit",
+    "denied",
+    "expired",
+    "error",
+    "identity",
+    "abandoned",
+    "dry-run",
+)
 
 
 class Meter:
@@ -42,12 +54,16 @@ class Meter:
 
     def ended(self, outcome: Outcome) -> None:
         """Count one outcome."""
-        protocol = outcome.action.protocol
-        key = (protocol, _WORDS[outcome.decision.verdict])
-        if key not in self.verdicts:
+        key = (outcome.action.protocol, _WORDS[outcome.decision.verdict])
+        verdicts = self.verdicts
+        if key not in verdicts:
             key = ("other", key[1])
-        self.verdicts[key] += 1
+        verdicts[key] += 1
         self.statuses[outcome.status] += 1
+        if outcome.code or outcome.findings or outcome.coverage:
+            self._details(outcome)
+
+    def _details(self, outcome: Outcome) -> None:
         code = outcome.code
         if code:
             self.refusals[code if code in self.refusals else "error"] += 1

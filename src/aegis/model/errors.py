@@ -14,6 +14,7 @@
     ├── HeldError              the run waits for a person; it can be resumed by its run id
     ├── UpstreamError          the thing behind Aegis (model, tool, database) failed
     ├── LedgerError            evidence could not be written or does not verify
+    │   └── LedgerBusy         another process is writing to it
     ├── PluginError            a plugin broke its contract
     └── ServerError            a remote Aegis could not be reached or answered nonsense
 
@@ -173,6 +174,10 @@ class UpstreamError(AegisError):
 
 class LedgerError(AegisError):
     """Evidence could not be written, or what was written does not verify."""
+
+
+class LedgerBusy(LedgerError):
+    """Another process is writing to this ledger."""
 
 
 class PluginError(AegisError):

@@ -1,0 +1,225 @@
+"""The composition root: the only place that constructs parts.
+
+Configuration in, runtime out. Built-ins and plugins are found by name (`discover.py`), so this
+floor imports none of them.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from ..detect import redactor
+from ..flow import DURABILITY, Rules
+from ..ledger.keys import load_signer
+from ..model import ConfigError, Problem
+from ..policy import Policy
+from . import discover
+from .admission import Gate
+from .desk import Desk
+from .dispatch import Dispatch, Route
+from .journal import Journal
+from .keys import Keys
+from .lanes import open_lane
+from .ports import now
+from .runtime import Parts, Runtime
+from .settings import Guardrail
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..approval import Request
+    from ..flow.rules import Decider, Guarding
+    from .config import Loaded
+    from .ports import Asker
+    from .settings import Settings
+    from .state import StateStore
+
+STATE_FILE = "state.db"
+log = logging.getLogger("aegis")
+
+DEFAULT_GUARDS: Mapping[str, Guardrail] = MappingProxyType(
+    {name: Guardrail() for name in ("injection", "pii", "secrets", "toxicity", "prompt_leak")}
+)
+"""The guards that run where the configuration names none."""
+
+
+@cache
+def default_policy() -> Policy:
+    """The policy of a configuration that brings none (`default_policy.yaml`)."""
+    return Policy.from_text(
+        files("aegis.kernel").joinpath("default_policy.yaml").read_text("utf-8"),
+        "default_policy.yaml",
+    )
+
+
+def open_runtime(
+    loaded: Loaded,
+    *,
+    policy: Decider | None = None,
+    session: str = "",
+    asker: Asker | None = None,
+    memory: bool = False,
+    recover: bool = True,
+) -> Runtime:
+    """Build everything and take up the ledger.
+
+    `policy` overrules the configured one; `memory` keeps ledger and state in memory (nothing
+    survives). Actions an earlier process began and never finished are recorded as unknown.
+    Raises ConfigError, PluginError, LedgerError.
+    """
+    settings = loaded.settings
+    home = Path(settings.home)
+    rules = build_rules(loaded, policy)
+    dispatch = build_dispatch(settings)
+    state = _state(None if memory else home)
+    try:
+        journal = _journal(settings, home, memory)
+    except BaseException:
+        state.close()
+        raise
+    keys = Keys(state)
+    gate = Gate(state, keys, settings.limits)
+    desk = Desk(state, settings.approvals.ttl_seconds, rules.redact, announcer(settings))
+    parts = Parts(settings, rules, journal, state, keys, desk, gate, dispatch)
+    runtime = Runtime(parts, session=session, asker=asker)
+    if recover:
+        journal.recover(now())
+    return runtime
+
+
+def reload(runtime: Runtime, loaded: Loaded) -> None:
+    """Put a new configuration in force: policy, guards, limits, approvals, providers.
+
+    The old one stays where the new one does not build. The act is recorded.
+    """
+    settings = loaded.settings
+    rules = build_rules(loaded, None)
+    dispatch = build_dispatch(settings)
+    old = runtime.rules.policy.version
+    runtime.replace(
+        Parts(
+            settings,
+            rules,
+            runtime.journal,
+            runtime.state,
+            runtime.keys,
+            runtime.desk,
+            runtime.gate,
+            dispatch,
+        )
+    )
+    runtime.admin(
+        "config.reload",
+        by="system",
+        details={"source": loaded.source, "policy": rules.policy.version, "before": old},
+    )
+
+
+def build_rules(loaded: Loaded, policy: Decider | None) -> Rules:
+    """The rules of a configuration."""
+    settings = loaded.settings
+    inputs, outputs = build_guards(settings)
+    return Rules(
+        policy or loaded.policy or default_policy(),
+        inputs,
+        outputs,
+        redactor(settings.redact),
+        MappingProxyType({**DURABILITY, **settings.ledger.durability}),
+        settings.break_glass,
+        settings.limits.text_characters,
+    )
+
+
+def build_guards(settings: Settings) -> tuple[tuple[Guarding, ...], tuple[Guarding, ...]]:
+    """The guards of the input and of the output stage.
+
+    Guards made by the same builder are built together: the built-in ones share one pass over the
+    text.
+    """
+    wanted = DEFAULT_GUARDS if settings.guardrails is None else settings.guardrails
+    enabled = {name: guard for name, guard in wanted.items() if guard.enabled}
+    return _stage(enabled, "input"), _stage(enabled, "output")
+
+
+def _stage(enabled: Mapping[str, Guardrail], stage: str) -> tuple[Guarding, ...]:
+    groups: dict[Any, dict[str, Guardrail]] = {}
+    for name, guard in enabled.items():
+        if stage in guard.stages:
+            groups.setdefault(discover.load("guard", name), {})[name] = guard
+    return tuple(_built(build, group, stage) for build, group in groups.items())
+
+
+def _built(build: Any, group: dict[str, Guardrail], stage: str) -> Guarding:
+    try:
+        guard: Guarding = build(
+            {
+                name: {
+                    "action": setting.action,
+                    "sensitivity": setting.sensitivity,
+                    **setting.options,
+                }
+                for name, setting in group.items()
+            },
+            stage=stage,
+        )
+    except (TypeError, ValueError, KeyError) as error:
+        raise ConfigError(
+            [Problem(f"guardrails {', '.join(group)}: {error}", hint="see docs/reference/guards")]
+        ) from error
+    return guard
+
+
+def build_dispatch(settings: Settings) -> Dispatch:
+    """The model providers; the offline one where none is configured."""
+    routes = []
+    for name, provider in settings.providers.items():
+        made = discover.load("provider", provider.type)(name, provider)
+        routes.append(Route(name, made, provider.models))
+    if not routes:
+        from .settings import ProviderSettings
+
+        offline = ProviderSettings("offline")
+        made = discover.load("provider", "offline")("offline", offline)
+        routes.append(Route("offline", made, offline.models))
+    return Dispatch(routes)
+
+
+def announcer(settings: Settings) -> Any:
+    """Tells every configured channel about a new approval; None where there are none."""
+    if not settings.approvals.channels:
+        return None
+    approvers = [discover.load("approver", name)() for name in settings.approvals.channels]
+
+    def announce(request: Request) -> None:
+        for approver in approvers:
+            try:
+                approver.announce(request)
+            except Exception as error:
+                # the request is on file whether or not this channel works
+                log.warning("approver `%s` failed: %s", approver.name, error)
+
+    return announce
+
+
+def _state(home: Path | None) -> StateStore:
+    store = discover.load("state", "sqlite")
+    state: StateStore = store(home / STATE_FILE if home is not None else None)
+    return state
+
+
+def _journal(settings: Settings, home: Path, memory: bool) -> Journal:
+    kind = "memory" if memory else settings.ledger.store
+    make = discover.load("store", kind)
+    if kind == "memory":
+        from ..ledger.checkpoint import Signer
+
+        return Journal(make(), Signer.generate() if memory else load_signer(home))
+    return open_lane(home, home / settings.ledger.path, make)
+
+
+__all__ = ["build_dispatch", "build_rules", "default_policy", "open_runtime", "reload"]
