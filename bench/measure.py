@@ -7,7 +7,7 @@ import timeit
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
 YARDSTICK = timeit.Timer(
     "sha256(block).digest()", "from hashlib import sha256; block = bytes(1024)"
@@ -15,6 +15,14 @@ YARDSTICK = timeit.Timer(
 
 KEEP_GC = "import gc; gc.enable()"
 """timeit switches the collector off; users do not."""
+
+
+WARM = 256
+"""Executions before a cheap row is timed."""
+
+REFERENCE_US = 0.85
+"""The yardstick on a CPU with SHA instructions, in microseconds. Without them SHA-256 takes three
+to four times as long while Python does not, and yardsticks flatter."""
 
 
 class Timed(NamedTuple):
@@ -62,17 +70,24 @@ def readings(rows: dict[str, Timed], rounds: int, seconds: float) -> dict[str, R
 
 
 def _number(timer: timeit.Timer, row: Timed, seconds: float) -> int:
-    """How many executions take about `seconds`, after a warm-up that grows to it."""
+    """How many executions take about `seconds`, once everything is warm.
+
+    Rows that go through a cycle of inputs meet each of them WARM times first: memos are filled
+    as they are in a process that has been running for a moment.
+    """
     number = 1
+    warmed = 0
     while True:
         took = timer.timeit(number)
+        warmed += number
         if row.after is not None:
             row.after()
-        if took >= seconds / 4 or number >= row.burst:
+        enough = took >= seconds / 4 and (warmed >= WARM or took >= 4 * seconds)
+        if enough or number >= row.burst:
             return max(1, min(row.burst, int(number * seconds / max(took, 1e-9))))
         number = min(number * 4, row.burst)
 
 
-def median(values: Iterable[float]) -> float:
-    """The median of some values."""
-    return statistics.median(values)
+def quick_yardstick() -> float:
+    """The yardstick in microseconds, undisturbed: the shortest of many."""
+    return min(YARDSTICK.repeat(50, 2_000)) / 2_000 * 1e6

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import itertools
+from typing import TYPE_CHECKING
 
 from measure import Timed
 
 from aegis.builtin.guards import build_guard
+from aegis.kernel.build import open_runtime
+from aegis.kernel.config import parse
 from aegis.ledger.record import DecisionBody
 from aegis.model import Action, Actor, Text
 from aegis.policy import Policy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aegis.kernel.runtime import Runtime
 
 ACTOR = Actor("key-1", "researcher", "0192f0c1-session")
 
@@ -32,11 +40,14 @@ SENTENCES = (
 
 
 def policy(rules: int, *, last: bool = True) -> Policy:
-    """A policy of so many rules; the last one allows what the actions of the rows do."""
+    """A policy of so many rules, every fourth with a target; the last one allows what the actions
+    of the rows do, or nothing of it.
+    """
     listed = [
         {
             "name": f"rule_{index}",
-            "match": {"type": f"service{index}.*", "target": f"zone{index}/*"},
+            "match": {"type": f"service{index}.*"}
+            | ({} if index % 4 else {"target": f"zone{index}/*"}),
             "approval": ("auto", "approve", "block")[index % 3],
         }
         for index in range(rules - 1)
@@ -112,3 +123,18 @@ def body() -> DecisionBody:
         type="github.create_issue",
         verdict="allow",
     )
+
+
+def runtime(home: Path) -> Runtime:
+    """A runtime on a ledger file, without guards (they have rows of their own), whose records
+    are acknowledged as soon as this process holds them.
+    """
+    capabilities = ("read", "write", "delete", "deploy", "approve", "execute")
+    loaded = parse(
+        {
+            "home": str(home),
+            "guardrails": {},
+            "ledger": {"durability": dict.fromkeys(capabilities, "buffered")},
+        }
+    )
+    return open_runtime(loaded, policy=policy(20), session=ACTOR.session)

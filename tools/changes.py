@@ -38,7 +38,8 @@ def main(arguments: list[str]) -> int:
     if not paths:
         print("no fragments in changes/: nothing to release", file=sys.stderr)
         return 1
-    text = section(*arguments, {path.name: path.read_text(encoding="utf-8") for path in paths})
+    version, date = arguments
+    text = section(version, date, {path.name: path.read_text(encoding="utf-8") for path in paths})
     log = ROOT / "CHANGELOG.md"
     head, mark, rest = log.read_text(encoding="utf-8").partition("\n## ")
     log.write_text(f"{head.rstrip()}\n\n{text}{mark}{rest}", encoding="utf-8")

@@ -23,7 +23,7 @@ def errors() -> str:
         "",
     ]
 
-    def walk(cls: type, depth: int) -> None:
+    def walk(cls: type[Exception], depth: int) -> None:
         lines.append(f"{'  ' * depth}- `{cls.__name__}`: {_text(cls)}")
         for child in sorted(cls.__subclasses__(), key=lambda each: each.__name__):
             if child.__module__ == tree.__name__:

@@ -28,7 +28,8 @@ import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 SECONDS_MAX = 60
 """Longest run of one block: a page that needs more is not a first example."""

@@ -78,6 +78,9 @@ def _with_parents(name: str) -> list[str]:
 
 
 def _targets(tree: ast.Module, package: str) -> Iterator[str]:
+    lazy = any(
+        isinstance(node, ast.FunctionDef) and node.name == "__getattr__" for node in tree.body
+    )
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -87,9 +90,11 @@ def _targets(tree: ast.Module, package: str) -> Iterator[str]:
             for alias in node.names:
                 yield f"{base}.{alias.name}"
         elif isinstance(node, ast.Constant) and _names_a_module(node.value):
-            target = node.value.partition(":")[0]
+            target, attribute, _ = node.value.partition(":")
             yield _absolute(target, package)
-            yield f"{package}.{target}"
+            if lazy or attribute:
+                # a bare word is a sibling only in a table of `module:name` or of lazy names
+                yield f"{package}.{target}"
 
 
 def _names_a_module(value: object) -> TypeGuard[str]:

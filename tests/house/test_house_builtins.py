@@ -16,6 +16,9 @@ SHIPPED = [
     for name, target in table.items()
 ]
 
+PAGES = {"secrets": "secrets", "state": "stores"}
+"""Kinds whose page is not called after their plural."""
+
 TESTS = "\n".join(
     path.read_text() for path in (ROOT / "tests").rglob("*.py") if path.parent.name != "house"
 )
@@ -36,7 +39,7 @@ def test_a_built_in_loads(kind, name, target):
 @pytest.mark.parametrize(("kind", "name", "target"), SHIPPED)
 def test_a_built_in_has_a_page(kind, name, target):
     """A page of its own, or a section headed by its name on the page of its kind."""
-    plural = kind if kind.endswith("s") else f"{kind}s"
+    plural = PAGES.get(kind, f"{kind}s")
     written = pages()
     heading = re.compile(rf"^##+ .*`{re.escape(name)}`", re.MULTILINE)
     shared = written.get(f"{plural}.md", written.get(f"{plural}/README.md", ""))

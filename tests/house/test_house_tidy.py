@@ -96,6 +96,12 @@ def test_a_breach_is_noticed(little, path, text, complaint):
     assert any(complaint in line for line in tidy(little)), tidy(little)
 
 
+def test_cleaning_up_and_raising_on_is_not_catching(little):
+    text = MODULE + "try:\n    f()\nexcept BaseException:\n    g()\n    raise\n"
+    write(little, "src/aegis/__init__.py", text)
+    assert tidy(little) == []
+
+
 def test_an_exception_allows_just_what_it_says(little):
     write(little, "tools/x.py", "x = 1\n" * 450)
     write(little, "tools/tidy.toml", '[file_lines]\n"tools/x.py" = 450\n')
@@ -112,7 +118,8 @@ def test_an_exception_allows_just_what_it_says(little):
         "from . import lonely\n",
         "from .lonely import x\n",
         "import aegis.lonely\n",
-        "LAZY = {'x': 'lonely'}\n",
+        "LAZY = {'x': 'lonely'}\ndef __getattr__(name): ...\n",
+        "LAZY = {'x': 'lonely:x'}\n",
         "LAZY = {'x': '.lonely'}\n",
         "LAZY = {'x': 'aegis.lonely:x'}\n",
     ],
@@ -121,6 +128,12 @@ def test_every_way_of_importing_counts_as_reached(little, root):
     write(little, "src/aegis/lonely.py", MODULE)
     write(little, "src/aegis/__init__.py", MODULE + root)
     assert tidy(little) == []
+
+
+def test_a_word_that_happens_to_be_a_module_name_reaches_nothing(little):
+    write(little, "src/aegis/lonely.py", MODULE)
+    write(little, "src/aegis/__init__.py", MODULE + "KIND = 'lonely'\n")
+    assert "no shipped surface reaches" in tidy(little)[0]
 
 
 def test_a_module_that_only_an_unreached_one_imports_is_unreached_too(little):
