@@ -1,0 +1,295 @@
+"""One HTTP/1.1 connection to an upstream, and one exchange on it (RFC 9112).
+
+Parsing is httptools' (llhttp); this file keeps the books: whose answer is arriving, how much of it
+is held, whether it is complete, and whether the connection may be used again. Answers are taken
+whole or in pieces. A reader that is slower than the upstream stops the socket, not the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+import httptools
+
+from ...model import UpstreamError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HEAD_MAX = 64 * 1024
+"""Most bytes of header names and values in one answer."""
+
+BODY_MAX = 64 * 1024 * 1024
+"""Largest answer taken whole, in bytes."""
+
+HELD_HIGH = 256 * 1024
+"""Unread bytes of a streamed answer at which reading from the socket pauses."""
+
+HELD_LOW = 64 * 1024
+"""Unread bytes at which it goes on."""
+
+
+class Exchange:
+    """One request and its answer. `headers` holds lower-case names; repeated ones are joined."""
+
+    __slots__ = (
+        "connection",
+        "deadline",
+        "done",
+        "error",
+        "headers",
+        "parts",
+        "size",
+        "status",
+        "streamed",
+        "waiter",
+    )
+
+    def __init__(
+        self, connection: Connection, waiter: asyncio.Future[None], streamed: bool, deadline: float
+    ) -> None:
+        self.connection = connection
+        self.waiter: asyncio.Future[None] | None = waiter
+        self.streamed = streamed
+        self.deadline = deadline
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.parts: list[bytes] = []
+        self.size = 0
+        self.done = False
+        self.error: UpstreamError | None = None
+
+    def wake(self) -> None:
+        """Let whoever waits look again."""
+        waiter = self.waiter
+        if waiter is not None:
+            self.waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def fail(self, error: UpstreamError) -> None:
+        """End the exchange with an error."""
+        if not self.done:
+            self.done = True
+            self.error = error
+            self.wake()
+
+    def body(self) -> bytes:
+        """What has arrived and was not read yet."""
+        parts = self.parts
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        parts.clear()
+        self.size = 0
+        return data
+
+    async def read(self) -> bytes:
+        """The next bytes of a streamed answer; empty at its end. Raises UpstreamError."""
+        while not self.parts:
+            if self.error is not None:
+                raise self.error
+            if self.done:
+                return b""
+            self.waiter = self.connection.loop.create_future()
+            await self.waiter
+        data = self.body()
+        self.connection.relieve()
+        return data
+
+    async def rest(self, limit: int) -> bytes:
+        """What is still to come, at most `limit` bytes; the remainder is not waited for."""
+        data = b""
+        while len(data) < limit:
+            piece = await self.read()
+            if not piece:
+                break
+            data += piece
+        return data[:limit]
+
+    def close(self) -> None:
+        """Give the connection up if the answer is not complete."""
+        if not self.done:
+            self.done = True
+            self.connection.abort()
+
+
+class Connection(asyncio.Protocol):
+    """A connection of a pool. It calls `idle` when it may be used again, `lost` once at its end."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        idle: Callable[[Connection], None],
+        lost: Callable[[Connection], None],
+        gap_seconds: float,
+    ) -> None:
+        self.loop = loop
+        self.since = 0.0
+        self.exchange: Exchange | None = None
+        self._idle = idle
+        self._lost = lost
+        self._gap = gap_seconds
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._paused = False
+        self._head = 0
+        self._framed = False
+        self._headed = False
+        self._unasked = False
+
+    @property
+    def usable(self) -> bool:
+        """Whether a request may be sent on it."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    @property
+    def held(self) -> bool:
+        """Whether reading is paused because the reader is slower: no silence of the upstream."""
+        return self._paused
+
+    def send(self, data: bytes, streamed: bool, deadline: float) -> Exchange:
+        """Send a request; its exchange is waited for through `Exchange.waiter`."""
+        exchange = Exchange(self, self.loop.create_future(), streamed, deadline)
+        self.exchange = exchange
+        cast("asyncio.Transport", self._transport).write(data)
+        return exchange
+
+    def abort(self) -> None:
+        """Close at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def relieve(self) -> None:
+        """Read on after a pause, where the reader has caught up."""
+        exchange = self.exchange
+        if self._paused and (exchange is None or exchange.size <= HELD_LOW):
+            self._paused = False
+            if exchange is not None:
+                exchange.deadline = self.loop.time() + self._gap
+            if self.usable:
+                cast("asyncio.Transport", self._transport).resume_reading()
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser; anything that is not one proper answer ends the connection."""
+        exchange = self.exchange
+        if exchange is None:
+            self.abort()
+            return
+        if self._headed:
+            exchange.deadline = self.loop.time() + self._gap
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            cause = error.__context__
+            self._fail(cause if isinstance(cause, UpstreamError) else _garbled(error))
+            return
+        if exchange.done:
+            self._finished()
+        elif exchange.streamed and exchange.size >= HELD_HIGH and not self._paused:
+            self._paused = True
+            cast("asyncio.Transport", self._transport).pause_reading()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The other side is gone: complete a close-delimited answer, or fail the exchange."""
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None and not exchange.done:
+            if self._headed and not self._framed and error is None:
+                exchange.done = True
+                exchange.wake()
+            elif self._headed:
+                exchange.fail(UpstreamError("the upstream's answer broke off before its end"))
+            else:
+                exchange.fail(UpstreamError("the upstream closed the connection without an answer"))
+        self._lost(self)
+
+    # httptools callbacks
+
+    def on_message_begin(self) -> None:
+        """A new answer begins."""
+        exchange = self.exchange
+        if exchange is None or exchange.done:
+            self._unasked = True
+        self._head = 0
+        self._framed = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header, within HEAD_MAX."""
+        self._head += len(name) + len(value)
+        if self._head > HEAD_MAX:
+            raise UpstreamError(f"the upstream's headers exceed {HEAD_MAX} bytes")
+        exchange = self.exchange
+        if exchange is None or exchange.done:
+            return
+        key = name.decode("latin-1").lower()
+        text = value.decode("latin-1")
+        if key == "content-length" or (key == "transfer-encoding" and "chunked" in text.lower()):
+            self._framed = True
+        known = exchange.headers.get(key)
+        exchange.headers[key] = text if known is None else f"{known}, {text}"
+
+    def on_headers_complete(self) -> None:
+        """The head is there; interim answers (1xx, RFC 9110 section 15.2) are passed over."""
+        status = self._parser.get_status_code()
+        exchange = self.exchange
+        if exchange is None or exchange.done:
+            return
+        if status < 200:
+            exchange.headers.clear()
+            return
+        exchange.status = status
+        self._headed = True
+        exchange.deadline = self.loop.time() + self._gap
+        if exchange.streamed:
+            exchange.wake()
+
+    def on_body(self, data: bytes) -> None:
+        """Keep a piece of the body, within BODY_MAX where it is taken whole."""
+        exchange = self.exchange
+        if exchange is None or exchange.done:
+            return
+        exchange.parts.append(data)
+        exchange.size += len(data)
+        if exchange.size > BODY_MAX:
+            raise UpstreamError(f"the upstream's answer exceeds {BODY_MAX} bytes")
+        if exchange.streamed:
+            exchange.wake()
+
+    def on_message_complete(self) -> None:
+        """The answer is complete."""
+        exchange = self.exchange
+        if exchange is not None and self._headed:
+            exchange.done = True
+            exchange.wake()
+
+    def _finished(self) -> None:
+        transport = cast("asyncio.Transport", self._transport)
+        self.exchange = None
+        self._headed = False
+        if self._paused:
+            self._paused = False
+            transport.resume_reading()
+        reusable = (
+            not self._unasked
+            and not transport.is_closing()
+            and self._parser.should_keep_alive()
+            and not transport.get_write_buffer_size()
+        )
+        if reusable:
+            self._idle(self)
+        else:
+            transport.abort()
+
+    def _fail(self, error: UpstreamError) -> None:
+        if self.exchange is not None:
+            self.exchange.fail(error)
+        self.abort()
+
+
+def _garbled(error: Exception) -> UpstreamError:
+    return UpstreamError(f"the upstream does not speak HTTP/1.1 properly: {error}")

@@ -1,0 +1,181 @@
+"""The gateway as one ASGI callable: a route table, a caller, and every error turned into an answer.
+
+No framework stands between the server and the handlers; a request costs one dict lookup here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from ...model import Principal
+from . import catalogue, chat, headers, health
+from .errors import Failure
+from .metrics import Measures, Scrape
+from .turn import JSON, Left, Turn
+from .watch import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from ...kernel.runtime import Runtime
+    from .turn import Receive, Send
+
+    Handler = Callable[[Runtime, Turn, Principal], Awaitable[None]]
+
+NOBODY = Principal("", kind="anonymous")
+"""The caller where no key is asked for."""
+
+CLIENT_LEFT = 499
+"""Counted as the status of requests whose client left before an answer."""
+
+log = logging.getLogger("aegis.gateway")
+
+
+class Gateway:
+    """Serves one runtime."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.watch = Watch()
+        self.measures = Measures()
+        scrape = Scrape(runtime, self.measures, self.watch)
+        self.open_routes: Mapping[tuple[str, str], Handler] = {
+            ("GET", "/health"): health.alive,
+            ("GET", "/health/liveness"): health.alive,
+            ("GET", "/health/liveliness"): health.alive,
+            ("GET", "/health/readiness"): health.ready,
+            ("GET", "/metrics"): scrape,
+        }
+        """Routes without a key."""
+        self.routes: Mapping[tuple[str, str], Handler] = {
+            ("POST", "/v1/chat/completions"): chat.complete,
+            ("GET", "/v1/models"): catalogue.listed,
+        }
+        """Routes for callers with a key."""
+        self.prefixes: Mapping[tuple[str, str], Handler] = {
+            ("GET", "/v1/models/"): catalogue.single,
+        }
+        """Routes whose path goes on with a name."""
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        """One HTTP request, or the life of the server (ASGI 3)."""
+        if scope["type"] == "http":
+            await self._http(Turn(scope, receive, send))
+        elif scope["type"] == "lifespan":
+            await self._life(receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def _http(self, turn: Turn) -> None:
+        watch = self.watch
+        watch.enter(turn)
+        try:
+            await self._answer(turn)
+        except Left:
+            turn.status = CLIENT_LEFT
+        except asyncio.CancelledError:
+            if not turn.reason:
+                raise
+            # our own watch cancelled the work: the task itself goes on to its end
+            asyncio.current_task().uncancel()  # type: ignore[union-attr]
+            await self._stopped(turn)
+        except Exception as error:
+            await self._fail(turn, chat.failure_of(error))
+        finally:
+            watch.leave(turn)
+            self.measures.ended(turn, turn.loop.time())
+
+    async def _answer(self, turn: Turn) -> None:
+        """Find the route, know the caller, handle. Raises Failure."""
+        key = (turn.method, turn.path)
+        handler = self.routes.get(key)
+        if handler is None:
+            handler = self.open_routes.get(key)
+            if handler is not None:
+                turn.route = turn.path
+                await handler(self.runtime, turn, NOBODY)
+                return
+            handler = self._by_prefix(turn)
+        else:
+            turn.route = turn.path
+        principal = self._caller(turn)
+        server = self.runtime.settings.server
+        if len(self.watch.turns) > server.concurrency:
+            raise Failure(
+                503,
+                f"{server.concurrency} requests are under way already; try again",
+                "overloaded",
+                retry_after=1.0,
+                close=True,
+            )
+        await handler(self.runtime, turn, principal)
+
+    def _by_prefix(self, turn: Turn) -> Handler:
+        for (method, prefix), handler in self.prefixes.items():
+            if turn.path.startswith(prefix) and turn.method == method:
+                turn.route = prefix
+                return handler
+        tables = (self.routes, self.open_routes)
+        allowed = sorted({m for table in tables for m, path in table if path == turn.path})
+        allowed += [m for m, prefix in self.prefixes if turn.path.startswith(prefix)]
+        turn.route = "none"
+        if allowed:
+            raise Failure(
+                405,
+                f"`{turn.method[:20]}` is not a method of this path; use {' or '.join(allowed)}",
+                "method_not_allowed",
+                headers=((b"allow", ", ".join(allowed).encode()),),
+                close=True,
+            )
+        raise Failure(404, f"there is no `{turn.path[:100]}` here", "not_found", close=True)
+
+    def _caller(self, turn: Turn) -> Principal:
+        """Who asks. Raises Failure (401) for an unknown key, or none where one is needed."""
+        token = headers.token(turn.headers)
+        if token:
+            principal = self.runtime.keys.authenticate(token)
+            if principal is not None:
+                return principal
+        if not self.runtime.settings.server.require_key and not token.startswith("sk-aegis-"):
+            return NOBODY
+        raise Failure(
+            401,
+            "this key is unknown, revoked or expired; `aegis keys create --name NAME` makes one"
+            if token
+            else "a key is needed: send `authorization: Bearer sk-aegis-…`; "
+            "`aegis keys create --name NAME` makes one",
+            "invalid_api_key",
+            headers=((b"www-authenticate", b"Bearer"),),
+            close=turn.method == "POST",
+        )
+
+    async def _fail(self, turn: Turn, failure: Failure) -> None:
+        if turn.started:
+            # a piece of the answer is out: what is missing must not look complete
+            log.error("an answer broke off: %s", failure)
+            raise failure
+        request = headers.request_id(turn.headers) or headers.new_id().encode()
+        await turn.whole(
+            failure.status, [JSON, (b"x-request-id", request), *failure.head()], failure.body()
+        )
+
+    async def _stopped(self, turn: Turn) -> None:
+        if turn.reason == "slow" and not turn.started:
+            failure = Failure(408, "the body did not arrive in time", "request_timeout", close=True)
+            await self._fail(turn, failure)
+        else:
+            turn.status = turn.status or CLIENT_LEFT
+
+    async def _life(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                await self.runtime.dispatch.close()
+                self.runtime.close()
+                await send({"type": "lifespan.shutdown.complete"})
+                return

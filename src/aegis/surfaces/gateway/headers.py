@@ -1,0 +1,119 @@
+"""Request headers as they are understood, response headers as they are written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import uuid_utils
+
+from .errors import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ...model import Outcome
+
+    Headers = Mapping[bytes, bytes]
+    Pairs = list[tuple[bytes, bytes]]
+
+NAME_MAX = 200
+"""Longest agent or session name and request id, in bytes."""
+
+SSE = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+)
+"""What a stream says so that no proxy holds it back."""
+
+_VERDICTS = (b"allow", b"sanitize", b"review", b"block")
+
+
+def new_id() -> str:
+    """An action id: UUIDv7 (RFC 9562)."""
+    return str(uuid_utils.uuid7())
+
+
+def is_json(headers: Headers) -> bool:
+    """Whether the body is declared as JSON, or not declared at all, and not compressed."""
+    if headers.get(b"content-encoding", b"identity") != b"identity":
+        return False
+    kind = headers.get(b"content-type", b"application/json")
+    if kind == b"application/json":
+        return True
+    kind = kind.partition(b";")[0].strip().lower()
+    return kind == b"application/json" or (
+        kind.startswith(b"application/") and kind.endswith(b"+json")
+    )
+
+
+def token(headers: Headers) -> str:
+    """The credential of a request: a bearer token, or `x-api-key`; empty where there is none."""
+    value = headers.get(b"authorization")
+    if value is not None:
+        scheme, _, rest = value.partition(b" ")
+        return rest.strip().decode("latin-1") if scheme.lower() == b"bearer" else ""
+    return headers.get(b"x-api-key", b"").decode("latin-1")
+
+
+def text(headers: Headers, name: bytes) -> str:
+    """A name given in a header; empty where there is none. Raises Failure for an unusable one."""
+    value = headers.get(name)
+    if value is None:
+        return ""
+    try:
+        found = value.decode("ascii")
+    except UnicodeDecodeError:
+        found = "\n"
+    if len(found) > NAME_MAX or not found.isprintable():
+        shown = name.decode("latin-1")
+        raise Failure(
+            400,
+            f"the header `{shown}` has to be at most {NAME_MAX} printable ASCII characters",
+            "invalid_header",
+        )
+    return found
+
+
+def request_id(headers: Headers) -> bytes:
+    """The client's own request id where it is sane; else empty."""
+    value = headers.get(b"x-request-id", b"")
+    if 0 < len(value) <= NAME_MAX and value.isascii() and value.decode().isprintable():
+        return value
+    return b""
+
+
+def rate(left: tuple[Any, int, Any, int]) -> Pairs:
+    """The `x-ratelimit-*` headers; none where there is no limit."""
+    requests, request_limit, tokens, token_limit = left
+    pairs: Pairs = []
+    if requests is not None:
+        pairs.append((b"x-ratelimit-limit-requests", b"%d" % request_limit))
+        pairs.append((b"x-ratelimit-remaining-requests", b"%d" % requests.remaining))
+        pairs.append((b"x-ratelimit-reset-requests", b"%.3fs" % requests.reset))
+    if tokens is not None:
+        pairs.append((b"x-ratelimit-limit-tokens", b"%d" % token_limit))
+        pairs.append((b"x-ratelimit-remaining-tokens", b"%d" % tokens.remaining))
+        pairs.append((b"x-ratelimit-reset-tokens", b"%.3fs" % tokens.reset))
+    return pairs
+
+
+def decided(outcome: Outcome) -> Pairs:
+    """What was decided, by which rule of which policy, and where it is recorded."""
+    decision = outcome.decision
+    pairs: Pairs = [
+        (b"x-aegis-verdict", _VERDICTS[decision.verdict]),
+        (b"x-aegis-rule", printable(decision.rule)),
+        (b"x-aegis-policy", printable(decision.policy)),
+    ]
+    if outcome.receipt is not None:
+        pairs.append((b"x-aegis-record", b"%d" % outcome.receipt.seq))
+    return pairs
+
+
+def printable(value: str) -> bytes:
+    """A value as a header can hold it: other than printable ASCII is percent-encoded."""
+    if value.isascii() and value.isprintable():
+        return value.encode()
+    return quote(value, safe=" !\"#$&'()*+,/:;<=>?@[]^`{|}").encode()

@@ -1,0 +1,121 @@
+"""Starts the gateway on uvicorn: httptools parses, uvloop runs it where there is one.
+
+No access log by default: a log line costs more than governing the request, and the ledger has a
+better one. Forwarded-for headers are not believed.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from ...model import ConfigError
+from .app import Gateway
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from socket import socket
+
+    from ...kernel.runtime import Runtime
+
+BACKLOG = 2048
+"""Connections the kernel may hold before the server takes them."""
+
+KEEP_ALIVE_SECONDS = 65
+"""How long an unused client connection is kept: longer than the idle limit of common proxies."""
+
+HEAD_MAX = 64 * 1024
+"""Longest head of a request, in bytes (for the pure-Python parser; httptools has its own)."""
+
+
+def serve(
+    runtime: Runtime,
+    host: str = "",
+    port: int = 0,
+    *,
+    started: Callable[[str, int], None] | None = None,
+) -> None:
+    """Serve until a signal ends it; then finish what is under way and close the runtime.
+
+    `started(host, port)` is called once connections are taken. Raises ConfigError where callers
+    from other machines could come without a key, or the address cannot be used.
+    """
+    server = make_server(runtime, host, port, started)
+    try:
+        server.run()
+    except SystemExit as exit:
+        if exit.code:
+            address = f"{server.config.host}:{server.config.port}"
+            raise ConfigError(f"cannot serve on {address}: is it in use?") from None
+    finally:
+        runtime.close()
+
+
+def make_server(
+    runtime: Runtime,
+    host: str = "",
+    port: int = 0,
+    started: Callable[[str, int], None] | None = None,
+) -> uvicorn.Server:
+    """The server, configured and not yet started. Raises ConfigError."""
+    settings = runtime.settings.server
+    host = host or settings.host
+    check_exposure(runtime, host)
+    config = uvicorn.Config(
+        Gateway(runtime),
+        host=host,
+        port=port or settings.port,
+        http="httptools",
+        loop="auto",
+        ws="none",
+        lifespan="on",
+        interface="asgi3",
+        log_level="warning",
+        access_log=settings.access_log,
+        proxy_headers=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=max(1, round(settings.shutdown_seconds)),
+        h11_max_incomplete_event_size=HEAD_MAX,
+    )
+    return _Server(config, started)
+
+
+def check_exposure(runtime: Runtime, host: str) -> None:
+    """Refuse to serve everybody without a key. Raises ConfigError."""
+    settings = runtime.settings.server
+    if settings.require_key or settings.allow_unauthenticated or is_loopback(host):
+        return
+    raise ConfigError(
+        f"`server.require_key` is off and `{host}` can be reached from other machines: anybody "
+        "there could use your providers. Serve on 127.0.0.1, turn `require_key` on, or set "
+        "`server.allow_unauthenticated: true` if that is what you want"
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class _Server(uvicorn.Server):
+    """Says when it takes connections, and where."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[str, int], None] | None) -> None:
+        super().__init__(config)
+        self._started = started
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        """Start, then tell."""
+        await super().startup(sockets)
+        if self.started and self._started is not None:
+            bound = self.servers[0].sockets[0].getsockname()
+            self._started(str(bound[0]), int(bound[1]))

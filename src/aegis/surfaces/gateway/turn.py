@@ -1,0 +1,149 @@
+"""One HTTP request and its answer, free of how the server hands them over.
+
+Handlers see headers and bytes coming in, and give a whole answer or pieces of one. Only this file
+and `app.py` know ASGI messages; another front would carry the same turns otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from .errors import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from .errors import Header
+
+    Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+    Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+JSON = (b"content-type", b"application/json")
+
+READING, WORKING, DONE = range(3)
+"""The phases of a turn: its body arrives, it is worked on, it is over."""
+
+
+class Left(Exception):
+    """The client is gone; there is nobody to answer."""
+
+
+class Turn:
+    """One request. The watch looks at `phase`, `wrote` and `writing`, and calls `silent` when a
+    stream has been silent for long.
+    """
+
+    __slots__ = (
+        "began",
+        "headers",
+        "listener",
+        "loop",
+        "method",
+        "path",
+        "phase",
+        "reason",
+        "receive",
+        "route",
+        "send",
+        "silent",
+        "started",
+        "status",
+        "task",
+        "upstream_seconds",
+        "writing",
+        "wrote",
+    )
+
+    def __init__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.receive = receive
+        self.send = send
+        self.loop = asyncio.get_running_loop()
+        self.began = self.loop.time()
+        self.phase = READING
+        self.reason = ""
+        self.route = ""
+        self.status = 0
+        self.started = False
+        self.silent: Callable[[], Awaitable[None]] | None = None
+        self.wrote = self.began
+        self.writing = False
+        self.task: asyncio.Task[Any] | None = None
+        self.listener: asyncio.Task[None] | None = None
+        self.upstream_seconds = 0.0
+
+    async def read(self, limit: int) -> bytes:
+        """The whole body, at most `limit` bytes. Raises Failure (413) and Left."""
+        stated = self.headers.get(b"content-length")
+        if stated is not None and (not stated.isdigit() or int(stated) > limit):
+            raise _too_large(limit)
+        message = await self.receive()
+        data: bytes = message.get("body", b"")
+        if message.get("more_body", False):
+            pieces, size = [data], len(data)
+            while message.get("more_body", False):
+                message = await self.receive()
+                piece = message.get("body", b"")
+                size += len(piece)
+                if size > limit:
+                    raise _too_large(limit)
+                pieces.append(piece)
+            data = b"".join(pieces)
+        if message["type"] == "http.disconnect":
+            raise Left
+        if len(data) > limit:
+            raise _too_large(limit)
+        self.phase = WORKING
+        return data
+
+    async def whole(self, status: int, headers: Sequence[Header], body: bytes) -> None:
+        """Answer with one body."""
+        self.status = status
+        self.started = True
+        await self.send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [*headers, (b"content-length", b"%d" % len(body))],
+            }
+        )
+        await self.send({"type": "http.response.body", "body": body})
+        self.phase = DONE
+
+    async def begin(self, status: int, headers: Sequence[Header]) -> None:
+        """Begin an answer in pieces."""
+        self.status = status
+        self.started = True
+        await self.send({"type": "http.response.start", "status": status, "headers": list(headers)})
+
+    async def write(self, data: bytes) -> None:
+        """One piece; returns when the client can take more."""
+        self.writing = True
+        try:
+            await self.send({"type": "http.response.body", "body": data, "more_body": True})
+        finally:
+            self.writing = False
+            self.wrote = self.loop.time()
+
+    async def end(self) -> None:
+        """The last piece has been written."""
+        await self.send({"type": "http.response.body", "body": b""})
+        self.phase = DONE
+
+    def stop(self, reason: str) -> None:
+        """Cancel the work on this turn, saying why. Once."""
+        if not self.reason and self.phase != DONE and self.task is not None:
+            self.reason = reason
+            self.task.cancel()
+
+
+def _too_large(limit: int) -> Failure:
+    return Failure(
+        413,
+        f"the body is larger than {limit} bytes; send less, or raise `limits.body_bytes`",
+        "request_too_large",
+        close=True,
+    )
