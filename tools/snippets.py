@@ -217,7 +217,7 @@ def _environment() -> dict[str, str]:
     """A clean environment: this Python's commands first, no settings of the person at the desk."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("AEGIS")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
-    return {**kept, "PATH": path, "NO_COLOR": "1", "COLUMNS": "100", "PYTHONSAFEPATH": "1"}
+    return {**kept, "PATH": path, "NO_COLOR": "1", "COLUMNS": "100"}
 
 
 def _free_port() -> int:
