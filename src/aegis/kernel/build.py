@@ -22,6 +22,7 @@ from . import discover
 from .admission import Gate
 from .desk import Desk
 from .dispatch import Dispatch, Route
+from .effective import Effective
 from .journal import Journal
 from .keys import Keys
 from .lanes import open_lane
@@ -74,10 +75,10 @@ def open_runtime(
     """
     settings = loaded.settings
     home = Path(settings.home)
-    rules = build_rules(loaded, policy)
     dispatch = build_dispatch(settings)
     state = _state(None if memory else home)
     try:
+        rules = build_rules(loaded, policy or in_force(loaded, state))
         journal = _journal(settings, home, memory)
     except BaseException:
         state.close()
@@ -98,7 +99,7 @@ def reload(runtime: Runtime, loaded: Loaded) -> None:
     The old one stays where the new one does not build. The act is recorded.
     """
     settings = loaded.settings
-    rules = build_rules(loaded, None)
+    rules = build_rules(loaded, in_force(loaded, runtime.state))
     dispatch = build_dispatch(settings)
     old = runtime.rules.policy.version
     runtime.replace(
@@ -118,6 +119,13 @@ def reload(runtime: Runtime, loaded: Loaded) -> None:
         by="system",
         details={"source": loaded.source, "policy": rules.policy.version, "before": old},
     )
+
+
+def in_force(loaded: Loaded, state: StateStore) -> Decider:
+    """The policy of a configuration, with what programs registered beside it."""
+    if loaded.policy is None:
+        return Effective(default_policy(), state, builtin=True)
+    return Effective(loaded.policy, state)
 
 
 def build_rules(loaded: Loaded, policy: Decider | None) -> Rules:

@@ -41,7 +41,10 @@ class Key(msgspec.Struct, frozen=True):
 
 
 class Agent(msgspec.Struct, frozen=True):
-    """A registered agent: its owner, whether it may act, and its lists of tools."""
+    """A registered agent: its owner, whether it may act, and its lists of tools.
+
+    `by` is the principal who registered it over the network; empty for this machine.
+    """
 
     name: str
     owner: str = ""
@@ -51,6 +54,7 @@ class Agent(msgspec.Struct, frozen=True):
     block: tuple[str, ...] = ()
     review: tuple[str, ...] = ()
     updated: int = 0
+    by: str = ""
 
 
 class Run(msgspec.Struct, frozen=True):
