@@ -136,6 +136,7 @@ class Connection(asyncio.Protocol):
         self._framed = False
         self._headed = False
         self._unasked = False
+        self._lasting = False
 
     @property
     def usable(self) -> bool:
@@ -264,6 +265,8 @@ class Connection(asyncio.Protocol):
         """The answer is complete."""
         exchange = self.exchange
         if exchange is not None and self._headed:
+            # the parser knows this only now, not after it has gone on
+            self._lasting = self._parser.should_keep_alive()
             exchange.done = True
             exchange.wake()
 
@@ -277,7 +280,7 @@ class Connection(asyncio.Protocol):
         reusable = (
             not self._unasked
             and not transport.is_closing()
-            and self._parser.should_keep_alive()
+            and self._lasting
             and not transport.get_write_buffer_size()
         )
         if reusable:
