@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from measure import Timed
-from rows import action, body
+from rows import NOON, action, body
 
 from aegis.builtin.stores.sqlite import SqliteStore
 from aegis.kernel.journal import Journal
-from aegis.ledger import export, verify
+from aegis.ledger.bundle import export
 from aegis.ledger.keys import load_signer
+from aegis.ledger.verify import verify
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from aegis.kernel.runtime import Runtime
+    from aegis.ledger.entry import Row
 
 GOVERNED_BURST = 2_000
 """Calls governed between two waits for the store. Half of what its queue holds, so that the row
@@ -42,14 +46,17 @@ def govern(runtime: Runtime) -> Timed:
 
 def verified(home: Path) -> Timed:
     """Verifying an exported ledger, per record."""
-    journal = Journal(SqliteStore(home / "verify.db"), load_signer(home))
+    home.mkdir()
+    signer = load_signer(home)
+    store = SqliteStore(home / "verify.db")
+    journal = Journal(store, signer)
     for number in range(VERIFIED):
         journal.append("decision", f"session-{number % 20}", body())
     journal.flush()
-    bundle = home / "bundle.jsonl"
-    export(journal, bundle)
+    bundle = io.BytesIO()
+    export(store, signer, bundle, created=NOON)
     journal.close()
-    data = bundle.read_bytes()
+    data = bundle.getvalue()
     report = verify(data)
     if not report.ok:
         raise SystemExit(f"the exported ledger does not verify: {report.faults}")
@@ -66,12 +73,24 @@ class Appended(NamedTuple):
 
 def appended(home: Path, seconds: float) -> Appended:
     """Appends by WRITERS tasks that each wait for the disk before they go on."""
-    store = SqliteStore(home / "append.db")
+    store = CountedStore(home / "append.db")
     journal = Journal(store, load_signer(home))
+    begun = time.perf_counter()
     count = asyncio.run(_append(journal, seconds))
-    syncs = journal.syncs
+    took = time.perf_counter() - begun
     journal.close()
-    return Appended(count / seconds, syncs / seconds, _disk(home, min(seconds, 1.0)))
+    return Appended(count / took, store.syncs / took, _disk(home, min(seconds, 1.0)))
+
+
+class CountedStore(SqliteStore):
+    """The store as it is, counting how often it waits for the disk."""
+
+    syncs = 0
+
+    def write(self, rows: Sequence[Row], sync: bool) -> None:
+        """Append the rows."""
+        self.syncs += sync
+        super().write(rows, sync)
 
 
 async def _append(journal: Journal, seconds: float) -> int:
