@@ -103,6 +103,10 @@ class Signer:
         """A signer with a fresh key."""
         return cls(Ed25519PrivateKey.generate())
 
+    def lane(self, number: int) -> Signer:
+        """The same key under the name of a lane: `<name>/<number>`; lane 0 keeps the name."""
+        return self if number == 0 else Signer(self._key, f"{self.identity.name}/{number}")
+
     def sign(self, text: str) -> str:
         """The note over a text. Raises LedgerError unless it ends in a newline, as notes must."""
         if not text.endswith("\n"):

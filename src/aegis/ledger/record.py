@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from ..model import Actor, Coverage, Finding, Near, Resource, Usage
+from ..model import NO_USAGE, Actor, Coverage, Finding, Near, Resource, Usage
 
 
 class DecisionBody(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -58,7 +58,7 @@ class OutcomeBody(msgspec.Struct, frozen=True, omit_defaults=True):
     findings: tuple[Finding, ...] = ()
     result: Any = None
     status: str = ""
-    usage: Usage = Usage()
+    usage: Usage = NO_USAGE
 
 
 class ApprovalBody(msgspec.Struct, frozen=True, omit_defaults=True):

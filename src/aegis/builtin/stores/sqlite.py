@@ -14,7 +14,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from ...ledger.entry import Row
-from ...model import LedgerError
+from ...model import LedgerBusy, LedgerError
 from .sqlite_reader import (
     APPLICATION,
     BUSY_MS,
@@ -104,7 +104,7 @@ class SqliteStore(SqliteReader):
         except OSError:
             holder = os.read(handle, 32).decode("ascii", "replace").strip()
             os.close(handle)
-            raise LedgerError(
+            raise LedgerBusy(
                 f"`{self.path}` is being written by another process (pid {holder or 'unknown'}); "
                 "a ledger has one writer: stop that one, or give this one a path of its own"
             ) from None
