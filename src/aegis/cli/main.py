@@ -24,6 +24,7 @@ VERBS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "Start": (
         ("init", "init:init", "Write a commented aegis.yaml with a starter policy."),
         ("serve", "serve:serve", "Start the gateway."),
+        ("demo", "demo:demo", "Play a short governed story with the real commands."),
         ("doctor", "doctor:doctor", "Check what is installed, loaded and enforcing."),
         ("version", "version:version", "Print the version."),
     ),
@@ -32,7 +33,7 @@ VERBS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("simulate", "simulate:simulate", "Decide actions under a policy, performing nothing."),
         ("why", "why:why", "Explain a recorded decision, or one a policy would make."),
         ("schema", "schema:schema", "Print the JSON Schema of policies or of aegis.yaml."),
-        ("policy test", "policy:test", "Run the test cases of a policy."),
+        ("policy test", "policy:run_cases", "Run the test cases of a policy."),
         ("policy lint", "policy:lint", "Report what a policy probably does not mean."),
     ),
     "People": (
@@ -81,7 +82,7 @@ def app() -> App:
     settings: dict[str, Any] = {
         "help_format": "plaintext",
         "result_action": "return_value",
-        "default_parameter": Parameter(negative=()),
+        "default_parameter": Parameter(negative=(), show_default=_shown),
         "version_flags": (),
     }
     root = App(name="aegis", help=ABOUT, help_epilogue=EPILOGUE, **settings)
@@ -99,6 +100,11 @@ def app() -> App:
                 root.command(parents[first])
             parents[first].command(path, name=second, help=line)
     return root
+
+
+def _shown(value: object) -> str:
+    """A default worth showing; empty ones and switches that are off say nothing."""
+    return "" if value in ("", None, False) else str(value)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

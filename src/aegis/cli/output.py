@@ -15,8 +15,11 @@ import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import TextIO
 
     from rich.console import Console
+
+    from ..model import Problem
 
 WIDTH_PIPED = 200
 """Columns of a table that goes into a pipe or file, where no terminal says its width."""
@@ -51,12 +54,13 @@ def json(value: Any, *, line: bool = False) -> None:
     print((data if line else msgspec.json.format(data, indent=2)).decode())
 
 
-def console() -> Console:
+def console(file: TextIO | None = None) -> Console:
     """Where tables go: no colour and no guessing of width outside a terminal."""
     from rich.console import Console
 
-    terminal = sys.stdout.isatty()
+    terminal = (file or sys.stdout).isatty()
     return Console(
+        file=file,
         width=None if terminal else WIDTH_PIPED,
         no_color=None if terminal else True,
         highlight=False,
@@ -66,7 +70,12 @@ def console() -> Console:
     )
 
 
-def table(headers: Sequence[str], rows: Iterable[Sequence[object]], empty: str = "") -> None:
+def table(
+    headers: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    empty: str = "",
+    file: TextIO | None = None,
+) -> None:
     """A table of texts; `empty` is said where there is no row."""
     from rich.table import Table
     from rich.text import Text
@@ -79,9 +88,22 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]], empty: str =
         count += 1
         grid.add_row(*(Text(clean(cell)) for cell in row))
     if count:
-        console().print(grid)
+        console(file).print(grid)
     elif empty:
         note(empty)
+
+
+def problem(found: Problem) -> dict[str, Any]:
+    """A complaint about a document, as JSON output has it."""
+    return {
+        "message": found.message,
+        "file": found.source,
+        "line": found.line,
+        "column": found.column,
+        "path": found.path,
+        "hint": found.hint,
+        "text": str(found),
+    }
 
 
 def moment(micros: int) -> str:

@@ -54,18 +54,7 @@ def _report(path: Path) -> dict[str, Any]:
             report["kind"] = "configuration"
             policy = config.parse(root, str(path), base=path.parent, resolve=False).policy
     except ConfigError as error:
-        report["problems"] = [
-            {
-                "message": problem.message,
-                "file": problem.source,
-                "line": problem.line,
-                "column": problem.column,
-                "path": problem.path,
-                "hint": problem.hint,
-                "text": str(problem),
-            }
-            for problem in error.problems
-        ]
+        report["problems"] = [output.problem(problem) for problem in error.problems]
         return report
     report["ok"] = True
     report["policy"] = policy.version if policy is not None else None

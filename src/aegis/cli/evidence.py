@@ -1,0 +1,148 @@
+"""`aegis evidence export` and `aegis evidence report`; `verify` has a file of its own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path  # noqa: TC003 - the command line reads the annotations
+from typing import TYPE_CHECKING
+
+from ..model import CallerError, LedgerError
+from . import home, output
+
+if TYPE_CHECKING:
+    from ..ledger.bundle import Exported
+    from ..ledger.checkpoint import Signer
+    from ..plugin.contracts import LedgerReader
+
+HTML = (".html", ".htm")
+
+
+def export(
+    *,
+    out: Path,
+    session: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    force: bool = False,
+    config: Path | None = None,
+    json: bool = False,
+) -> int:
+    """Write records and their proofs into one file that `aegis verify` checks anywhere.
+
+    Where several processes wrote records at the same time, each has a ledger file of its own,
+    and each is exported: to FILE, FILE.1 and so on.
+
+    Parameters
+    ----------
+    out
+        the file to write
+    session
+        only the records of this session
+    since
+        only from this time on, such as 2026-11-20T23:30:00Z or 2h (two hours ago)
+    until
+        only before this time
+    force
+        replace a file that is there
+    config
+        the aegis.yaml to use
+    json
+        print JSON: one object per file
+    """
+    from ..ledger.keys import load_signer
+
+    found = home.loaded(config)
+    readers = home.readers(found)
+    signer = load_signer(found.settings.home)
+    span = (home.instant(since) if since else None, home.instant(until) if until else None)
+    written: list[tuple[Path, Exported]] = []
+    nothing = ""
+    for lane, reader in enumerate(readers):
+        file = out if not written else out.with_name(f"{out.name}.{lane}")
+        if file.exists() and not force:
+            raise CallerError(f"`{file}` exists already; `--force` replaces it")
+        try:
+            written.append((file, _write(file, reader, signer.lane(lane), session, span)))
+        except LedgerError as error:
+            # other files of the ledger may have the session; only all of them together have not
+            if "to export" not in str(error):
+                raise
+            nothing = str(error)
+    if not written:
+        raise LedgerError(nothing)
+    if json:
+        output.json([_said(file, exported) for file, exported in written])
+        return 0
+    for file, exported in written:
+        output.say(f"wrote {file}: {exported.count} records ({exported.scope})")
+    output.say(f"signed by {written[0][1].fingerprint}")
+    output.say(f"check with: aegis verify {' '.join(str(file) for file, _ in written)}")
+    return 0
+
+
+def _write(
+    file: Path,
+    reader: LedgerReader,
+    signer: Signer,
+    session: str | None,
+    span: tuple[int | None, int | None],
+) -> Exported:
+    """Export into a file whole or not at all."""
+    from ..ledger.bundle import export as export_bundle
+    from .version import installed
+
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as target:
+            exported = export_bundle(
+                reader,
+                signer,
+                target,
+                created=home.now(),
+                session=session,
+                since=span[0],
+                until=span[1],
+                tool=f"aegis {installed()}",
+            )
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return exported
+
+
+def _said(file: Path, exported: Exported) -> dict[str, object]:
+    return {
+        "file": file,
+        "scope": exported.scope,
+        "count": exported.count,
+        "size": exported.size,
+        "fingerprint": exported.fingerprint,
+    }
+
+
+def report(file: Path, /, *, out: Path | None = None, key: str = "", fingerprint: str = "") -> int:
+    """Make a page for people of an exported file; it says first whether the file verifies.
+
+    Parameters
+    ----------
+    file
+        a file that `aegis evidence export` wrote
+    out
+        where to write it; HTML where the name ends so, Markdown otherwise
+    key
+        the trusted public key: the content or the path of ledger.pub
+    fingerprint
+        the trusted key as `sha256:` and hex digits
+    """
+    from ..ledger.report import report as report_of
+    from .verify import trusted
+
+    form = "html" if out is not None and out.suffix.lower() in HTML else "markdown"
+    text = report_of(file, form, trusted(key), fingerprint)
+    if out is None:
+        print(text, end="")
+    else:
+        out.write_text(text, encoding="utf-8")
+        output.say(f"wrote {out}")
+    return 0

@@ -1,0 +1,99 @@
+"""`aegis verify`: whether evidence is what was recorded; needs no configuration and no network."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - the command line reads the annotations
+from typing import TYPE_CHECKING
+
+from ..model import CallerError
+from . import output
+
+if TYPE_CHECKING:
+    from ..ledger.walk import Report
+
+SQLITE = b"SQLite format 3\0"
+"""How a ledger file begins (sqlite.org/fileformat.html, section 1.3)."""
+
+CHECKPOINT_MAX = 65_536
+"""Largest checkpoint file; a checkpoint has a few hundred bytes."""
+
+
+def verify(
+    *files: Path,
+    key: str = "",
+    fingerprint: str = "",
+    checkpoint: Path | None = None,
+    json: bool = False,
+) -> int:
+    """Check evidence and name what is wrong with it. Exit code 0: verified, 1: refused.
+
+    Parameters
+    ----------
+    files
+        files that `aegis evidence export` wrote, or a ledger's own file
+    key
+        the trusted public key: the content or the path of ledger.pub
+    fingerprint
+        the trusted key as `sha256:` and hex digits
+    checkpoint
+        a signed checkpoint kept from earlier, which the ledger has to contain
+    json
+        print JSON: one object per file
+    """
+    if not files:
+        raise CallerError("name at least one file to verify")
+    pinned = trusted(key)
+    earlier = None
+    if checkpoint is not None:
+        with checkpoint.open("rb") as handle:
+            earlier = handle.read(CHECKPOINT_MAX)
+    reports = [(file, _verified(file, pinned, fingerprint, earlier)) for file in files]
+    if json:
+        output.json([_said(file, report) for file, report in reports])
+    else:
+        for file, report in reports:
+            if len(reports) > 1:
+                output.say(f"{file}:")
+            for line in str(report).splitlines():
+                output.say(line)
+    return 0 if all(report.ok for _, report in reports) else 1
+
+
+def trusted(key: str) -> bytes | None:
+    """The public key in what `--key` was given; None where it was not. Raises CallerError."""
+    from ..ledger.verify import read_key
+
+    if not key:
+        return None
+    try:
+        return read_key(key)
+    except ValueError as error:
+        raise CallerError(f"`--key`: {error}") from None
+
+
+def _verified(file: Path, key: bytes | None, fingerprint: str, checkpoint: bytes | None) -> Report:
+    from ..ledger.verify import verify as verify_bundle
+
+    with file.open("rb") as handle:
+        begins = handle.read(len(SQLITE))
+    if begins != SQLITE:
+        return verify_bundle(file, key, fingerprint, checkpoint)
+    from ..builtin.stores.sqlite_reader import verify_store
+
+    if fingerprint or checkpoint:
+        raise CallerError("a ledger's own file is checked against `--key` only; export it first")
+    return verify_store(file, key)
+
+
+def _said(file: Path, report: Report) -> dict[str, object]:
+    return {
+        "file": file,
+        "ok": report.ok,
+        "faults": [fault._asdict() for fault in report.faults],
+        "entries": report.entries,
+        "size": report.size,
+        "scope": report.scope,
+        "sessions": report.sessions,
+        "fingerprint": report.fingerprint,
+        "pinned": report.pinned,
+    }
