@@ -1,0 +1,326 @@
+"""Conditions compiled to tests, in three-valued logic.
+
+Every condition is TRUE, FALSE, UNKNOWN or ABSENT (a parameter that is not there). Whatever cannot
+be decided is UNKNOWN, and a test that raises is UNKNOWN; what that means is the verdict's affair:
+a rule that permits does not apply, a rule that restricts does. ABSENT counts as FALSE, but its
+negation is UNKNOWN: "not in the EU" is not shown by saying nothing about the region.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import re2
+
+from ..model import Action, Finding
+from . import clock
+from .fold import NAME_MAX, fold
+from .glob import Glob
+from .params import (
+    ABSENT,
+    FALSE,
+    TRUE,
+    UNKNOWN,
+    Finder,
+    State,
+    between,
+    compared,
+    contains,
+    equals,
+    matching,
+    none_of,
+    one_of,
+    present,
+)
+from .semantic import keyword_match
+
+if TYPE_CHECKING:
+    from .semantic import SemanticEvaluator
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What conditions are decided on. `asked` keeps the answers about meaning, so that one
+    decision asks an evaluator once, however often its sentences look again.
+    """
+
+    action: Action
+    now: int
+    findings: Sequence[Finding]
+    labels: Sequence[str]
+    asked: dict[str, State] = msgspec.field(default_factory=dict)
+
+
+if TYPE_CHECKING:
+    Test = Callable[[Facts], State]
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """One compiled condition and what it says, for sentences about it. `costly` says that it may
+    ask an evaluator.
+    """
+
+    test: Test
+    text: str
+    costly: bool = False
+
+
+_COMPARISONS: dict[str, tuple[Callable[[Any, Any], bool], str]] = {
+    "param_gt": (operator.gt, "greater than"),
+    "param_lt": (operator.lt, "less than"),
+    "param_gte": (operator.ge, "at least"),
+    "param_lte": (operator.le, "at most"),
+}
+
+
+def compile_regex(pattern: str) -> Any:
+    """The RE2 pattern. Raises ValueError saying what is wrong with it."""
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.compile(pattern, options)
+    except (re2.error, ValueError, UnicodeError) as error:
+        raise ValueError(
+            f"`{pattern[:80]}` is no RE2 expression: {_reason(error)}; RE2 has no lookaround and "
+            "no back-references"
+        ) from None
+
+
+def _reason(error: Exception) -> str:
+    detail = error.args[0] if error.args else error
+    return detail.decode("utf-8", "replace") if isinstance(detail, bytes) else str(detail)
+
+
+def compile_conditions(
+    spec: Mapping[str, Any], timezone: str, evaluator: SemanticEvaluator | None
+) -> list[Condition]:
+    """The tests for a read conditions section; all of them have to hold."""
+    timezone = spec.get("timezone", timezone)
+    out = [*_clock(spec, timezone), *_params(spec)]
+    if "finding" in spec:
+        out.append(_finding(spec["finding"]))
+    if "label" in spec:
+        out.append(_label(spec["label"]))
+    for key, fold_states in (("any", any_of), ("all", all_of)):
+        if key in spec:
+            groups = [compile_conditions(group, timezone, evaluator) for group in spec[key]]
+            tests = [together(group) for group in groups]
+            word = "or" if key == "any" else "and"
+            said = f" {word} ".join(f"({_said(group)})" for group in groups)
+            costly = any(condition.costly for group in groups for condition in group)
+            out.append(Condition(_folding(fold_states, tests), said, costly))
+    if "not" in spec:
+        group = compile_conditions(spec["not"], timezone, evaluator)
+        costly = any(condition.costly for condition in group)
+        out.append(Condition(_negated(together(group)), f"not ({_said(group)})", costly))
+    if "semantic" in spec:
+        out.append(_semantic(spec["semantic"], evaluator))
+    # what asks an evaluator comes last: the others may settle the matter
+    return sorted(out, key=lambda condition: condition.costly)
+
+
+def _said(group: list[Condition]) -> str:
+    return " and ".join(condition.text for condition in group)
+
+
+def state_of(condition: Condition, facts: Facts) -> State:
+    """The state of one condition; a test that raises is UNKNOWN, never an exception."""
+    try:
+        return condition.test(facts)
+    except Exception:
+        return UNKNOWN
+
+
+def together(conditions: list[Condition]) -> Test:
+    """One test for all of the conditions. Cheap ones come first and end it early."""
+
+    def test(facts: Facts) -> State:
+        result = TRUE
+        for condition in conditions:
+            state = state_of(condition, facts)
+            if state == FALSE:
+                return FALSE
+            if state != TRUE and result != ABSENT:
+                result = state
+        return result
+
+    return test
+
+
+def all_of(states: list[State]) -> State:
+    """FALSE before ABSENT before UNKNOWN before TRUE."""
+    for state in (FALSE, ABSENT, UNKNOWN):
+        if state in states:
+            return state
+    return TRUE
+
+
+def any_of(states: list[State]) -> State:
+    """TRUE before UNKNOWN before ABSENT before FALSE."""
+    for state in (TRUE, UNKNOWN, ABSENT):
+        if state in states:
+            return state
+    return FALSE
+
+
+def _folding(fold_states: Callable[[list[State]], State], tests: list[Test]) -> Test:
+    def test(facts: Facts) -> State:
+        states: list[State] = []
+        for each in tests:
+            try:
+                states.append(each(facts))
+            except Exception:
+                states.append(UNKNOWN)
+        return fold_states(states)
+
+    return test
+
+
+def _negated(inner: Test) -> Test:
+    flipped = {TRUE: FALSE, FALSE: TRUE}
+    return lambda facts: flipped.get(inner(facts), UNKNOWN)
+
+
+def _clock(spec: Mapping[str, Any], timezone: str) -> list[Condition]:
+    tz = clock.zone(timezone)
+    after = clock.parse_time(spec["time_after"]) if "time_after" in spec else None
+    before = clock.parse_time(spec["time_before"]) if "time_before" in spec else None
+    days = frozenset(spec.get("weekdays", ()))
+    out: list[Condition] = []
+    if after is not None or before is not None:
+        low, high = after or 0, 1440 if before is None else before
+        said = " and ".join(
+            f"time {word} {spec[key]}"
+            for key, word in (("time_after", "from"), ("time_before", "before"))
+            if key in spec
+        )
+        out.append(Condition(_timed(_window(low, high), tz), f"{said} {timezone}"))
+    if days:
+        names = ", ".join(clock.DAYS[day - 1] for day in sorted(days))
+        out.append(Condition(_timed(lambda wall: wall[1] in days, tz), f"day is {names}"))
+    return out
+
+
+def _window(low: int, high: int) -> Callable[[tuple[int, int]], bool]:
+    if low <= high:
+        return lambda wall: low <= wall[0] < high
+    return lambda wall: wall[0] >= low or wall[0] < high
+
+
+def _timed(holds: Callable[[tuple[int, int]], bool], tz: Any) -> Test:
+    def test(facts: Facts) -> State:
+        now = facts.now or facts.action.time
+        if not now:
+            return UNKNOWN
+        return TRUE if holds(clock.wall(now, tz)) else FALSE
+
+    return test
+
+
+def _params(spec: Mapping[str, Any]) -> list[Condition]:
+    out: list[Condition] = []
+
+    def add(name: str, test: Callable[[Any], State], said: str, absent: State = ABSENT) -> None:
+        finder = Finder(name)
+
+        def decide(facts: Facts) -> State:
+            state = finder.state(facts.action.params, test)
+            return absent if state == ABSENT else state
+
+        out.append(Condition(decide, f"`{name}` {said}"))
+
+    for key, (holds, said) in _COMPARISONS.items():
+        for name, bound in spec.get(key, {}).items():
+            add(name, compared(holds, bound), f"is {said} {bound}")
+    for name, (low, high) in spec.get("param_between", {}).items():
+        add(name, between(low, high), f"is from {low} to {high}")
+    for name, value in spec.get("param_eq", {}).items():
+        add(name, _equal(value), f"is {_value(value)}")
+    for name, values in spec.get("param_in", {}).items():
+        add(name, one_of(values), f"is one of {_values(values)}")
+    for name, values in spec.get("param_not_in", {}).items():
+        add(name, none_of(values), f"is none of {_values(values)}", UNKNOWN)
+    for name, value in spec.get("param_contains", {}).items():
+        add(name, contains(value), f"contains {_value(value)}")
+    for name, pattern in spec.get("param_matches", {}).items():
+        add(name, matching(compile_regex(pattern)), f"matches `{pattern}`")
+    for name in spec.get("param_exists", ()):
+        add(name, present, "is given", FALSE)
+    for name in spec.get("param_absent", ()):
+        add(name, _missing, "is not given", TRUE)
+    return out
+
+
+def _equal(value: Any) -> Callable[[Any], State]:
+    return lambda actual: equals(value, actual)
+
+
+def _missing(actual: Any) -> State:
+    return UNKNOWN if actual is None else FALSE
+
+
+def _value(value: Any) -> str:
+    return f"`{value}`" if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _values(values: list[Any]) -> str:
+    said = ", ".join(_value(value) for value in values[:5])
+    return f"{said}, …" if len(values) > 5 else said
+
+
+def _finding(spec: Mapping[str, Any]) -> Condition:
+    globs = [Glob(text) for text in spec["category"]]
+    least = spec.get("min_score", 0)
+
+    def test(facts: Facts) -> State:
+        for finding in facts.findings:
+            if finding.score >= least:
+                names = (fold(finding.category), fold(finding.type))
+                if any(glob.matches(name) for glob in globs for name in names):
+                    return TRUE
+        return FALSE
+
+    said = f"a guard found {', '.join(f'`{text}`' for text in spec['category'])}"
+    return Condition(test, f"{said} with at least {least}/1000" if least else said)
+
+
+def _label(patterns: list[str]) -> Condition:
+    globs = [Glob(text) for text in patterns]
+
+    def test(facts: Facts) -> State:
+        return labelled(globs, facts.action.labels, facts.labels)
+
+    return Condition(test, f"labelled {' or '.join(f'`{text}`' for text in patterns)}")
+
+
+def labelled(globs: list[Glob], *groups: Sequence[str]) -> State:
+    """Whether any of the labels matches any of the globs; `*` needs no label at all."""
+    if any(glob.anything for glob in globs):
+        return TRUE
+    for group in groups:
+        for label in group:
+            name = fold(label[:NAME_MAX])
+            if any(glob.matches(name) for glob in globs):
+                return TRUE
+    return FALSE
+
+
+def _semantic(condition: str, evaluator: SemanticEvaluator | None) -> Condition:
+    def ask(facts: Facts) -> State:
+        if evaluator is None:
+            return keyword_match(condition, facts.action)
+        try:
+            answer: object = evaluator.evaluate(condition, facts.action)
+        except Exception:
+            return UNKNOWN
+        return (TRUE if answer else FALSE) if isinstance(answer, bool) else UNKNOWN
+
+    def test(facts: Facts) -> State:
+        state = facts.asked.get(condition)
+        if state is None:
+            state = facts.asked[condition] = ask(facts)
+        return state
+
+    return Condition(test, f"it is about `{condition[:80]}`", evaluator is not None)

@@ -1,0 +1,127 @@
+"""Names as people read them: one spelling for every way a name can be disguised.
+
+A block rule on `delete*` is worth nothing if `Delete`, full-width letters, a Cyrillic `е` or a
+zero-width space slip past it. Patterns and values are therefore both folded before they are
+compared:
+
+1. compatibility decomposition (NFKD, UAX #15), Latin combining marks U+0300 to U+036F dropped;
+2. invisible characters dropped: controls, format characters (soft hyphen, zero-width, bidi, tags),
+   variation selectors, Hangul fillers, the Braille blank;
+3. look-alike letters of other scripts folded to Latin (a subset of UTS #39), case folded;
+4. white space runs become one space; the ends are stripped.
+
+Folding is for comparing only: what is performed and recorded keeps its own spelling.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+NAME_MAX = 16_384
+"""Longest name that is matched, in code points. A longer one cannot be decided and counts as
+unknown: rules that restrict apply, rules that permit do not. Long enough for a shell command."""
+
+SHOWN_MAX = 80
+"""Most characters of a caller's name that are repeated in a sentence or a record."""
+
+# One row per Latin letter: letters of other scripts that look like it in their own case.
+_LOOKALIKES = {
+    "a": "аɑαАΑᴀ",
+    "b": "ЬьвВΒβʙ",
+    "c": "сСϲϹᴄ",
+    "d": "ԁժᴅ",
+    "e": "еЕΕεеҽᴇ",
+    "f": "ғƒϝꜰ",
+    "g": "ɡցɢԍ",
+    "h": "һҺНнΗհʜ",
+    "i": "іІΙιıɩӏӀǀ",
+    "j": "јЈϳյᴊ",
+    "k": "кКΚκᴋ",
+    "l": "ⅼʟ∣",
+    "m": "мМΜᴍ",
+    "n": "Νηпոռɴ",
+    "o": "оОΟοσօסᴏഠ",
+    "p": "рРΡρᴘ",
+    "q": "ԛզ",
+    "r": "гʀᴦ",
+    "s": "ѕЅʂꜱ",
+    "t": "тТΤτᴛ",
+    "u": "υμʋսᴜ",
+    "v": "νѵѴᴠ",
+    "w": "ԝωԜᴡѡ",
+    "x": "хХΧχ",
+    "y": "уУΥүҮʏγ",
+    "z": "Ζζᴢ",
+}
+_AS_SEEN = {ord(seen): latin for latin, row in _LOOKALIKES.items() for seen in row}
+_AS_SEEN_LOWER = {code: latin for code, latin in _AS_SEEN.items() if chr(code).islower()}
+
+_DROPPED = frozenset(
+    [chr(c) for c in range(0x0300, 0x0370)]
+    + [chr(c) for c in range(0xFE00, 0xFE10)]
+    + [chr(c) for c in range(0xE0100, 0xE01F0)]
+    + list("\u115f\u1160\u3164\uffa0\u180b\u180c\u180d\u180f\u2800")
+)
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+|\d+")
+
+
+def fold(name: str) -> str:
+    """The one spelling of a name, ends stripped."""
+    if name.isascii() and name.isprintable():
+        return name.lower() if " " not in name else _spaced(name.lower())
+    return _spaced(_unmasked(name))
+
+
+def fold_part(text: str) -> str:
+    """The folded spelling of a piece of a pattern; a space at its ends stays."""
+    # the digits keep the ends from being stripped, and belong to no script
+    return fold(f"0{text}0")[1:-1]
+
+
+def _spaced(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _unmasked(name: str) -> str:
+    kept: list[str] = []
+    for char in unicodedata.normalize("NFKD", name):
+        if char in _DROPPED:
+            continue
+        if char.isspace():
+            kept.append(" ")
+            continue
+        category = unicodedata.category(char)
+        if category in ("Cf", "Cc"):
+            continue
+        # a lone surrogate is not text; it may not reach an encoder
+        kept.append("\ufffd" if category == "Cs" else char)
+    text = "".join(kept)
+    if text.isascii():
+        return text.lower()
+    # Some capitals look like another Latin letter than their small form does (Greek Nu). Where
+    # the name pretends to be Latin, letters count as they are seen; a Greek word stays a word.
+    if _pretends(text):
+        text = text.translate(_AS_SEEN).casefold().translate(_AS_SEEN_LOWER)
+    else:
+        text = text.casefold().translate(_AS_SEEN_LOWER)
+    return unicodedata.normalize("NFC", text)
+
+
+def _pretends(text: str) -> bool:
+    letters = [char for char in text if char.isalpha()]
+    return any(char.isascii() for char in letters) or all(ord(c) in _AS_SEEN for c in letters)
+
+
+def words(name: str) -> list[str]:
+    """The words of a name in snake_case, kebab-case, camelCase or dotted form, folded."""
+    return [fold(word) for word in _WORDS.findall(name[:NAME_MAX])]
+
+
+def shown(name: object) -> str:
+    """A caller's name as it may stand in a sentence: printable, short, in backticks."""
+    text = name if isinstance(name, str) else repr(name)
+    if len(text) <= SHOWN_MAX and text.isprintable() and "`" not in text:
+        return f"`{text}`"
+    clean = "".join(c if c.isprintable() and c != "`" else "�" for c in text[: SHOWN_MAX + 1])
+    return f"`{clean[:SHOWN_MAX]}…`" if len(clean) > SHOWN_MAX else f"`{clean}`"
