@@ -17,8 +17,8 @@ TARGET = ROOT / "tools/aegis_verify.py"
 
 def build() -> str:
     """The text of the stand-alone verifier."""
-    imports: set[str] = set()
-    typing_only: set[str] = set()
+    imports: dict[str, set[str]] = {}
+    typing_only: dict[str, set[str]] = {}
     bodies: list[str] = []
     doc = ""
     for path in PARTS:
@@ -28,27 +28,47 @@ def build() -> str:
         start = 1
         for node in nodes[1:]:
             if isinstance(node, (ast.Import, ast.ImportFrom)):
-                if not (isinstance(node, ast.ImportFrom) and node.level):
-                    imports.update(_one_by_one(node))
+                _collect(node, imports)
             elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
                 for inner in node.body:
-                    typing_only.update(_one_by_one(inner))
+                    _collect(inner, typing_only)
             else:
                 start = node.lineno - len(getattr(node, "decorator_list", ()))
                 break
         bodies.append("\n".join(text.split("\n")[start - 1 :]).strip("\n"))
-    imports.discard("from __future__ import annotations")
+    del imports["__future__"]
+    ours = {module for module in imports if module.startswith("cryptography")}
     head = [doc, "", "# made by tools/make_verifier.py from the modules of aegis.ledger", ""]
-    head += ["from __future__ import annotations", "", *sorted(imports), ""]
-    head += ["if TYPE_CHECKING:", *(f"    {line}" for line in sorted(typing_only)), ""]
+    head += ["from __future__ import annotations", ""]
+    head += _lines({module: names for module, names in imports.items() if module not in ours})
+    head += ["", *_lines({module: imports[module] for module in ours}), ""]
+    head += ["if TYPE_CHECKING:", *(f"    {line}" for line in _lines(typing_only)), ""]
     return "\n".join(head) + "\n" + "\n\n\n".join(bodies) + "\n"
 
 
-def _one_by_one(node: ast.stmt) -> list[str]:
+def _collect(node: ast.stmt, found: dict[str, set[str]]) -> None:
+    """Note what an import statement brings; a plain import brings no names."""
     if isinstance(node, ast.ImportFrom):
-        return [f"from {node.module} import {alias.name}" for alias in node.names]
-    assert isinstance(node, ast.Import)
-    return [f"import {alias.name}" for alias in node.names]
+        if not node.level:
+            names = {alias.name for alias in node.names}
+            found.setdefault(node.module or "", set()).update(names)
+    elif isinstance(node, ast.Import):
+        for alias in node.names:
+            found.setdefault(alias.name, set())
+
+
+def _lines(found: dict[str, set[str]]) -> list[str]:
+    """The import statements, in the order ruff wants."""
+
+    def rank(name: str) -> tuple[bool, bool, str]:
+        return not name.isupper(), not name[:1].isupper(), name
+
+    plain = [f"import {module}" for module in sorted(found) if not found[module]]
+    return plain + [
+        f"from {module} import {', '.join(sorted(found[module], key=rank))}"
+        for module in sorted(found)
+        if found[module]
+    ]
 
 
 def main() -> int:

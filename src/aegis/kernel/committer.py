@@ -156,8 +156,7 @@ class Committer:
 
     def reached(self, need: int, level: int) -> bool:
         """Whether `need` entries have reached a level."""
-        mark = (self.written, self.synced, self.sealed)[level]
-        return mark >= need
+        return (self.written, self.synced, self.sealed)[level] >= need
 
     def _join(self, waiter: Waiter) -> bool:
         """Register a waiter, unless it need not wait. Raises LedgerError after a fault."""
@@ -182,7 +181,7 @@ class Committer:
         if self.reached(need, level):
             return
         waiter = Waiter(need, level)
-        gate = waiter.gate = threading.Lock()
+        waiter.gate = gate = threading.Lock()
         gate.acquire()
         if not self._join(waiter):
             return
@@ -201,8 +200,7 @@ class Committer:
         if self.reached(need, level):
             return None
         waiter = Waiter(need, level)
-        waiter.loop = loop
-        waiter.future = loop.create_future()
+        waiter.loop, waiter.future = loop, loop.create_future()
         return waiter.future if self._join(waiter) else None
 
     def close(self) -> None:
@@ -225,8 +223,12 @@ class Committer:
     def _run(self) -> None:
         try:
             self._loop()
+        except LedgerError as error:
+            self.poison(str(error))
         except BaseException as error:
-            self.poison(str(error) or type(error).__name__)
+            # a defect: stop all the same, and let it be seen
+            self.poison(f"{type(error).__name__}: {error}")
+            raise
 
     def _loop(self) -> None:
         rang = lingered = False

@@ -12,6 +12,7 @@ import threading
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
+from ..ledger import unsettled
 from ..ledger.canonical import encode
 from ..ledger.checkpoint import Checkpoint
 from ..ledger.entry import FORMAT, ZERO, Query, Record, record_of, token
@@ -123,9 +124,7 @@ class Journal:
 
     # --- appending -----------------------------------------------------------------------
 
-    def append(
-        self, kind: str, session: str, body: Body, durability: str = "buffered"
-    ) -> Receipt:
+    def append(self, kind: str, session: str, body: Body, durability: str = "buffered") -> Receipt:
         """Give a record its place. `durability` says how far it is to get now (see `wait`).
 
         Returns at once, unless the queue is full: then it blocks until there is room. Raises
@@ -257,22 +256,22 @@ class Journal:
 
         Whether those actions happened is not known. At most OPEN_MAX at a time.
         """
-        stale = self._stale
-        if stale.floor is not None:
-            self.flush("written")
-            stale = Open()
-            for row in self.store.rows(Query(start=self._stale.low(self._base))):
-                if row.kind == "outcome":
-                    stale.settled(row.action)
-                elif row.seq < self._base and row.kind == "decision":
-                    record = record_of(row.hash, row.entry)
-                    if _performs(record):
-                        stale.decided(row.action, row.seq)
-        records = []
-        for seq in sorted(stale.seqs.copy().values()):
-            if seq < self._base:
-                row = next(self.store.rows(Query(start=seq, stop=seq + 1)))
-                records.append(record_of(row.hash, row.entry))
+        if self._stale.floor is None:
+            seqs = sorted(seq for seq in self._stale.seqs.copy().values() if seq < self._base)
+            rows = (next(self.store.rows(Query(start=seq, stop=seq + 1))) for seq in seqs)
+            return [record_of(row.hash, row.entry) for row in rows]
+        # more than fit in memory: ask the store about each
+        self.flush("written")
+        records: list[Record] = []
+        decisions = Query(kind="decision", start=self._stale.floor, stop=self._base)
+        for row in self.store.rows(decisions):
+            record = record_of(row.hash, row.entry)
+            if _performs(record):
+                later = Query(kind="outcome", action=row.action, start=row.seq, limit=1)
+                if next(self.store.rows(later), None) is None:
+                    records.append(record)
+                    if len(records) == unsettled.OPEN_MAX:
+                        break
         return records
 
     def recover(self, at: int) -> list[Receipt]:

@@ -45,6 +45,21 @@ PROOFS_MAX: Final = 100_000
 the whole ledger beyond it; that needs no proofs."""
 
 
+class Scope(msgspec.Struct, frozen=True, kw_only=True):
+    """What to export: everything, one session, a span of time, or a session's part of a span.
+
+    `since` (inclusive) and `until` (exclusive) are microseconds since the Unix epoch. A span is a
+    contiguous range of records: from the first to the last whose time lies in it.
+    """
+
+    session: str | None = None
+    since: int | None = None
+    until: int | None = None
+
+
+WHOLE: Final = Scope()
+
+
 class Exported(msgspec.Struct, frozen=True):
     """What an export wrote. `stop` is exclusive; `size` is that of the signed tree."""
 
@@ -72,22 +87,18 @@ def export(
     reader: Reader,
     signer: Signer,
     out: BinaryIO,
+    scope: Scope = WHOLE,
     *,
     created: int,
-    session: str | None = None,
-    since: int | None = None,
-    until: int | None = None,
     tool: str = "aegis",
 ) -> Exported:
-    """Write a bundle of the whole ledger, of one session, or of a span of time.
+    """Write a bundle. `created` is the time in microseconds since the Unix epoch.
 
-    `since` (inclusive), `until` (exclusive) and `created` are microseconds since the Unix epoch.
-    A span is a contiguous range of records: from the first to the last whose time lies in it.
     Nothing is signed before the ledger was found to continue its last checkpoint. Raises
     LedgerError where it does not, or where there is nothing to export.
     """
     size = reader.size
-    part = _select(reader, size, session, since, until)
+    part = _select(reader, size, scope)
     whole = part.scope == "full"
     wanted: list[int] = []
     if not whole:
@@ -112,15 +123,12 @@ def export(
         count += 1
     if count != part.count:
         raise LedgerError(f"{count} records where {part.count} were expected; export again")
-    return Exported(
-        part.scope, part.start, part.stop, count, size, signer.identity.fingerprint
-    )
+    return Exported(part.scope, part.start, part.stop, count, size, signer.identity.fingerprint)
 
 
-def _select(
-    reader: Reader, size: int, session: str | None, since: int | None, until: int | None
-) -> _Part:
+def _select(reader: Reader, size: int, scope: Scope) -> _Part:
     start, stop = 0, size
+    session, since, until = scope.session, scope.since, scope.until
     if since is not None or until is not None:
         span = Query(since=since, until=until, stop=size, limit=1)
         first = next(reader.rows(span), None)
@@ -129,8 +137,8 @@ def _select(
     if session is None:
         if start == stop:
             raise LedgerError("there are no records to export")
-        scope = "full" if (start, stop) == (0, size) else "range"
-        return _Part(scope, start, stop, stop - start)
+        name = "full" if (start, stop) == (0, size) else "range"
+        return _Part(name, start, stop, stop - start)
     first, last, count = None, None, 0
     for row in reader.rows(Query(session=session, start=start, stop=stop)):
         first = first or row

@@ -28,16 +28,16 @@ REPR_MAX: Final = 200
 DEPTH_MAX: Final = 64
 """Deepest nesting that is written; what lies deeper becomes a stand-in (it may be a cycle)."""
 
-INT_DIGITS_MAX: Final = 300
-"""Integers wider than this many digits become hexadecimal strings: printing an integer in
-decimal takes quadratic time, and many readers refuse long ones."""
+INT_BITS_MAX: Final = 14_000
+"""Integers wider than this become hexadecimal strings: CPython refuses to print more than 4,300
+decimal digits (`sys.int_info.default_max_str_digits`), as that takes quadratic time."""
 
 
 def _stand_in(value: Any) -> str:
     """A bounded text for a value that JSON cannot hold."""
     try:
         text = repr(value)
-    except Exception as error:
+    except Exception as error:  # it is the caller's code, and may raise anything
         text = f"<{type(value).__name__}: repr raised {type(error).__name__}>"
     if len(text) > REPR_MAX:
         text = text[: REPR_MAX - 1] + "…"
@@ -101,7 +101,7 @@ def _plain(value: Any, depth: int) -> Any:
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, int):
-        return int(value) if -(10**INT_DIGITS_MAX) < value < 10**INT_DIGITS_MAX else hex(value)
+        return int(value) if value.bit_length() <= INT_BITS_MAX else hex(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else repr(value)
     if depth >= DEPTH_MAX:
@@ -135,5 +135,5 @@ def _leaf(value: Any) -> Any:
     """What msgspec makes of a date, bytes, decimal, dataclass or unknown object."""
     try:
         return msgspec.json.decode(_FAST.encode(value))
-    except Exception:
+    except Exception:  # a dataclass that holds one of the values above, a property that raises
         return _stand_in(value)

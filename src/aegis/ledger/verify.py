@@ -57,7 +57,7 @@ def verify(
         if lines.broken:
             report.fault("malformed", -1, lines.broken)
     except Malformed as error:
-        report.fault("empty" if lines.number == 0 else "malformed", -1, str(error))
+        report.fault("empty" if lines.empty else "malformed", -1, str(error))
     except Enough:
         pass
     return report
@@ -69,12 +69,14 @@ class Lines:
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
         self.number = 0
+        self.empty = False
         self.broken = ""
 
     def next(self) -> bytes:
         """The next line, without its newline."""
         line = self.file.readline(LINE_MAX)
         if not line.endswith(b"\n"):
+            self.empty = not line and self.number == 0
             what = "is cut off or too long" if line else "is missing: the file ends here"
             raise Malformed(f"line {self.number + 1} {what}")
         self.number += 1
@@ -115,7 +117,6 @@ class Lines:
             yield Item(stated, proof if space else None, header[:-1], header + body[:-1])
 
 
-
 def _signed(report: Report, public: bytes, origin: str, text: str, line: bytes, what: str) -> None:
     """Check one signature line (C2SP signed-note, Ed25519)."""
     try:
@@ -123,7 +124,7 @@ def _signed(report: Report, public: bytes, origin: str, text: str, line: bytes, 
         prefix = f"— {origin} ".encode()
         if not line.startswith(prefix):
             raise Malformed("the signature line names another signer")
-        blob = canonical(line[len(prefix):], 68)
+        blob = canonical(line[len(prefix) :], 68)
         if blob[:4] != key_id:
             raise Malformed("the key id is not that of the key")
         Ed25519PublicKey.from_public_bytes(public).verify(blob[4:], text.encode())

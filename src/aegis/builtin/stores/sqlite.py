@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import weakref
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
@@ -79,6 +80,7 @@ class SqliteStore(SqliteReader):
         self._seeker: sqlite3.Connection | None = None
         self._lock = -1
         self._full: bool | None = None
+        _STORES.add(self)
 
     def open(self, identity: str) -> None:
         """Take the lock, make or check the file, and become its writer."""
@@ -211,3 +213,24 @@ class SqliteStore(SqliteReader):
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+
+_STORES: weakref.WeakSet[SqliteStore] = weakref.WeakSet()
+
+_ORPHANS: list[sqlite3.Connection | None] = []
+"""Connections of the parent in a forked child: they may be neither used nor closed there
+(https://sqlite.org/howtocorrupt.html, section 2.6), so they are kept from being collected."""
+
+
+def _forked() -> None:
+    """In a forked child the file belongs to the parent, and so does its lock."""
+    for store in list(_STORES):
+        _ORPHANS.extend((store._writer, store._seeker))
+        store._writer = store._seeker = None
+        if store._lock >= 0:
+            # closing a copy leaves the parent's lock alone, and does not outlive the parent
+            os.close(store._lock)
+            store._lock = -1
+
+
+os.register_at_fork(after_in_child=_forked)

@@ -51,13 +51,17 @@ class SqliteReader:
 
     @property
     def identity(self) -> str:
-        """The verifier key the ledger belongs to."""
+        """The verifier key the ledger belongs to; empty before there is a file."""
+        if not self.path.exists():
+            return ""
         found = self._select("SELECT value FROM meta WHERE name = 'identity'", ())
         return str(found[0][0]) if found else ""
 
     @property
     def size(self) -> int:
-        """One more than the highest index."""
+        """One more than the highest index; 0 before there is a file."""
+        if not self.path.exists():
+            return 0
         return int(self._select("SELECT coalesce(max(seq) + 1, 0) FROM entry", ())[0][0])
 
     def rows(self, query: Query) -> Iterator[Row]:
