@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
     Judged = Generator[Effect, Any, dict[int, Decision]]
 
+MALFORMED = "malformed-arguments"
+"""Label a view puts on a call whose arguments are not one unambiguous JSON object. Nobody can
+say what a tool would make of them, so such a call is refused whatever the policy says."""
+
 
 def propose(course: Course) -> Generator[Effect, Any, None]:
     """Decide the tool calls of a whole reply, and take out the refused ones."""
@@ -48,6 +52,8 @@ def _judge(course: Course, call: Action) -> Generator[Effect, Any, Decision]:
     rules = course.rules
     child = Course(call, rules, _PROPOSED)
     try:
+        if MALFORMED in call.labels:
+            raise ActionError("the arguments of this call are not one unambiguous JSON object")
         texts = _PROPOSED.texts(call)
         child.findings, child.coverage = yield from inspect(
             rules.inputs, texts, call, rules.text_limit

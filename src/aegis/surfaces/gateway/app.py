@@ -86,7 +86,7 @@ class Gateway:
             await self._fail(turn, chat.failure_of(error))
         finally:
             watch.leave(turn)
-            self.measures.ended(turn, turn.loop.time())
+            self.measures.ended(turn)
 
     async def _answer(self, turn: Turn) -> None:
         """Find the route, know the caller, handle. Raises Failure."""

@@ -57,6 +57,7 @@ async def complete(runtime: Runtime, turn: Turn, principal: Principal) -> None:
         model,
         body,
         protocol="llm",
+        capability="read",
         actor=actor_of(turn, principal),
         environment=runtime.settings.environment,
         id=head.new_id(),

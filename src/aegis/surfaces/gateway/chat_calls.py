@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ...flow.propose import MALFORMED
 from ...model import Action
+from ...tools.names import capability
 from .wire import parse_object
 
 if TYPE_CHECKING:
     from ...model import Decision
-
-MALFORMED = "malformed-arguments"
-"""Label of a proposed call whose arguments are not one unambiguous JSON object."""
 
 CALLS_MAX = 256
 """Most tool calls of one reply."""
@@ -39,7 +38,7 @@ def child(parent: Action, position: int, name: str, arguments: Any) -> Action:
         "tool",
         parent.actor,
         (),
-        "",
+        capability(name, "tool"),
         parent.environment,
         (),
         parent.task,
@@ -85,8 +84,8 @@ def calls_of(message: Any) -> list[tuple[str, Any]]:
 def notice(name: str, decision: Decision) -> str:
     """What the reply says in place of a refused call."""
     why = "; ".join(decision.reasons) or "the policy refuses it"
-    text = f"[aegis] The call of `{name}` was refused by rule `{decision.rule}`: {why}."
-    return f"{text} {decision.advice}." if decision.advice else text
+    text = f"[aegis] the call of `{name}` was refused by rule `{decision.rule}`: {why}"
+    return f"{text}; {decision.advice}" if decision.advice else text
 
 
 def explained(name: str, decision: Decision) -> dict[str, Any]:

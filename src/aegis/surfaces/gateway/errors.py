@@ -148,10 +148,10 @@ def of_upstream(error: UpstreamError, aegis: dict[str, Any] | None = None) -> Fa
 
 
 def said(decision: Decision) -> str:
-    """A refusal as one sentence or two."""
+    """A refusal as one sentence: who refused, why, what to do next."""
     why = "; ".join(decision.reasons) or "refused"
     text = f"refused by rule `{decision.rule}`: {why}"
-    return f"{text}. {decision.advice}" if decision.advice else text
+    return f"{text}; {decision.advice}" if decision.advice else text
 
 
 def about(outcome: Outcome) -> dict[str, Any]:

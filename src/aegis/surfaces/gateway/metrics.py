@@ -7,6 +7,7 @@ route table, status codes, and what the runtime's meter counts apart.
 from __future__ import annotations
 
 from bisect import bisect_left
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -63,14 +64,14 @@ class Measures:
         self.durations: dict[str, Histogram] = {}
         self.overhead = Histogram()
 
-    def ended(self, turn: Turn, now: float) -> None:
-        """Count one request; `now` is the loop's time."""
+    def ended(self, turn: Turn) -> None:
+        """Count one request that ends now."""
         key = (turn.route, turn.status)
         self.requests[key] = self.requests.get(key, 0) + 1
         histogram = self.durations.get(turn.route)
         if histogram is None:
             histogram = self.durations[turn.route] = Histogram()
-        seconds = now - turn.began
+        seconds = perf_counter() - turn.clock
         histogram.observe(seconds)
         if turn.upstream_seconds:
             self.overhead.observe(max(0.0, seconds - turn.upstream_seconds))

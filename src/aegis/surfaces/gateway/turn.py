@@ -7,6 +7,7 @@ and `app.py` know ASGI messages; another front would carry the same turns otherw
 from __future__ import annotations
 
 import asyncio
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from .errors import Failure
@@ -36,6 +37,7 @@ class Turn:
 
     __slots__ = (
         "began",
+        "clock",
         "headers",
         "listener",
         "loop",
@@ -63,6 +65,7 @@ class Turn:
         self.send = send
         self.loop = asyncio.get_running_loop()
         self.began = self.loop.time()
+        self.clock = perf_counter()  # finer than the loop's time, which is that of its last turn
         self.phase = READING
         self.reason = ""
         self.route = ""
