@@ -1,0 +1,1 @@
+"""The library surface: decorators, `Runtime`, approvals and remote mode, in the host's process."""
