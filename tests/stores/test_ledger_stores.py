@@ -259,3 +259,26 @@ def test_entries_after_the_last_checkpoint_are_counted(tmp_path):
     assert (report.ok, report.unsealed, report.entries) == (True, 1, 2)
     journal.close()
     assert verify_store(path).unsealed == 0
+
+
+def test_a_full_disk_stops_the_journal_and_loses_nothing(tmp_path):
+    store = SqliteStore(tmp_path / "ledger.db")
+    journal = Journal(store, Signer.generate())
+    kept = [journal.append("admin", "s", AdminBody("me", at=number)) for number in range(20)]
+    journal.flush()
+    # SQLite's own limit answers as a full disk does (SQLITE_FULL)
+    store._writer.execute("PRAGMA max_page_count = 20")
+    big = AdminBody("me", details="x" * 200_000)
+    lost = journal.append("admin", "s", big, "synced")
+    with pytest.raises(LedgerError, match="disk is full"):
+        journal.wait(lost.seq, "synced")
+    with pytest.raises(LedgerError, match="disk is full"):
+        journal.append("admin", "s", AdminBody("me"))
+    assert [record.hash for record in journal.records()] == [receipt.hash for receipt in kept]
+    journal.reopen()
+    again = journal.append("admin", "s", big, "synced")
+    journal.wait(again.seq, "synced")
+    assert again.seq == lost.seq
+    journal.close()
+    report = verify_store(store.path)
+    assert (report.ok, report.entries) == (True, 21)

@@ -166,7 +166,7 @@ class Journal:
             self._older, self._heads = heads, {}
             heads = self._heads
             self._known = False
-        found = self._older.pop(session, None)
+        found = self._older.get(session)
         if found is None:
             word = token(session)
             if self._known:
