@@ -97,8 +97,8 @@ class Filters:
 
 
 def audit(
-    filters: Filters | None = None,
     *,
+    filters: Filters | None = None,
     config: Path | None = None,
     limit: int | None = None,
     tail: bool = False,

@@ -10,7 +10,7 @@ from ..model import CallerError, LedgerError
 from . import home, output
 
 if TYPE_CHECKING:
-    from ..ledger.bundle import Exported
+    from ..ledger.bundle import Exported, Scope
     from ..ledger.checkpoint import Signer
     from ..plugin.contracts import LedgerReader
 
@@ -49,12 +49,17 @@ def export(
     json
         print JSON: one object per file
     """
+    from ..ledger.bundle import Scope
     from ..ledger.keys import load_signer
 
     found = home.loaded(config)
     readers = home.readers(found)
     signer = load_signer(found.settings.home)
-    span = (home.instant(since) if since else None, home.instant(until) if until else None)
+    scope = Scope(
+        session=session,
+        since=home.instant(since) if since else None,
+        until=home.instant(until) if until else None,
+    )
     written: list[tuple[Path, Exported]] = []
     nothing = ""
     for lane, reader in enumerate(readers):
@@ -62,7 +67,7 @@ def export(
         if file.exists() and not force:
             raise CallerError(f"`{file}` exists already; `--force` replaces it")
         try:
-            written.append((file, _write(file, reader, signer.lane(lane), session, span)))
+            written.append((file, _write(file, reader, signer.lane(lane), scope)))
         except LedgerError as error:
             # other files of the ledger may have the session; only all of them together have not
             if "to export" not in str(error):
@@ -80,13 +85,7 @@ def export(
     return 0
 
 
-def _write(
-    file: Path,
-    reader: LedgerReader,
-    signer: Signer,
-    session: str | None,
-    span: tuple[int | None, int | None],
-) -> Exported:
+def _write(file: Path, reader: LedgerReader, signer: Signer, scope: Scope) -> Exported:
     """Export into a file whole or not at all."""
     from ..ledger.bundle import export as export_bundle
     from .version import installed
@@ -95,16 +94,8 @@ def _write(
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "wb") as target:
-            exported = export_bundle(
-                reader,
-                signer,
-                target,
-                created=home.now(),
-                session=session,
-                since=span[0],
-                until=span[1],
-                tool=f"aegis {installed()}",
-            )
+            tool = f"aegis {installed()}"
+            exported = export_bundle(reader, signer, target, scope, created=home.now(), tool=tool)
         temporary.replace(file)
     finally:
         temporary.unlink(missing_ok=True)

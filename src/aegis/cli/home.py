@@ -46,9 +46,10 @@ def policy_of(found: Loaded) -> Policy:
 
 
 def _default() -> Policy:
-    from ..kernel.build import default_policy
+    from ..kernel.describe import default_policy
+    from ..policy import Policy
 
-    return default_policy()
+    return Policy.from_text(default_policy(), "default_policy.yaml")
 
 
 @contextmanager

@@ -75,14 +75,18 @@ EPILOGUE = (
 )
 
 
-def app() -> App:
-    """The command tree. Verbs are import paths, so none is imported before it is called."""
+def app(asked: Sequence[str] = ()) -> App:
+    """The command tree. Verbs are import paths, so none is imported before it is called.
+
+    The verb that `asked` begins with explains itself with its whole docstring; in the list of
+    verbs, the line of the table has to do, since docstrings would need every module.
+    """
     from cyclopts import App, Group, Parameter
 
     settings: dict[str, Any] = {
         "help_format": "plaintext",
         "result_action": "return_value",
-        "default_parameter": Parameter(negative=(), show_default=_shown),
+        "default_parameter": Parameter(negative=(), show_default=False),
         "version_flags": (),
     }
     root = App(name="aegis", help=ABOUT, help_epilogue=EPILOGUE, **settings)
@@ -91,20 +95,19 @@ def app() -> App:
         group = Group(title, sort_key=order)
         for words, target, line in verbs:
             first, _, second = words.partition(" ")
+            named = words.split() == list(asked[: words.count(" ") + 1])
+            about: dict[str, Any] = {"help_epilogue": ""} | ({} if named else {"help": line})
             path = f"aegis.cli.{target}"
             if not second:
-                root.command(path, name=first, help=line, group=group)
+                root.command(path, name=first, group=group, **about)
                 continue
             if first not in parents:
-                parents[first] = App(name=first, help=SECTIONS[first], group=group, **settings)
+                parents[first] = App(
+                    name=first, help=SECTIONS[first], help_epilogue="", group=group, **settings
+                )
                 root.command(parents[first])
-            parents[first].command(path, name=second, help=line)
+            parents[first].command(path, name=second, **about)
     return root
-
-
-def _shown(value: object) -> str:
-    """A default worth showing; empty ones and switches that are off say nothing."""
-    return "" if value in ("", None, False) else str(value)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -147,7 +150,7 @@ def _call(arguments: list[str]) -> int:
     from cyclopts import CycloptsError
 
     try:
-        result = app()(arguments, exit_on_error=False, print_error=False)
+        result = app(arguments)(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         message = " ".join(str(error).split())
         _print_error(f"{message[:1].lower()}{message[1:]} (`aegis --help` shows how)")

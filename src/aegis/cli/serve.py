@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 from functools import partial
 from pathlib import Path  # noqa: TC003 - the command line reads the annotations
 from typing import TYPE_CHECKING, Annotated
@@ -74,6 +75,9 @@ def serve(
         found, lambda: override(home.loaded(config, resolve=True)), apply, _report, polls=watch
     )
     watcher.start()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # the server finishes what is under way, then raises the signal again: end as intended
+        signal.signal(number, lambda _number, _frame: sys.exit(0))
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, lambda _number, _frame: watcher.poke())
     try:

@@ -29,7 +29,7 @@ class Scene:
     agent
         name of the agent
     protocol
-        where the action comes from, such as python, llm, mcp, shell, sql
+        where the action comes from: python (the default), llm, mcp, shell, sql and others
     capability
         what it does: read, write, delete, deploy, approve, execute; told from its name if left out
     environment

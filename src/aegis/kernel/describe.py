@@ -13,6 +13,7 @@ import msgspec
 import msgspec.inspect as shape
 
 from ..policy.schema import schema as policy_schema
+from ..policy.source import resolved
 from .settings import Guardrail, ProviderSettings, Settings
 from .typed import bare, bounds, type_of
 
@@ -106,8 +107,8 @@ def default(field: shape.Field) -> Any:
 
 def literal(value: Any) -> str:
     """A default in YAML's flow style, which JSON is part of."""
-    if isinstance(value, str) and value and value.replace("_", "").replace(".", "").isalnum():
-        return value
+    if isinstance(value, str) and value.replace("_", "").replace(".", "").isalnum():
+        return value if resolved(value) == value else f'"{value}"'
     return msgspec.json.encode(value).decode()
 
 

@@ -13,7 +13,7 @@ import msgspec.inspect as shape
 from ..model import ConfigError, Problem
 from ..policy.source import Node, parse_yaml, resolved
 from .settings import Settings
-from .typed import Path, bare, dotted, suggestion, type_of
+from .typed import Path, bare, dotted, shown, suggestion, type_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,9 +54,9 @@ def apply(root: Node, env: Mapping[str, str]) -> dict[Path, str]:
             if path in places:
                 raise _Unfit(f"says the same as `{places[path]}`", "unset one of them")
             _put(root, path, _node(name, env[name], type_))
-            places[path] = name
+            places[path] = shown(name)
         except _Unfit as unfit:
-            problems.append(Problem(unfit.message, source=name, hint=unfit.hint))
+            problems.append(Problem(unfit.message, source=shown(name), hint=unfit.hint))
         except ConfigError as error:
             problems.extend(error.problems)
     if problems:
@@ -74,7 +74,7 @@ def _path(name: str, root: Node) -> tuple[Path, shape.Type]:
             fields = {field.name: field.type for field in type_.fields}
             if word not in fields:
                 raise _Unfit(
-                    f"there is no key `{dotted((*path, word[:80]))}`", _near(path, word, fields)
+                    f"there is no key `{dotted((*path, word))}`", _near(path, word, fields)
                 )
             type_, key = fields[word], word
         elif isinstance(type_, shape.DictType) and word:
@@ -89,7 +89,7 @@ def _path(name: str, root: Node) -> tuple[Path, shape.Type]:
                 "put rules into a file and set AEGIS__POLICY__PATH to it",
             )
         else:
-            raise _Unfit(f"`{dotted(path)}` has no key `{word[:80]}`")
+            raise _Unfit(f"`{dotted(path)}` has no key `{shown(word)}`")
         type_ = bare(type_)
         path = (*path, key)
         below = node.value if node is not None else None
@@ -106,7 +106,7 @@ def _path(name: str, root: Node) -> tuple[Path, shape.Type]:
 
 
 def _near(path: tuple[str, ...], word: str, fields: Mapping[str, Any]) -> str:
-    hint = suggestion(word, fields)
+    hint = suggestion(word[:80], fields)
     if not hint.startswith("did you mean"):
         return hint
     meant = hint.split("`")[1]
@@ -126,7 +126,7 @@ def _check_key(type_: shape.DictType, key: str, path: Path) -> None:
     names = bare(type_.key_type)
     if isinstance(names, shape.LiteralType) and key not in names.values:
         raise _Unfit(
-            f"there is no key `{dotted((*path, key[:80]))}`",
+            f"there is no key `{dotted((*path, key))}`",
             suggestion(key, map(str, names.values)),
         )
 
@@ -141,7 +141,7 @@ def _node(name: str, text: str, type_: shape.Type) -> Node:
             return Node(resolved(text.strip()))
         except ValueError as error:
             raise _Unfit(str(error)) from None
-    return parse_yaml(text, name)
+    return parse_yaml(text, shown(name))
 
 
 def _put(root: Node, path: Path, value: Node) -> None:

@@ -59,20 +59,9 @@ class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         dict[Capability, Durability],
         about(
             "by capability, how far a record must have got: `buffered` in this process, "
-            "`written` to the operating system, `synced` on the disk",
-            restart=True,
+            "`written` to the operating system, `synced` on the disk"
         ),
     ] = {}
-    checkpoint_records: Annotated[
-        int,
-        Meta(ge=1, le=1_000_000),
-        about("records after which the tree is signed anew", restart=True),
-    ] = 1024
-    checkpoint_seconds: Annotated[
-        float,
-        Meta(gt=0, le=DAY),
-        about("seconds after which new records are signed at the latest", restart=True),
-    ] = 10.0
 
 
 class Approvals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -209,9 +198,6 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     providers: Annotated[
         dict[str, ProviderSettings], about("model providers by name, first match serves a model")
     ] = {}
-    plugins: Annotated[
-        tuple[str, ...], about("installed plugins to load that nothing else here names")
-    ] = ()
     redact: Annotated[
         tuple[str, ...], about("names of parameters whose values never reach a record")
     ] = ()

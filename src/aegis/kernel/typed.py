@@ -52,8 +52,17 @@ def dotted(path: Path) -> str:
     """A path as people write it: `providers.local.models[0]`."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += f".{shown(part)}" if text else shown(part)
     return text
+
+
+def shown(text: str) -> str:
+    """A piece of the document as a complaint repeats it: short, one line, printable."""
+    text = text[:KEY_SHOWN_MAX]
+    return text if text.isprintable() else text.encode("unicode_escape").decode()
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
@@ -149,13 +158,12 @@ class Reader:
         return type_.cls(**found)
 
     def _unknown(self, key: str, node: Node, path: Path, known: Iterable[str]) -> None:
-        shown = key[:KEY_SHOWN_MAX]
         moved = self._moved.get(dotted((*path, key)), "")
         self.complain(
-            (*path, shown),
+            (*path, key),
             node.keys.get(key, node),
-            f"unknown key `{shown}`",
-            moved or suggestion(shown, known),
+            f"unknown key `{shown(key)}`",
+            moved or suggestion(key[:KEY_SHOWN_MAX], known),
         )
 
     def _dict(self, type_: shape.DictType, node: Node, path: Path) -> Any:
@@ -173,8 +181,8 @@ class Reader:
 
     def _tuple(self, type_: shape.VarTupleType, node: Node, path: Path) -> Any:
         if not isinstance(node.value, list):
-            hint = f"write `[{node.value}]`" if isinstance(node.value, str) else ""
-            self.complain(path, node, f"has to be a list, not {kind(node.value)}", hint[:100])
+            hint = f"write `[{shown(node.value)}]`" if isinstance(node.value, str) else ""
+            self.complain(path, node, f"has to be a list, not {kind(node.value)}", hint)
             return _REFUSED
         found = [
             self._value(type_.item_type, item, (*path, index))
@@ -197,11 +205,11 @@ class Reader:
         if isinstance(value, str) and value in type_.values:
             return value
         words = [str(word) for word in type_.values if word]
-        got = f"`{value[:KEY_SHOWN_MAX]}`" if isinstance(value, str) else kind(value)
-        hint = suggestion(value, words) if isinstance(value, str) else ""
+        hint = suggestion(value[:KEY_SHOWN_MAX], words) if isinstance(value, str) else ""
         if hint.startswith("known here"):
             hint = ""
-        self.complain(path, node, f"has to be one of {', '.join(words)}, not {got}", hint)
+        message = f"has to be one of {', '.join(words)}, not {_said(value)}"
+        self.complain(path, node, message, hint)
         return _REFUSED
 
     def _text(self, node: Node, path: Path) -> Any:
@@ -228,7 +236,7 @@ class Reader:
     def _flag(self, node: Node, path: Path) -> Any:
         if isinstance(node.value, bool):
             return node.value
-        self.complain(path, node, f"has to be true or false, not {_shown(node.value)}")
+        self.complain(path, node, f"has to be true or false, not {_said(node.value)}")
         return _REFUSED
 
     def _number(self, type_: shape.IntType | shape.FloatType, node: Node, path: Path) -> Any:
@@ -239,7 +247,7 @@ class Reader:
         fits = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
         if not fits:
             what = "a whole number" if whole else "a number"
-            self.complain(path, node, f"has to be {what}, not {_shown(value)}")
+            self.complain(path, node, f"has to be {what}, not {_said(value)}")
             return _REFUSED
         below = (type_.ge is not None and value < type_.ge) or (
             type_.gt is not None and value <= type_.gt
@@ -251,8 +259,8 @@ class Reader:
         return value if whole else float(value)
 
 
-def _shown(value: Any) -> str:
-    return f"`{value[:KEY_SHOWN_MAX]}`" if isinstance(value, str) else kind(value)
+def _said(value: Any) -> str:
+    return f"`{shown(value)}`" if isinstance(value, str) else kind(value)
 
 
 def bounds(type_: shape.IntType | shape.FloatType) -> str:
