@@ -552,9 +552,11 @@ def read_key(text: str) -> bytes:
     try:
         if len(text) == 64:
             return bytes.fromhex(text)
-        raw = base64.b64decode(text.rpartition("+")[2] if text.count("+") == 2 else text)
+        # base64 of 32 or 33 bytes has 44 characters, and may itself hold plus signs
+        encoded = text if len(text) == 44 else text.split("+", 2)[2]
+        raw = base64.b64decode(encoded, validate=True)
         return canonical(base64.b64encode(raw[-32:]), 32)
-    except (ValueError, Malformed):
+    except (ValueError, IndexError, Malformed):
         raise ValueError("not a key: wants name+id+base64, 64 hex digits or base64") from None
 
 

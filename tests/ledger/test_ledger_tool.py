@@ -1,13 +1,16 @@
 """The stand-alone verifier as people run it."""
 
 import ast
+import base64
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from aegis.ledger.checkpoint import Identity, Signer
 from aegis.ledger.verify import main, read_key
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,10 +79,18 @@ def test_options(bundle, memory, tmp_path, capsys):
     assert "not a key" in capsys.readouterr().err
 
 
-def test_keys_as_people_write_them(memory):
-    key = memory.signer.identity
-    for text in (str(key), key.public.hex(), str(key).split("+", 2)[2]):
+@pytest.mark.parametrize("number", range(40))
+def test_keys_as_people_write_them(number):
+    # many keys: the base64 of some holds plus signs, as verifier keys do
+    seed = number.to_bytes(32, "big")
+    key = Signer(Ed25519PrivateKey.from_private_bytes(seed)).identity
+    bare = base64.b64encode(key.public).decode()
+    for text in (str(key), key.public.hex(), str(key).split("+", 2)[2], bare):
         assert read_key(text) == key.public
-    for text in ("", "xyz", "z" * 64):
-        with pytest.raises(ValueError, match="not a key"):
-            read_key(text)
+        assert Identity.parse(str(key)).public == key.public
+
+
+@pytest.mark.parametrize("text", ["", "xyz", "z" * 64, "a+b+c", "a+b", "!" * 44, "A" * 40])
+def test_what_is_no_key(text):
+    with pytest.raises(ValueError, match="not a key"):
+        read_key(text)
