@@ -130,8 +130,6 @@ def test_rules_in_a_file_of_their_own(tmp_path):
     path = tmp_path / "aegis.yaml"
     path.write_text("server: {}\npolicy: {rules_path: rules.yaml, rules: [{name: first}]}\n")
     assert [rule.name for rule in Policy.from_yaml(path).rules] == ["first", "a"]
-    path.write_text("policy: rules.yaml\n")
-    assert [rule.name for rule in Policy.from_yaml(path).rules] == ["a"]
     (tmp_path / "rules.yaml").write_text("rules: [{typ: x}]\ndefaults: {verdict: allow}\n")
     with pytest.raises(PolicyError) as caught:
         Policy.from_yaml(path)
@@ -139,6 +137,31 @@ def test_rules_in_a_file_of_their_own(tmp_path):
     (tmp_path / "rules.yaml").unlink()
     with pytest.raises(PolicyError, match="cannot be read"):
         Policy.from_yaml(path)
+
+
+def test_a_whole_policy_in_a_file_of_its_own(tmp_path):
+    named = tmp_path / "named.yaml"
+    named.write_text("defaults: {verdict: review}\nrules: [{name: a, match: {type: a}}]\n")
+    path = tmp_path / "aegis.yaml"
+    for text in ("policy: named.yaml", "policy: {path: named.yaml}", f"policy: {named}"):
+        path.write_text(f"server: {{}}\n{text}\n")
+        assert Policy.from_yaml(path) == Policy.from_yaml(named)
+    for text in ("policy: named.yaml\nagents: {B: {allow: x}}",
+                 "policy: {path: named.yaml, rules: []}", "policy: {path: 3}",
+                 "policy: none.yaml", "policy: aegis.yaml"):
+        path.write_text(text)
+        with pytest.raises(PolicyError):
+            Policy.from_yaml(path)
+    named.write_text("rules_path: aegis.yaml")
+    path.write_text("policy: named.yaml")
+    with pytest.raises(PolicyError, match="itself named"):
+        Policy.from_yaml(path)
+
+
+def test_a_configuration_without_a_policy_is_no_policy():
+    with pytest.raises(PolicyError, match="says nothing about a policy"):
+        Policy.from_text("server: {port: 1}\nguardrails: {}\n")
+    assert Policy.from_text("").decide(Action("x")).verdict is Verdict.BLOCK
 
 
 def test_unreadable_files(tmp_path):

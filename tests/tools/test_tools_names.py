@@ -10,11 +10,12 @@ from aegis.model import CAPABILITIES, PROTOCOLS
 from aegis.tools.names import capability, words
 
 NAMES = {
-    "delete": """delete deleteRepo github.repos.delete_file mcp__github__delete_repo getOrDeleteUser
+    "delete": """delete deleteRepo github.repos.delete_file mcp__github__delete_repo
+        getOrDeleteUser
         bulk_delete DELETE-ALL HTTPDelete removeItem rm shell.rm sql.drop_table drop_database
         truncate purge-cache clear_history get_and_clear_cache revokeToken kill_process wipeDisk
-        list_and_delete delete__repo unlink softDeleteUser mkfs ＤＥＬＥＴＥ_x de\u200blete_x dеlete_repo
-        ファイルdelete delete2 reset_password get_thenDelete""",
+        list_and_delete delete__repo unlink softDeleteUser mkfs ＤＥＬＥＴＥ_x
+        de\u200blete_x dеlete_repo ファイルdelete delete2 reset_password get_thenDelete""",
     "deploy": """deploy deployToProd github.create_deployment create_release release git.push
         force_push publish_package apply_manifest terraform.apply rollout rollback helm.upgrade
         get_or_deploy""",
@@ -29,7 +30,7 @@ NAMES = {
         get_transaction_history get_commit get_email read_log get_merge_request sql.select
         mcp__fs__read_file export_customer_list get_status listOpenIssues query inspect
         get_settings""",
-    "execute": "execute run_query eval bash foo x.y access_ssn frobnicate 123 _ - mcp__delete__repo "
+    "execute": "execute run_query eval bash foo x.y access_ssn frobnicate 123 _ mcp__delete__repo "
                "cancelOrder",
 }
 

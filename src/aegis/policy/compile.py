@@ -29,7 +29,7 @@ ATTRIBUTES = {"agent": "actor.agent", "tenant": "actor.tenant"}
 class Names:
     """The globs of one criterion, any of which may match."""
 
-    __slots__ = ("_strict", "_tests", "anything", "field", "patterns")
+    __slots__ = ("_loose", "_strict", "_tests", "anything", "field", "patterns")
 
     def __init__(self, field: str, patterns: Sequence[str], strict: bool) -> None:
         self.field = field
@@ -37,6 +37,16 @@ class Names:
         self.anything = any(Glob(text).anything for text in patterns)
         self._strict = strict
         self._tests: dict[str, Callable[[str], bool]] = {}
+        self._loose: list[tuple[str, Callable[[str], bool], str]] | None = None
+
+    @property
+    def loose(self) -> list[tuple[str, Callable[[str], bool], str]]:
+        """Each pattern, its test without separators, and its folded text without stars."""
+        if self._loose is None:
+            self._loose = [
+                (text, Glob(text).matches, fold(text.strip("*?"))) for text in self.patterns
+            ]
+        return self._loose
 
     def test(self, protocol: str) -> Callable[[str], bool]:
         """The test of a folded name in an action of a (folded) protocol."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ..model import PolicyError, Problem, RiskLevel, Verdict
-from .fields import BESIDE, RULES_MAX
+from .fields import BESIDE, RULES_MAX, field_of
 from .fold import fold
 from .glob import escaped
 from .parse import PLACE, Reader
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 BORROWED = ("agents", "tool_policies")
 """Sections a configuration file may hold beside `policy:`."""
 
-_HERE = frozenset(("policy", *BORROWED))
 _RISK_OF = {
     Verdict.ALLOW: RiskLevel.LOW,
     Verdict.SANITIZE: RiskLevel.MEDIUM,
@@ -78,20 +77,29 @@ def read_document(
 ) -> tuple[dict[str, Any], dict[str, Place]]:
     """The canonical document of a tree, and the places of its rules by canonical path.
 
-    `evaluated`: an evaluator reads semantic conditions. `alone`: reading other files is allowed
-    (`rules_path`). Raises PolicyError with every complaint.
+    `evaluated`: an evaluator reads semantic conditions. `alone`: the document may name other
+    files; one that was itself named may not. Raises PolicyError with every complaint.
     """
     reader = Reader(source, evaluated)
     if not isinstance(root.value, dict) and root.value is not None:
         reader.complain(f"expected a mapping, found {kind(root.value)}", root, "",
                         "a policy starts with `rules:`")
         reader.done()
+    named = _named_file(reader, root, alone)
+    if named:
+        file = _beside(source, named)
+        return read_document(
+            parse_yaml(read_file(file), str(file)), str(file), evaluated=evaluated, alone=False
+        )
     out = _sections(reader, root)
     paths = out.pop("rules_path", [])
     out.setdefault("rules", [])
     for path in paths:
         if alone:
-            out["rules"] += _rule_file(reader, source, path, root)
+            out["rules"] += _rule_file(reader, source, path)
+        else:
+            reader.complain(f"`{path}` is named by a file that was itself named", root,
+                            "rules_path", "name every file in the first one")
     if len(out["rules"]) > RULES_MAX:
         reader.complain(f"more than {RULES_MAX} rules", root, "rules")
     _check_agents(reader, out, root)
@@ -99,17 +107,41 @@ def read_document(
     return _finished(out)
 
 
+def _named_file(reader: Reader, root: Node, alone: bool) -> str:
+    """The file that `policy: FILE` or `policy: { path: FILE }` names; empty for none."""
+    section = (root.value or {}).get("policy")
+    if section is None:
+        return ""
+    whole = isinstance(section.value, str)
+    if not whole and not (isinstance(section.value, dict) and "path" in section.value):
+        return ""
+    path = section.value if whole else section.value["path"].value
+    beside = [key for key in root.value if key in BORROWED]
+    beside += [] if whole else [key for key in section.value if key != "path"]
+    if not isinstance(path, str) or not path.strip():
+        reader.complain("has to be the path of a file", section, "policy")
+    elif not alone:
+        reader.complain("a file that was itself named may not name another", section, "policy")
+    for key in beside:
+        reader.complain(f"`{key[:80]}` beside the path of a policy has no effect", section,
+                        "policy", "move it into that file")
+    reader.done()
+    return str(path)
+
+
+def _beside(source: str, path: str) -> Path:
+    file = Path(path).expanduser()
+    return file if file.is_absolute() else Path(source).parent / file
+
+
 def _sections(reader: Reader, root: Node) -> dict[str, Any]:
     top = root.value or {}
     if "policy" not in top:
-        return reader.section("document", root, "", BESIDE)
-    section = top["policy"]
-    if isinstance(section.value, str):
-        # `policy: other.yaml` names the file that holds the rules
-        moved = Node({"rules_path": section}, section.line, section.column)
-        moved.keys["rules_path"] = section
-        section = moved
-    out = reader.section("document", section, "policy")
+        out = reader.section("document", root, "", BESIDE)
+        if top and not any(field_of("document", key) for key in top) and not reader.problems:
+            reader.complain("says nothing about a policy", root, "", "add `policy:` or `rules:`")
+        return out
+    out = reader.section("document", top["policy"], "policy")
     for key in ("rules", "defaults", "rules_path"):
         if key in top:
             place = root.keys.get(key, root)
@@ -125,8 +157,8 @@ def _sections(reader: Reader, root: Node) -> dict[str, Any]:
     return out
 
 
-def _rule_file(reader: Reader, source: str, path: str, root: Node) -> list[dict[str, Any]]:
-    file = Path(path) if Path(path).is_absolute() else Path(source).parent / path
+def _rule_file(reader: Reader, source: str, path: str) -> list[dict[str, Any]]:
+    file = _beside(source, path)
     try:
         node = parse_yaml(read_file(file), str(file))
     except PolicyError as error:

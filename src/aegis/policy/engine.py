@@ -15,10 +15,10 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from ..model import DEFAULT_RULE, Decision, RiskLevel, Verdict
-from .compile import ATTRIBUTES, STATIC, Compiled, static_state, target_state
+from .compile import ATTRIBUTES, STATIC, Compiled, name_of, target_state
 from .conditions import Facts
 from .fold import NAME_MAX, fold, shown
-from .glob import forms
+from .glob import forms, separators
 from .params import FALSE, TRUE, UNKNOWN
 from .trace import near_by_name, near_of, near_of_steps, reasons_of
 
@@ -45,6 +45,9 @@ ADVICE = {
 NO_RULE_ADVICE = "add a rule that covers this action, or choose one the policy allows"
 
 _Step = tuple["Callable[[str], bool] | None", "Callable[[Facts], int] | None", Compiled]
+_Checks = tuple[
+    Compiled, "tuple[tuple[str, Callable[[str], bool]], ...]", "Callable[[str], bool] | None"
+]
 
 
 class Row:
@@ -87,6 +90,9 @@ class Engine:
         )
         fields = [f for f in STATIC if f in used or f == "type" or (protocols and f == "protocol")]
         self._key: Callable[[Action], Any] = attrgetter(*(ATTRIBUTES.get(f, f) for f in fields))
+        self._fields = fields
+        # one entry per set of separators, of which there are four
+        self._compiled: dict[tuple[str, str], list[_Checks]] = {}
         self._rows: dict[Any, Row] = {}
         self._older: dict[Any, Row] = {}
 
@@ -112,23 +118,29 @@ class Engine:
     ) -> Decision:
         facts: Facts | None = None
         names: tuple[str, ...] | None = None
-        index = 0
-        for target, rest, compiled in row.steps:
+        name: str | None = None
+        index = -1
+        for index, (target, rest, compiled) in enumerate(row.steps):  # noqa: B007
             state = TRUE
             if target is not None:
                 if names is None:
                     names = forms(action.target)
-                if len(names) == 1:
-                    state = TRUE if target(names[0]) else FALSE
-                else:
+                    name = names[0] if len(names) == 1 else None
+                if name is None:
                     state = target_state(target, action.target)
-            if state != FALSE and rest is not None:
+                    if state == FALSE:
+                        continue
+                elif not target(name):
+                    continue
+            if rest is not None:
                 if facts is None:
                     facts = Facts(action, now, findings, labels)
                 left = rest(facts)
-                state = left if state == TRUE or left == FALSE else UNKNOWN
+                if left != TRUE:
+                    state = left
             if state == TRUE or (state == UNKNOWN and compiled.strict):
                 break
+        else:
             index += 1
         if names is None or len(names) == 1:
             ready = row.ready.get(index)
@@ -151,25 +163,42 @@ class Engine:
         return row
 
     def _built(self, action: Action) -> Row:
-        steps: list[_Step] = []
-        folded: dict[str, str] = {}
         protocol = fold(action.protocol[:NAME_MAX])
-        for compiled in self.rules:
-            state = TRUE
-            for names in compiled.static:
-                each = static_state(names, action, protocol, folded)
-                if each == FALSE:
-                    state = FALSE
+        folded: dict[str, str] = {}
+        for field in self._fields:
+            raw = name_of(action, field)
+            if len(raw) <= NAME_MAX:
+                folded[field] = fold(raw)
+        steps: list[_Step] = []
+        for compiled, checks, target in self._checks(protocol):
+            for field, test in checks:
+                if field in folded:
+                    if not test(folded[field]):
+                        break
+                elif not compiled.strict:
+                    # too long to be matched: undecided, and so no permission
                     break
-                state = max(state, each)
-            if not compiled.applies(state):
-                continue
-            if not compiled.dynamic:
-                return Row(tuple(steps), compiled)
-            target = compiled.target
-            test = target.test(protocol) if target is not None else None
-            steps.append((test, compiled.rest, compiled))
+            else:
+                if not compiled.dynamic:
+                    return Row(tuple(steps), compiled)
+                steps.append((target, compiled.rest, compiled))
         return Row(tuple(steps), None)
+
+    def _checks(self, protocol: str) -> list[_Checks]:
+        """The tests of every rule's names, compiled for the separators of a protocol."""
+        stops = separators("type", protocol), separators("target", protocol)
+        checks = self._compiled.get(stops)
+        if checks is None:
+            checks = [
+                (
+                    compiled,
+                    tuple((names.field, names.test(protocol)) for names in compiled.static),
+                    compiled.target.test(protocol) if compiled.target is not None else None,
+                )
+                for compiled in self.rules
+            ]
+            self._compiled[stops] = checks
+        return checks
 
     def _decision(
         self, row: Row, index: int, action: Action, facts: Facts, plain: bool

@@ -187,12 +187,12 @@ REQUIRED = {
 """Keys without which a section says nothing."""
 
 BESIDE = frozenset((
-    "alerts", "aliases", "analytics", "approvals", "approval_integrations", "audit", "budgets",
-    "cache", "canary", "credentials", "environment", "evidence", "gateway", "guardrails", "guards",
-    "instrument", "keys", "ledger", "limits", "load_shed", "logging", "manifests", "mcp",
-    "mcp_gateway", "metrics", "plugins", "policies", "prices", "providers", "rate_limit",
-    "retention", "routes", "secrets", "server", "session", "sinks", "stores", "telemetry",
-    "tenants", "tracing", "webhook",
+    "alerts", "aliases", "analytics", "approvals", "approval_integrations", "audit",
+    "break_glass", "budgets", "cache", "canary", "credentials", "environment", "evidence",
+    "gateway", "guardrails", "guards", "home", "instrument", "keys", "ledger", "limits",
+    "load_shed", "log", "logging", "manifests", "mcp", "mcp_gateway", "metrics", "plugins",
+    "policies", "prices", "providers", "rate_limit", "redact", "retention", "routes", "secrets",
+    "server", "session", "sinks", "stores", "telemetry", "tenants", "tracing", "webhook",
 ))
 """Top-level keys of a whole configuration file, which may hold a policy beside them. Their own
 reader checks them; the policy reader passes over."""

@@ -228,6 +228,9 @@ def _plain(tokens: list[_Token], stops: str) -> Callable[[str], bool] | None:
         if not head:
             return lambda name: name.endswith(tail)
     shortest = len(head) + len(tail)
+    if len(stops) == 1 and not tail:
+        start = len(head)
+        return lambda name: name.startswith(head) and name.find(stops, start) < 0
 
     def test(name: str) -> bool:
         if not (name.startswith(head) and name.endswith(tail) and len(name) >= shortest):

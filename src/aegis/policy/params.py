@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import re
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from .fold import NAME_MAX, fold
@@ -31,6 +32,9 @@ MATCHED_MAX = 65_536
 
 NUMBER_MAX = 64
 """Longest text that is read as a number."""
+
+KEY_MAX = 64
+"""Longest parameter name whose folded form is remembered; the memo is bounded by 4,096 names."""
 
 PATH_MAX = 200
 """Longest path in characters."""
@@ -73,18 +77,25 @@ def parse_path(text: str) -> tuple[Step, ...]:
 class Finder:
     """Finds the values of one path in the params of an action."""
 
-    __slots__ = ("steps", "whole")
+    __slots__ = ("plain", "steps", "whole")
 
     def __init__(self, text: str) -> None:
         """Raises ValueError for a text that is no path."""
         self.steps = parse_path(text)
         # a parameter may itself be called `user.name`
         self.whole = fold(text) if len(self.steps) > 1 else None
+        first = self.steps[0]
+        self.plain = first if len(self.steps) == 1 and isinstance(first, str) else None
 
     def state(self, params: Any, test: Callable[[Any], State]) -> State:
         """What the values agree on. Several values that differ are UNKNOWN, so are values out of
         reach; a branch without the parameter counts as FALSE beside others.
         """
+        if self.plain is not None and type(params) is dict:
+            # the common case: one name, one value
+            found = [item for key, item in params.items() if _same(key, self.plain)]
+            if len(found) < 2:
+                return test(found[0]) if found else ABSENT
         states = {
             ABSENT if value is _GONE else UNKNOWN if value is _BROKEN else test(value)
             for value in self._find(params)
@@ -112,6 +123,17 @@ class Finder:
         return values
 
 
+def _same(key: object, step: str) -> bool:
+    if key == step:
+        return True
+    if not isinstance(key, str):
+        return False
+    return (_folded(key) if len(key) <= KEY_MAX else fold(key[:NAME_MAX])) == step
+
+
+_folded = lru_cache(maxsize=4_096)(fold)
+
+
 def _step(value: Any, step: Step, below: list[Any]) -> None:
     if value is _GONE:
         below.append(_GONE)
@@ -121,7 +143,7 @@ def _step(value: Any, step: Step, below: list[Any]) -> None:
             return
         before = len(below)
         for key, item in value.items():
-            if key == step or (isinstance(key, str) and fold(key[:NAME_MAX]) == step):
+            if _same(key, step):
                 below.append(item)
         if len(below) == before:
             below.append(_GONE)

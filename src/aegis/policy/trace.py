@@ -15,7 +15,6 @@ from ..model import Decision, Near, Verdict
 from .compile import SAYS, Compiled, Names, name_of, static_state, target_state
 from .conditions import Facts, state_of
 from .fold import NAME_MAX, fold, shown, words
-from .glob import Glob
 from .params import ABSENT, FALSE, TRUE, UNKNOWN
 
 if TYPE_CHECKING:
@@ -151,13 +150,14 @@ def near_by_name(rules: Sequence[Compiled], action: Action) -> list[tuple[int, N
             break
         if compiled.dynamic:
             continue
-        missed = [
-            names
-            for names in compiled.static
-            if not compiled.applies(static_state(names, action, protocol, folded))
-        ]
+        missed: list[Names] = []
+        for names in compiled.static:
+            if not compiled.applies(static_state(names, action, protocol, folded)):
+                missed.append(names)
+                if len(missed) > 1:
+                    break
         if len(missed) == 1:
-            why = _close(compiled, action)
+            why = _close(compiled, action, missed[0], folded)
             if not why and len(compiled.static) > 1:
                 why = f"not so: {_said(missed[0], action)}"
             if why:
@@ -218,21 +218,15 @@ def _names_match(compiled: Compiled, action: Action) -> bool:
     )
 
 
-def _close(compiled: Compiled, action: Action) -> str:
+def _close(compiled: Compiled, action: Action, names: Names, folded: dict[str, str]) -> str:
     """Why a name that a restricting rule's type does not match is close to it."""
-    names = next((names for names in compiled.static if names.field == "type"), None)
-    if names is None or not compiled.strict or len(action.type) > NAME_MAX:
+    name = folded.get("type")
+    if names.field != "type" or not compiled.strict or name is None:
         return ""
-    folded = fold(action.type)
-    if names.test(fold(action.protocol[:NAME_MAX]))(folded):
-        return ""
-    parts = None
-    for pattern in names.patterns:
-        if Glob(pattern).matches(folded):
+    for pattern, anywhere, literal in names.loose:
+        if anywhere(name):
             return f"{shown(pattern)} stops at `.` and `/` here; `**` does not"
-        literal = fold(pattern.strip("*?"))
-        parts = words(action.type) if parts is None else parts
-        if literal in parts:
+        if literal in name and literal in words(action.type):
             return f"{shown(literal)} is a word of {shown(action.type)}, but not where " \
                    f"{shown(pattern)} expects it"
     return ""
