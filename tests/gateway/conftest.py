@@ -62,9 +62,7 @@ class Reply:
     @property
     def events(self):
         """The data of the server-sent events, decoded; `[DONE]` as it is."""
-        data = [
-            line[6:] for line in self.body.decode().split("\n") if line.startswith("data: ")
-        ]
+        data = [line[6:] for line in self.body.decode().split("\n") if line.startswith("data: ")]
         return [item if item == "[DONE]" else json.loads(item) for item in data]
 
     @property
@@ -73,8 +71,8 @@ class Reply:
         parts = []
         for event in self.events:
             if event != "[DONE]":
-                for choice in event.get("choices", ()):
-                    parts.append(choice["delta"].get("content") or "")
+                choices = event.get("choices", ())
+                parts.extend(choice["delta"].get("content") or "" for choice in choices)
         return "".join(parts)
 
 

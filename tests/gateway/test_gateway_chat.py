@@ -8,6 +8,9 @@ import sqlite3
 
 import pytest
 
+from aegis.kernel.build import open_runtime
+from aegis.kernel.config import load
+
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
@@ -195,10 +198,6 @@ def test_an_approval_is_asked_for_given_and_used_once(fresh):
     header = {"x-aegis-approval": approval}
     again = gateway.chat("reviewed-model", headers=header)
     assert again.error["code"] == "approval_required"
-
-    from aegis.kernel.build import open_runtime
-    from aegis.kernel.config import load
-
     person = open_runtime(load(gateway.config))
     person.answer(approval, True, by="alice")
     person.close()

@@ -158,9 +158,7 @@ def test_no_more_connections_than_allowed_and_nobody_starves(upstream):
     async def go():
         made = provider(upstream, connections=4)
         before = upstream.seen()["connections"]
-        replies = await asyncio.gather(
-            *(made.complete(body("normal"), {}) for _ in range(100))
-        )
+        replies = await asyncio.gather(*(made.complete(body("normal"), {}) for _ in range(100)))
         await made.close()
         return len(replies), upstream.seen()["connections"] - before
 

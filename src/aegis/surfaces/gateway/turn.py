@@ -85,19 +85,17 @@ class Turn:
             raise _too_large(limit)
         message = await self.receive()
         data: bytes = message.get("body", b"")
+        size = len(data)
         if message.get("more_body", False):
-            pieces, size = [data], len(data)
-            while message.get("more_body", False):
+            pieces = [data]
+            while message.get("more_body", False) and size <= limit:
                 message = await self.receive()
-                piece = message.get("body", b"")
-                size += len(piece)
-                if size > limit:
-                    raise _too_large(limit)
-                pieces.append(piece)
+                pieces.append(message.get("body", b""))
+                size += len(pieces[-1])
             data = b"".join(pieces)
         if message["type"] == "http.disconnect":
             raise Left
-        if len(data) > limit:
+        if size > limit:
             raise _too_large(limit)
         self.phase = WORKING
         return data

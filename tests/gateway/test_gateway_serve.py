@@ -1,0 +1,107 @@
+"""Starting, health, metrics."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from aegis.kernel.build import open_runtime
+from aegis.kernel.config import parse
+from aegis.model import ConfigError
+from aegis.surfaces.gateway.serve import make_server
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org", ""])
+def test_without_keys_only_this_machine_is_served(tmp_path, host):
+    server = {"require_key": False, "host": host or "0.0.0.0"}
+    runtime = open_runtime(
+        parse({"home": str(tmp_path), "guardrails": {}, "server": server}), memory=True
+    )
+    try:
+        with pytest.raises(ConfigError, match="reached from other machines"):
+            make_server(runtime, host)
+    finally:
+        runtime.close()
+
+
+@pytest.mark.parametrize(
+    ("server", "host"),
+    [
+        ({"require_key": False}, "127.0.0.1"),
+        ({"require_key": False}, "localhost"),
+        ({"require_key": False}, "::1"),
+        ({"require_key": False, "allow_unauthenticated": True}, "0.0.0.0"),
+        ({}, "0.0.0.0"),
+    ],
+)
+def test_what_may_be_served(tmp_path, server, host):
+    runtime = open_runtime(
+        parse({"home": str(tmp_path), "guardrails": {}, "server": server}), memory=True
+    )
+    try:
+        assert make_server(runtime, host).config.host == host
+    finally:
+        runtime.close()
+
+
+def test_without_keys_on_loopback_anybody_there_may_ask(fresh):
+    gateway = fresh(keys=(), server={"port": 0, "require_key": False})
+    assert gateway.chat("offline", key=None).status == 200
+    assert gateway.chat("offline", key="sk-other").status == 200
+    assert gateway.chat("offline", key="sk-aegis-revoked").status == 401
+
+
+def test_an_address_in_use_is_a_clear_error(gateway, fresh):
+    with pytest.raises(RuntimeError, match="is it in use"):
+        fresh(server={"port": gateway.port})
+
+
+def test_health(gateway):
+    for path in ("/health", "/health/liveness", "/health/liveliness"):
+        reply = gateway.request("GET", path, key=None)
+        assert (reply.status, reply.json) == (200, {"status": "ok"})
+    reply = gateway.request("GET", "/health/readiness", key=None)
+    assert reply.status == 200
+    assert reply.json["parts"]["ledger"] is True
+
+
+def test_models_are_those_a_key_may_use(gateway):
+    listed = gateway.request("GET", "/v1/models", key="narrow").json
+    assert listed["object"] == "list"
+    assert [model["id"] for model in listed["data"]] == ["offline", "offline-tools"]
+    assert gateway.request("GET", "/v1/models/offline").json["owned_by"] == "offline"
+    assert gateway.request("GET", "/v1/models/none").status == 404
+
+
+def test_metrics_are_well_formed_and_count(fresh):
+    gateway = fresh()
+    gateway.chat("offline")
+    gateway.chat("forbidden")
+    gateway.chat("429")
+    gateway.request("GET", "/nowhere/" + "x" * 50)
+    reply = gateway.request("GET", "/metrics", key=None)
+    assert reply.headers["content-type"].startswith("text/plain; version=0.0.4")
+    families = {f.name: f for f in text_string_to_metric_families(reply.body.decode())}
+    assert all(family.documentation for family in families.values())
+    found = {
+        (sample.name, json.dumps(sample.labels, sort_keys=True)): sample.value
+        for family in families.values()
+        for sample in family.samples
+    }
+
+    def value(name, **labels):
+        return found[(name, json.dumps(labels, sort_keys=True))]
+
+    route = "/v1/chat/completions"
+    assert value("aegis_requests_total", route=route, status="200") == 1
+    assert value("aegis_requests_total", route=route, status="403") == 1
+    assert value("aegis_requests_total", route=route, status="429") == 1
+    assert value("aegis_requests_total", route="none", status="404") == 1
+    assert value("aegis_actions_total", protocol="llm", verdict="block") == 1
+    assert value("aegis_request_duration_seconds_count", route=route) == 3
+    assert value("aegis_overhead_seconds_count") == 2
+    assert value("aegis_tokens_total", type="input") > 0
+    assert value("aegis_ledger_records") >= 5
+    assert value("aegis_ready", part="ledger") == 1
