@@ -1,5 +1,6 @@
 """What the pages tell readers to type works, and the generated ones are fresh."""
 
+import ast
 import importlib.util
 import subprocess
 import sys
@@ -47,6 +48,25 @@ def test_generated_pages_are_fresh():
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def routes() -> list[tuple[str, str]]:
+    """The (method, path) pairs of the gateway's route tables."""
+    tree = ast.parse((ROOT / "src/aegis/surfaces/gateway/app.py").read_text())
+    pairs = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Dict):
+            for key in node.keys:
+                if isinstance(key, ast.Tuple):
+                    pairs.append(tuple(ast.literal_eval(key)))
+    return pairs
+
+
+def test_every_route_has_its_place_on_a_page():
+    page = (ROOT / "docs/reference/gateway.md").read_text()
+    assert len(routes()) >= 8
+    missing = [f"{method} {path}" for method, path in routes() if f"{method} {path}" not in page]
+    assert missing == []
 
 
 def run(tmp_path, text):
