@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ...approval import digest
-from ...model import Action, ActionError, Actor, CallerError, HeldError, UpstreamError
+from ...model import Action, ActionError, Actor, CallerError, HeldError, LedgerError, UpstreamError
 from . import headers as head
 from .errors import Failure, of_held, of_outcome, of_upstream
 from .openai_chat import CHAT, TYPE
@@ -57,7 +57,7 @@ async def complete(runtime: Runtime, turn: Turn, principal: Principal) -> None:
         model,
         body,
         protocol="llm",
-        capability="read",
+        capability="read",  # it changes nothing; what its reply proposes is judged for itself
         actor=actor_of(turn, principal),
         environment=runtime.settings.environment,
         id=head.new_id(),
@@ -67,6 +67,11 @@ async def complete(runtime: Runtime, turn: Turn, principal: Principal) -> None:
         await exchange.run(body.get("stream") is True)
     except HeldError as error:
         await exchange.refuse(of_held(error))
+    except LedgerError as error:
+        log.error("the ledger failed: %s", error)
+        await exchange.refuse(
+            Failure(503, "the record of this could not be kept", "governance_unavailable")
+        )
     except ActionError as error:
         raise Failure(400, str(error), "invalid_request") from None
     except CallerError as error:
@@ -138,6 +143,9 @@ class _Exchange:
             outcome = await self.runtime.agovern(
                 self.action, perform, CHAT, stream=stream, emit=emit, park=True
             )
+        if outcome.receipt is not None:
+            # an answer names its record, so the record has to outlive a crash of this process
+            await self.runtime.journal.wait_async(outcome.receipt.seq, "written")
         failure = of_outcome(outcome)
         if outcome.error is not None and not isinstance(outcome.error, UpstreamError):
             log.error("action %s: %r", outcome.action.id, outcome.error)
