@@ -1,6 +1,6 @@
-"""Writes the generated pages again: `python tools/docs.py`; `--check` only compares.
+"""Writes the generated files again: `python tools/docs.py`; `--check` only compares.
 
-Every page has one source in the code, so a page that differs from its source is a fault of the
+Every such file has one source in the code, so one that differs from its source is a fault of the
 change that made it differ: run `make docs` and commit the result.
 """
 
@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import make_verifier
 import pages
+import reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +22,12 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 
 GENERATED: dict[str, Callable[[], str]] = {
+    "docs/reference/cli.md": reference.commands,
+    "docs/reference/configuration.md": reference.configuration,
     "docs/reference/errors.md": pages.errors,
     "docs/reference/python.md": pages.python,
+    "spec/policy.schema.json": pages.policy_schema,
+    "tools/aegis_verify.py": make_verifier.build,
 }
 """Generated file → the function that returns its text."""
 

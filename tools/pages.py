@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import json
+import re
+from enum import Enum
+from typing import Any
 
 import aegis
 from aegis.model import errors as tree
+from aegis.policy import schema
 
 NOTICE = "<!-- written by `make docs`; edit the source it names, not this page -->"
 
@@ -47,21 +52,50 @@ def python() -> str:
     for name in aegis.__all__:
         value = getattr(aegis, name)
         lines += ["", f"## `{name}`", ""]
-        if callable(value):
-            lines += ["```text", f"{name}{_signature(value)}", "```", ""]
-            lines.append(_text(value, paragraphs=True))
-        else:
-            lines.append(f"`{value!r}`")
+        lines += [*_shape(value, name), _text(value, paragraphs=True)]
     return "\n".join(lines) + "\n"
 
 
-def _signature(value: object) -> str:
-    if not callable(value):
-        return ""
+def policy_schema() -> str:
+    """`spec/policy.schema.json`: what a policy document may say."""
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _shape(value: Any, name: str) -> list[str]:
+    """How a name is used: the members of an enumeration, or the parameters of a callable, one a
+    line. Exceptions are caught rather than made, so they show none.
+    """
+    if isinstance(value, type) and issubclass(value, Exception):
+        return []
+    if isinstance(value, type) and issubclass(value, Enum):
+        return ["Members: " + ", ".join(f"`{member.name}`" for member in value) + ".", ""]
     try:
-        return str(inspect.signature(value)).replace("aegis.model.", "")
+        signature = inspect.signature(value)
     except ValueError:
-        return "(…)"
+        return []
+    lines = []
+    keyword_only = False
+    for parameter in signature.parameters.values():
+        if parameter.name.startswith("_"):
+            continue
+        if parameter.kind is parameter.KEYWORD_ONLY and not keyword_only:
+            keyword_only = True
+            lines.append("    *,")
+        lines.append(f"    {_bare(parameter)},")
+    inside = ["(", *lines, ")"] if lines else ["()"]
+    return ["```text", *f"{name}{chr(10).join(inside)}".splitlines(), "```", ""]
+
+
+def _bare(parameter: inspect.Parameter) -> str:
+    """A parameter as it stands in the source: names without their modules, defaults in short."""
+    shown = str(parameter.replace(default=inspect.Parameter.empty))
+    shown = re.sub(r"\b(?:[a-z_]+\.)+(?=[A-Z])", "", shown.replace("'", ""))
+    default = parameter.default
+    if default is parameter.empty:
+        return shown
+    if isinstance(default, str):
+        return f'{shown} = "{default}"'
+    return f"{shown} = {default if isinstance(default, (int, float, tuple, type(None))) else '…'}"
 
 
 def _text(value: object, *, paragraphs: bool = False) -> str:

@@ -53,13 +53,13 @@ def test_generated_pages_are_fresh():
 def routes() -> list[tuple[str, str]]:
     """The (method, path) pairs of the gateway's route tables."""
     tree = ast.parse((ROOT / "src/aegis/surfaces/gateway/app.py").read_text())
-    pairs = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Dict):
-            for key in node.keys:
-                if isinstance(key, ast.Tuple):
-                    pairs.append(tuple(ast.literal_eval(key)))
-    return pairs
+    tables = [node for node in ast.walk(tree) if isinstance(node, ast.Dict)]
+    return [
+        ast.literal_eval(key)
+        for table in tables
+        for key in table.keys
+        if isinstance(key, ast.Tuple)
+    ]
 
 
 def test_every_route_has_its_place_on_a_page():
