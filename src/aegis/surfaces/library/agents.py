@@ -82,8 +82,10 @@ def register_agent(name: str, owner: str = "", **lists: Unpack[AgentLists]) -> N
 
 def _globs(key: str, globs: object) -> tuple[str, ...]:
     if isinstance(globs, str):
-        return (globs,)
-    if not isinstance(globs, (list, tuple, set, frozenset)):
+        globs = (globs,)
+    if not isinstance(globs, (list, tuple, set, frozenset)) or not all(
+        isinstance(glob, str) for glob in globs
+    ):
         raise CallerError(f"`{key}` is a list of tool names, not {globs!r:.80}")
     return tuple(sorted(globs) if isinstance(globs, (set, frozenset)) else globs)
 

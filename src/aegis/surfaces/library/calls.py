@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 RECEIVERS = ("self", "cls")
 """First parameters that are the object a method belongs to, not an argument."""
 
+_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _LEAVES = (str, int, float, bool, type(None))
 
 
@@ -92,14 +93,35 @@ class Signature:
         self._skip = frozenset(skip)
         names = list(self._signature.parameters) if self._signature else []
         self._receiver = names[0] if names and names[0] in RECEIVERS else ""
+        self._hidden = self._skip | {self._receiver} if self._receiver else self._skip
+        self._names, self._most, self._defaults = self._plainly()
+        self._known = frozenset(self._names)
+
+    def _plainly(self) -> tuple[tuple[str, ...], int, dict[str, Any]]:
+        """The names, how many of them may be positional, and the defaults; no names where the
+        signature has parameters that need `inspect` to bind them.
+        """
+        parameters = list(self._signature.parameters.values()) if self._signature else []
+        if not all(parameter.kind in _NAMED for parameter in parameters):
+            return (), 0, {}
+        most = sum(p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD for p in parameters)
+        defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+        return tuple(p.name for p in parameters), most, defaults
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """The call of a function with these arguments. Raises TypeError as the call would."""
         if self._signature is None:
             return keywords(args, kwargs)
+        names = self._names
+        if len(args) <= self._most and names:
+            given = {**self._defaults, **dict(zip(names, args, strict=False)), **kwargs}
+            # neither missing, unknown nor doubled: `inspect` would find nothing to complain about
+            doubled = bool(kwargs) and not kwargs.keys().isdisjoint(names[: len(args)])
+            if not doubled and given.keys() == self._known:
+                return Call(given, self._hidden, "", _by_name)
         bound = self._signature.bind(*args, **kwargs)
         bound.apply_defaults()
-        hidden = self._skip | {self._receiver} if self._receiver else self._skip
+        hidden = self._hidden
         given = dict(bound.arguments)
         spread = ""
         for name, parameter in self._signature.parameters.items():
@@ -114,6 +136,10 @@ class Signature:
             return bound.args, bound.kwargs
 
         return Call(given, hidden, spread, assemble)
+
+
+def _by_name(decided: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    return (), decided
 
 
 def keywords(args: tuple[Any, ...], kwargs: dict[str, Any], skip: Sequence[str] = ()) -> Call:
