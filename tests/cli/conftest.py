@@ -11,6 +11,9 @@ import pytest
 
 from aegis.cli.main import run
 
+AEGIS = "from aegis.cli.main import main; main()"
+"""The command line as `python -c` runs it: whichever Aegis this interpreter imports."""
+
 
 class Done:
     """What a command left: its exit code and what it said."""
@@ -60,7 +63,7 @@ def process(folder):
 
     def call(*arguments, code=0, env=None, timeout=60):
         done = subprocess.run(
-            [sys.executable, "-m", "aegis.cli", *map(str, arguments)],
+            [sys.executable, "-c", AEGIS, *map(str, arguments)],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -14,6 +14,7 @@ import pytest
 from aegis.cli.main import VERBS, app
 from aegis.kernel import config
 
+AEGIS = "from aegis.cli.main import main; main()"
 ROOT = Path(__file__).resolve().parents[2]
 ALL = [(words, target, line) for verbs in VERBS.values() for words, target, line in verbs]
 
@@ -65,7 +66,7 @@ def test_wrong_usage_is_exit_2_and_one_sentence(aegis, arguments, said):
 
 def test_debug_shows_where_an_error_arose(folder):
     done = subprocess.run(
-        [sys.executable, "-m", "aegis.cli", "--debug", "audit", "--config", "none.yaml"],
+        [sys.executable, "-c", AEGIS, "--debug", "audit", "--config", "none.yaml"],
         capture_output=True,
         text=True,
         check=False,
@@ -100,7 +101,7 @@ def test_help_and_validate_start_fast(aegis, folder):
     aegis("init")
     bare = best(["-c", "import json, inspect, ast, typing"])
     for verb in (["--help"], ["validate"]):
-        assert best(["-m", "aegis.cli", *verb]) < 10 * bare + 0.15, verb
+        assert best(["-c", AEGIS, *verb]) < 10 * bare + 0.15, verb
 
 
 def test_help_imports_no_verb_and_no_engine(folder):

@@ -22,7 +22,8 @@ class KeyringSecrets:
     def get(self, path: str) -> str:
         """The password stored for a service and a name.
 
-        Raises ConfigError where the library or the entry is missing.
+        Raises ConfigError where the library or the entry is missing, and what the keyring raises
+        where it is locked or broken.
         """
         service, _, name = path.rpartition("/")
         if not service or not name:
@@ -34,11 +35,7 @@ class KeyringSecrets:
                 "the `keyring` library is not installed; run `pip install keyring`, or use "
                 "`secret://env/...` or `secret://file/...`"
             ) from None
-        try:
-            value = keyring.get_password(service, name)
-        except Exception as error:
-            # each keyring backend has its own exceptions; a locked keyring is not a crash
-            raise ConfigError(f"the keyring refused `{path}`: {error}") from error
+        value = keyring.get_password(service, name)
         if not value:
             raise ConfigError(f"the keyring has no entry `{path}`")
         return str(value)
