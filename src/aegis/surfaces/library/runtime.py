@@ -49,7 +49,7 @@ PARALLEL_MAX = 64
 ACTIONS_MAX = 10_000
 """Most actions of one plan."""
 
-SKIPPED = "<skipped>"
+_ANEW = "make a new plan of what is left"
 
 
 class Options(TypedDict, total=False):
@@ -148,9 +148,12 @@ class Runtime:
         results: list[Result] = []
         stopped = False
         for place, action in enumerate(actions):
-            tighten = _skip(results[-1]) if stopped else self._completes(actions[:place], action)
+            if stopped:
+                results.append(await self._skipped(action, results[-1]))
+                continue
+            tighten = self._completes(actions[:place], action)
             results.append(await self._one(action, dry_run, tighten))
-            stopped = stopped or results[-1].status in (ResultStatus.FAILED, ResultStatus.DENIED)
+            stopped = results[-1].status in (ResultStatus.FAILED, ResultStatus.DENIED)
         return results
 
     async def run_one(self, action: Action, dry_run: bool = False) -> Result:
@@ -187,6 +190,15 @@ class Runtime:
             tighten = as_decision(ruler.at([*history, *before][-HISTORY_MAX:], before, action))
             work.append(one(action, tighten))
         return list(await asyncio.gather(*work))
+
+    async def _skipped(self, action: Action, before: Result) -> Result:
+        """The rest of an ended plan: refused, so that the record shows it."""
+        why = f"skipped: the plan ended when `{before.action.type}` was {before.status}"
+        if before.status is ResultStatus.SKIPPED:
+            why = "skipped: the plan had ended"
+        skip = Decision(Verdict.BLOCK, RiskLevel.LOW, "<skipped>", "", (why,), advice=_ANEW)
+        result = await self._one(action, False, skip)
+        return msgspec.structs.replace(result, status=ResultStatus.SKIPPED)
 
     async def _one(self, action: Action, dry: bool, tighten: Decision | None) -> Result:
         started = _now()
@@ -311,11 +323,6 @@ def _nothing(_: Action) -> None:
     """A dry run performs nothing."""
 
 
-def _skip(ended: Result) -> Decision:
-    why = f"skipped: the plan ended when `{ended.action.type}` was {ended.status}"
-    return Decision(Verdict.BLOCK, RiskLevel.LOW, SKIPPED, "", (why,), advice="make a new plan")
-
-
 def _dry(outcome: Outcome, started: datetime.datetime) -> Result:
     decision = outcome.decision
     if decision.verdict is Verdict.BLOCK:
@@ -337,9 +344,7 @@ def _result(outcome: Outcome, started: datetime.datetime) -> Result:
             outcome, ResultStatus.FAILED, started, error=f"{type(error).__name__}: {error}"
         )
     status = ResultStatus.BLOCKED
-    if outcome.decision.rule == SKIPPED:
-        status = ResultStatus.SKIPPED
-    elif outcome.code in ("denied", "expired"):
+    if outcome.code in ("denied", "expired"):
         status = ResultStatus.DENIED
     return _made(outcome, status, started, error=message(outcome))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import sys
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -70,7 +71,7 @@ def _bound(count: int) -> None:
 def _wrapped(tool: Any, name: str, on_block: str) -> Any:
     base = _langchain_tool()
     if base is not None and isinstance(tool, base):
-        return _governed_tool(tool, name or tool.name, on_block)
+        return _governed_tool(tool, base, name or tool.name, on_block)
     if not callable(tool):
         raise CallerError(f"{tool!r:.80} is no tool: it cannot be called")
     return governed(tool, _Tool(name or name_of(tool), on_block))
@@ -87,7 +88,7 @@ _passing: ContextVar[int] = ContextVar("aegis_tool_passing", default=0)
 call, and is not decided twice."""
 
 
-def _governed_tool(tool: Any, name: str, on_block: str) -> Any:
+def _governed_tool(tool: Any, base: Any, name: str, on_block: str) -> Any:
     """A copy of a LangChain tool whose `_run` and `_arun` are governed."""
     kind = type(tool)
     if getattr(kind, MARK, None) is not None:
@@ -121,10 +122,12 @@ def _governed_tool(tool: Any, name: str, on_block: str) -> Any:
 
         return given(wrapping, await wrapping.governor().agovern(action, perform, CALLS))
 
-    # LangChain reads the signatures to learn what to hand over
-    _run.__wrapped__ = kind._run  # type: ignore[attr-defined]
-    _arun.__wrapped__ = kind._arun  # type: ignore[attr-defined]
+    # LangChain reads signatures and annotations to learn what to hand over
+    functools.update_wrapper(_run, kind._run)
+    functools.update_wrapper(_arun, kind._arun)
     made = copy.copy(tool)
-    body = {"_run": _run, "_arun": _arun, MARK: wrapping, "__module__": kind.__module__}
+    body = {"_run": _run, MARK: wrapping, "__module__": kind.__module__}
+    if kind._arun is not base._arun:  # LangChain's own form calls `_run`, on a thread
+        body["_arun"] = _arun
     object.__setattr__(made, "__class__", type(kind.__name__, (kind,), body))
     return made
