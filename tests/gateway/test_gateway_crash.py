@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -64,7 +65,7 @@ async def storm(gateway, seconds, kill):
 
 def command(config, *arguments):
     return subprocess.run(
-        [sys.executable, "-m", "aegis.cli", *map(str, arguments)],
+        [str(Path(sys.executable).with_name("aegis")), *map(str, arguments)],
         env={**os.environ, "AEGIS_CONFIG": str(config)},
         capture_output=True,
         text=True,

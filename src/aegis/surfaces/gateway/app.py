@@ -13,14 +13,15 @@ from ...model import Principal
 from . import catalogue, chat, headers, health
 from .errors import Failure
 from .metrics import Measures, Scrape
-from .turn import JSON, Left, Turn
+from .remote import RemoteRoutes
+from .turn import JSON, AsgiTurn, Left
 from .watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from ...kernel.runtime import Runtime
-    from .turn import Receive, Send
+    from .turn import Receive, Send, Turn
 
     Handler = Callable[[Runtime, Turn, Principal], Awaitable[None]]
 
@@ -40,6 +41,7 @@ class Gateway:
         self.runtime = runtime
         self.watch = Watch()
         self.measures = Measures()
+        self.remote = RemoteRoutes()
         scrape = Scrape(runtime, self.measures, self.watch)
         self.open_routes: Mapping[tuple[str, str], Handler] = {
             ("GET", "/health"): health.alive,
@@ -52,24 +54,27 @@ class Gateway:
         self.routes: Mapping[tuple[str, str], Handler] = {
             ("POST", "/v1/chat/completions"): chat.complete,
             ("GET", "/v1/models"): catalogue.listed,
+            **self.remote.routes,
         }
         """Routes for callers with a key."""
         self.prefixes: Mapping[tuple[str, str], Handler] = {
             ("GET", "/v1/models/"): catalogue.single,
+            **self.remote.prefixes,
         }
         """Routes whose path goes on with a name."""
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """One HTTP request, or the life of the server (ASGI 3)."""
         if scope["type"] == "http":
-            await self._http(Turn(scope, receive, send))
+            await self.answer(AsgiTurn(scope, receive, send))
         elif scope["type"] == "lifespan":
             await self._life(receive, send)
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1008})
 
-    async def _http(self, turn: Turn) -> None:
+    async def answer(self, turn: Turn) -> None:
+        """Answer one request, whatever becomes of it."""
         watch = self.watch
         watch.enter(turn)
         try:
@@ -175,6 +180,7 @@ class Gateway:
             if message["type"] == "lifespan.startup":
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
+                await self.remote.close()
                 await self.runtime.dispatch.close()
                 self.runtime.close()
                 await send({"type": "lifespan.shutdown.complete"})

@@ -1,4 +1,4 @@
-"""Starts the gateway on uvicorn: httptools parses, uvloop runs it where there is one.
+"""Starts the gateway: uvicorn keeps sockets and signals, `front.py` speaks HTTP, uvloop runs it.
 
 No access log by default: a log line costs more than governing the request, and the ledger has a
 better one. Forwarded-for headers are not believed.
@@ -13,6 +13,7 @@ import uvicorn
 
 from ...model import ConfigError
 from .app import Gateway
+from .front import Front
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,9 +26,6 @@ BACKLOG = 2048
 
 KEEP_ALIVE_SECONDS = 65
 """How long an unused client connection is kept: longer than the idle limit of common proxies."""
-
-HEAD_MAX = 64 * 1024
-"""Longest head of a request, in bytes (for the pure-Python parser; httptools has its own)."""
 
 
 def serve(
@@ -67,7 +65,7 @@ def make_server(
         Gateway(runtime),
         host=host,
         port=port or settings.port,
-        http="httptools",
+        http=Front,
         loop="auto",
         ws="none",
         lifespan="on",
@@ -79,7 +77,6 @@ def make_server(
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=max(1, round(settings.shutdown_seconds)),
-        h11_max_incomplete_event_size=HEAD_MAX,
     )
     return _Server(config, started)
 

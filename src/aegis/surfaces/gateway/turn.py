@@ -1,7 +1,7 @@
 """One HTTP request and its answer, free of how the server hands them over.
 
-Handlers see headers and bytes coming in, and give a whole answer or pieces of one. Only this file
-and `app.py` know ASGI messages; another front would carry the same turns otherwise.
+Handlers see headers and bytes coming in, and give a whole answer or pieces of one. `front.py`
+carries turns over its own connections, `AsgiTurn` over ASGI messages.
 """
 
 from __future__ import annotations
@@ -39,15 +39,12 @@ class Turn:
         "began",
         "clock",
         "headers",
-        "listener",
         "loop",
         "method",
         "path",
         "phase",
         "reason",
-        "receive",
         "route",
-        "send",
         "silent",
         "started",
         "status",
@@ -57,14 +54,12 @@ class Turn:
         "wrote",
     )
 
-    def __init__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        self.method: str = scope["method"]
-        self.path: str = scope["path"]
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.receive = receive
-        self.send = send
+    def __init__(self, method: str, path: str, headers: dict[bytes, bytes]) -> None:
+        self.method = method
+        self.path = path
+        self.headers = headers
         self.loop = asyncio.get_running_loop()
-        self.began = self.loop.time()
+        self.began = self.wrote = self.loop.time()
         self.clock = perf_counter()  # finer than the loop's time, which is that of its last turn
         self.phase = READING
         self.reason = ""
@@ -72,45 +67,82 @@ class Turn:
         self.status = 0
         self.started = False
         self.silent: Callable[[], Awaitable[None]] | None = None
-        self.wrote = self.began
         self.writing = False
         self.task: asyncio.Task[Any] | None = None
-        self.listener: asyncio.Task[None] | None = None
         self.upstream_seconds = 0.0
 
     async def read(self, limit: int) -> bytes:
         """The whole body, at most `limit` bytes. Raises Failure (413) and Left."""
-        stated = self.headers.get(b"content-length")
-        if stated is not None and (not stated.isdigit() or int(stated) > limit):
-            raise _too_large(limit)
-        message = await self.receive()
-        data: bytes = message.get("body", b"")
-        size = len(data)
-        if message.get("more_body", False):
-            pieces = [data]
-            while message.get("more_body", False) and size <= limit:
-                message = await self.receive()
-                pieces.append(message.get("body", b""))
-                size += len(pieces[-1])
-            data = b"".join(pieces)
-        if message["type"] == "http.disconnect":
-            raise Left
-        if size > limit:
-            raise _too_large(limit)
-        self.phase = WORKING
-        return data
+        raise NotImplementedError
 
     async def whole(self, status: int, headers: Sequence[Header], body: bytes) -> None:
         """Answer with one body."""
-        self.status = status
-        self.started = True
-        await self.send(
-            {
-                "type": "http.response.start",
-                "status": status,
-                "headers": [*headers, (b"content-length", b"%d" % len(body))],
-            }
-        )
+        raise NotImplementedError
+
+    async def begin(self, status: int, headers: Sequence[Header]) -> None:
+        """Begin an answer in pieces."""
+        raise NotImplementedError
+
+    async def write(self, data: bytes) -> None:
+        """One piece; returns when the client can take more."""
+        raise NotImplementedError
+
+    async def end(self) -> None:
+        """The last piece has been written."""
+        raise NotImplementedError
+
+    def listen(self) -> None:
+        """Begin to notice that the client leaves, where the server does not say so by itself."""
+
+    def close(self) -> None:
+        """The turn is over, whatever became of it."""
+        self.phase = DONE
+
+    def check_length(self, limit: int) -> None:
+        """Refuse a body that says it is too large before any of it is read. Raises Failure."""
+        stated = self.headers.get(b"content-length")
+        if stated is not None and (not stated.isdigit() or int(stated) > limit):
+            raise too_large(limit)
+
+    def stop(self, reason: str) -> None:
+        """Cancel the work on this turn, saying why. Once."""
+        if not self.reason and self.phase != DONE and self.task is not None:
+            self.reason = reason
+            self.task.cancel()
+
+
+class AsgiTurn(Turn):
+    """A turn over ASGI messages (ASGI 3, HTTP)."""
+
+    __slots__ = ("listener", "receive", "send")
+
+    def __init__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        super().__init__(scope["method"], scope["path"], dict(scope["headers"]))
+        self.receive = receive
+        self.send = send
+        self.task = asyncio.current_task()
+        self.listener: asyncio.Task[None] | None = None
+
+    async def read(self, limit: int) -> bytes:
+        """The whole body, at most `limit` bytes. Raises Failure (413) and Left."""
+        self.check_length(limit)
+        message = await self.receive()
+        pieces: list[bytes] = [message.get("body", b"")]
+        size = len(pieces[0])
+        while message.get("more_body", False) and size <= limit:
+            message = await self.receive()
+            pieces.append(message.get("body", b""))
+            size += len(pieces[-1])
+        if message["type"] == "http.disconnect":
+            raise Left
+        if size > limit:
+            raise too_large(limit)
+        self.phase = WORKING
+        return b"".join(pieces)
+
+    async def whole(self, status: int, headers: Sequence[Header], body: bytes) -> None:
+        """Answer with one body."""
+        await self.begin(status, [*headers, (b"content-length", b"%d" % len(body))])
         await self.send({"type": "http.response.body", "body": body})
         self.phase = DONE
 
@@ -134,14 +166,25 @@ class Turn:
         await self.send({"type": "http.response.body", "body": b""})
         self.phase = DONE
 
-    def stop(self, reason: str) -> None:
-        """Cancel the work on this turn, saying why. Once."""
-        if not self.reason and self.phase != DONE and self.task is not None:
-            self.reason = reason
-            self.task.cancel()
+    def listen(self) -> None:
+        """Wait for the message that says the client left."""
+        if self.listener is None:
+            self.listener = self.loop.create_task(self._left())
+
+    def close(self) -> None:
+        """The turn is over; nobody listens any more."""
+        super().close()
+        if self.listener is not None and not self.listener.done():
+            self.listener.cancel()
+
+    async def _left(self) -> None:
+        message = await self.receive()
+        if message["type"] == "http.disconnect":
+            self.stop("left")
 
 
-def _too_large(limit: int) -> Failure:
+def too_large(limit: int) -> Failure:
+    """The refusal of a body above the limit."""
     return Failure(
         413,
         f"the body is larger than {limit} bytes; send less, or raise `limits.body_bytes`",

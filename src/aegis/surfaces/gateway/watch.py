@@ -7,12 +7,13 @@ that end within LISTEN_SECONDS cost nothing but an entry in a dict.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
-from .turn import DONE, READING, WORKING
+from .turn import READING, WORKING
 
 if TYPE_CHECKING:
+    import asyncio
+
     from .turn import Turn
 
 TICK_SECONDS = 0.05
@@ -40,17 +41,14 @@ class Watch:
 
     def enter(self, turn: Turn) -> None:
         """Start watching; `turn.task` is cancelled where need be."""
-        turn.task = asyncio.current_task()
         self.turns[turn] = None
         if self._timer is None:
             self._timer = turn.loop.call_later(TICK_SECONDS, self._tick, turn.loop)
 
     def leave(self, turn: Turn) -> None:
         """Stop watching."""
-        turn.phase = DONE
         self.turns.pop(turn, None)
-        if turn.listener is not None and not turn.listener.done():
-            turn.listener.cancel()
+        turn.close()
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
@@ -59,8 +57,8 @@ class Watch:
                 if now - turn.began > BODY_SECONDS:
                     turn.stop("slow")
             elif turn.phase == WORKING:
-                if turn.listener is None and now - turn.began > LISTEN_SECONDS:
-                    turn.listener = loop.create_task(_listen(turn))
+                if now - turn.began > LISTEN_SECONDS:
+                    turn.listen()
                 if turn.writing:
                     if now - turn.wrote > STALL_SECONDS:
                         turn.stop("stalled")
@@ -69,12 +67,6 @@ class Watch:
                     self._reminders.add(reminder := loop.create_task(_remind(turn)))
                     reminder.add_done_callback(self._reminders.discard)
         self._timer = loop.call_later(TICK_SECONDS, self._tick, loop) if self.turns else None
-
-
-async def _listen(turn: Turn) -> None:
-    message = await turn.receive()
-    if message["type"] == "http.disconnect":
-        turn.stop("left")
 
 
 async def _remind(turn: Turn) -> None:

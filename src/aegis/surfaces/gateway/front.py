@@ -1,0 +1,364 @@
+"""HTTP/1.1 for the gateway, straight from httptools' parser to a turn (RFC 9112).
+
+uvicorn keeps the sockets, signals and the graceful end; this protocol stands where its own would,
+and spares each request the ASGI messages, which cost more than governing it. The same gateway
+runs as an ordinary ASGI application under any other server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import unquote
+
+import httptools
+
+from .errors import Failure
+from .turn import DONE, JSON, READING, WORKING, Left, Turn, too_large
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .app import Gateway
+    from .errors import Header
+
+HEAD_MAX = 64 * 1024
+"""Most bytes of request line and headers."""
+
+PIPELINED_MAX = 64
+"""Most requests one connection may send ahead of their answers."""
+
+HELD_MAX = 256 * 1024
+"""Bytes of a body that may arrive before somebody reads it; then the socket waits."""
+
+_REASONS = {status.value: status.phrase for status in HTTPStatus}
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+log = logging.getLogger("aegis.gateway")
+
+
+class FrontTurn(Turn):
+    """A turn that writes to its connection itself."""
+
+    __slots__ = ("chunked", "complete", "front", "keep_alive", "parts", "received", "waiter")
+
+    def __init__(self, front: Front, method: str, path: str, headers: dict[bytes, bytes]) -> None:
+        super().__init__(method, path, headers)
+        self.front = front
+        self.parts: list[bytes] = []
+        self.received = 0
+        self.complete = False
+        self.keep_alive = True
+        self.chunked = True
+        self.waiter: asyncio.Future[None] | None = None
+
+    async def read(self, limit: int) -> bytes:
+        """The whole body, at most `limit` bytes. Raises Failure (413) and Left."""
+        self.check_length(limit)
+        if not self.complete:
+            if self.headers.get(b"expect", b"").lower() == b"100-continue":
+                self.front.write(_CONTINUE)
+            while not self.complete and self.received <= limit:
+                self.front.resume()
+                self.waiter = self.loop.create_future()
+                await self.waiter
+                if self.front.lost:
+                    raise Left
+        if self.received > limit:
+            raise too_large(limit)
+        self.phase = WORKING
+        data = self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)
+        self.parts = []
+        return data
+
+    def wake(self) -> None:
+        """Let the reader look again."""
+        if self.waiter is not None and not self.waiter.done():
+            self.waiter.set_result(None)
+
+    async def whole(self, status: int, headers: Sequence[Header], body: bytes) -> None:
+        """Answer with one body."""
+        self.status = status
+        self.started = True
+        lines = self._head(status, headers)
+        lines.append(b"content-length: %d\r\n\r\n" % len(body))
+        lines.append(body)
+        self.front.write(b"".join(lines))
+        self.front.finished(self)
+
+    async def begin(self, status: int, headers: Sequence[Header]) -> None:
+        """Begin an answer in pieces: chunked, or until close for HTTP/1.0."""
+        self.status = status
+        self.started = True
+        lines = self._head(status, headers)
+        lines.append(b"transfer-encoding: chunked\r\n\r\n" if self.chunked else b"\r\n")
+        self.front.write(b"".join(lines))
+
+    async def write(self, data: bytes) -> None:
+        """One piece; returns when the client can take more."""
+        self.writing = True
+        self.front.write(b"%x\r\n%b\r\n" % (len(data), data) if self.chunked else data)
+        if self.front.full is not None:
+            await self.front.full
+        self.writing = False
+        self.wrote = self.loop.time()
+
+    async def end(self) -> None:
+        """The last piece has been written."""
+        if self.chunked:
+            self.front.write(b"0\r\n\r\n")
+        self.front.finished(self)
+
+    def _head(self, status: int, headers: Sequence[Header]) -> list[bytes]:
+        lines = [b"HTTP/1.1 %d %b\r\n" % (status, _REASONS.get(status, "").encode())]
+        for name, value in self.front.standing:
+            lines.append(b"%b: %b\r\n" % (name, value))
+        for name, value in headers:
+            lines.append(b"%b: %b\r\n" % (name, value))
+            if name == b"connection":
+                self.keep_alive = False
+        if not self.keep_alive and (b"connection", b"close") not in headers:
+            lines.append(b"connection: close\r\n")
+        return lines
+
+
+class Front(asyncio.Protocol):
+    """One client connection; uvicorn makes it where its own HTTP protocol would stand."""
+
+    def __init__(
+        self,
+        config: Any,
+        server_state: Any,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self.gateway: Gateway = config.app
+        self.state = server_state
+        self.seconds: float = config.timeout_keep_alive
+        self.loop = _loop or asyncio.get_running_loop()
+        self.lost = False
+        self.full: asyncio.Future[None] | None = None
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpRequestParser(self)
+        self._turn: FrontTurn | None = None
+        self._arriving: FrontTurn | None = None
+        self._waiting: deque[FrontTurn] = deque()
+        self._url = b""
+        self._headers: dict[bytes, bytes] = {}
+        self._head = 0
+        self._paused = False
+        self._stopping = False
+        self._quiet_since = 0.0
+
+    @property
+    def standing(self) -> list[Header]:
+        """The headers every answer has (the date)."""
+        return cast("list[Header]", self.state.default_headers)
+
+    def write(self, data: bytes) -> None:
+        """Hand bytes to the socket."""
+        if not self.lost and self._transport is not None:
+            self._transport.write(data)
+
+    def resume(self) -> None:
+        """Read on."""
+        if self._paused and not self.lost and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
+
+    def finished(self, turn: FrontTurn) -> None:
+        """The answer of a turn is complete: the next one, the next request, or the end."""
+        turn.phase = DONE
+        if self._turn is not turn:
+            return
+        self._turn = None
+        self.state.total_requests += 1
+        if self.lost or self._transport is None:
+            return
+        if self._stopping or not turn.keep_alive or not turn.complete:
+            self._transport.close()
+            return
+        if self._waiting:
+            self._start(self._waiting.popleft())
+        else:
+            self._quiet_since = self.loop.time()
+            self.resume()
+
+    # asyncio.Protocol and what uvicorn calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client connected."""
+        self._transport = cast("asyncio.Transport", transport)
+        self.state.connections.add(self)
+        self._quiet_since = self.loop.time()
+        self.loop.call_later(self.seconds, self._expire)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The client is gone: whatever is done for it stops."""
+        self.lost = True
+        self.state.connections.discard(self)
+        self.resume_writing()
+        self._waiting.clear()
+        turn = self._turn
+        if turn is not None:
+            turn.wake()
+            turn.stop("left")
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._refuse(Failure(400, "this server upgrades to nothing", "invalid_request"))
+        except httptools.HttpParserError as error:
+            cause = error.__context__
+            if not isinstance(cause, Failure):
+                cause = Failure(400, "this is not proper HTTP/1.1", "invalid_request")
+            self._refuse(cause)
+
+    def pause_writing(self) -> None:
+        """The client reads too slowly."""
+        if self.full is None:
+            self.full = self.loop.create_future()
+
+    def resume_writing(self) -> None:
+        """The client caught up, or is gone."""
+        full, self.full = self.full, None
+        if full is not None and not full.done():
+            full.set_result(None)
+
+    def shutdown(self) -> None:
+        """The server ends: finish what is under way, then close."""
+        self._stopping = True
+        if self._turn is None and self._transport is not None:
+            self._transport.close()
+
+    # httptools callbacks
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._url = b""
+        self._headers = {}
+        self._head = 0
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the request target."""
+        self._url += url
+        self._grow(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header; repeated ones are joined."""
+        self._grow(len(name) + len(value))
+        name = name.lower()
+        known = self._headers.get(name)
+        self._headers[name] = value if known is None else known + b", " + value
+
+    def on_headers_complete(self) -> None:
+        """The head is complete: the turn begins, or waits for the one before it."""
+        parser = self._parser
+        turn = FrontTurn(self, parser.get_method().decode(), _path(self._url), self._headers)
+        turn.keep_alive = parser.should_keep_alive()
+        turn.chunked = parser.get_http_version() != "1.0"
+        self._arriving = turn
+        if self._turn is None:
+            self._start(turn)
+        elif len(self._waiting) >= PIPELINED_MAX:
+            raise Failure(400, "too many requests at once on one connection", "invalid_request")
+        else:
+            self._waiting.append(turn)
+            self._pause()
+
+    def on_body(self, data: bytes) -> None:
+        """A piece of the body; nobody keeps it once the answer is out."""
+        turn = self._arriving
+        if turn is None or turn.phase != READING:
+            return
+        turn.parts.append(data)
+        turn.received += len(data)
+        if turn.received > HELD_MAX and turn.waiter is None:
+            self._pause()
+        turn.wake()
+
+    def on_message_complete(self) -> None:
+        """The request is complete."""
+        turn, self._arriving = self._arriving, None
+        if turn is not None:
+            turn.complete = True
+            turn.wake()
+
+    def _grow(self, size: int) -> None:
+        self._head += size
+        if self._head > HEAD_MAX:
+            raise Failure(
+                431, f"the head of the request exceeds {HEAD_MAX} bytes", "head_too_large"
+            )
+
+    def _start(self, turn: FrontTurn) -> None:
+        self._turn = turn
+        turn.task = self.loop.create_task(self._run(turn))
+
+    async def _run(self, turn: FrontTurn) -> None:
+        try:
+            await self.gateway.answer(turn)
+        except asyncio.CancelledError:
+            self._drop(turn)
+            raise
+        except Exception:
+            log.exception("an answer broke off")
+        self._drop(turn)
+
+    def _drop(self, turn: FrontTurn) -> None:
+        """Close the connection where a turn ended without its whole answer."""
+        if self._turn is turn:
+            self._turn = None
+            if self._transport is not None:
+                self._transport.close()
+
+    def _pause(self) -> None:
+        if not self._paused and not self.lost and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def _refuse(self, failure: Failure) -> None:
+        """Answer what is no request, unless an answer is under way, and close."""
+        if self._transport is None or self.lost:
+            return
+        if self._turn is None:
+            body = failure.body()
+            reason = _REASONS.get(failure.status, "").encode()
+            self.write(
+                b"HTTP/1.1 %d %b\r\n%b: %b\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b"
+                % (failure.status, reason, *JSON, len(body), body)
+            )
+            self._transport.close()
+        else:
+            self._waiting.clear()
+            self._stopping = True
+            if not self._turn.complete:
+                self._turn.stop("left")
+
+    def _expire(self) -> None:
+        """Close a connection nothing happens on; one timer each, not one per request."""
+        if self.lost or self._transport is None:
+            return
+        left = self.seconds
+        if self._turn is None:
+            left = self._quiet_since + self.seconds - self.loop.time()
+            if left <= 0:
+                self._transport.close()
+                return
+        self.loop.call_later(left, self._expire)
+
+
+def _path(url: bytes) -> str:
+    """The path of a request target, decoded."""
+    if not url.startswith(b"/"):
+        try:
+            url = httptools.parse_url(url).path or b"/"
+        except httptools.HttpParserInvalidURLError:
+            raise Failure(400, "this request target is not a URL", "invalid_request") from None
+    path = url.partition(b"?")[0].decode("latin-1")
+    return unquote(path) if "%" in path else path
