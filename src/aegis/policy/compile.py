@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..model import Decision, Verdict
-from .conditions import Condition, compile_conditions, labelled
+from .conditions import Condition, compile_conditions, labelled, state_of
 from .fold import NAME_MAX, fold, shown
 from .glob import Glob, forms, separators
 from .params import FALSE, TRUE, UNKNOWN
@@ -143,15 +143,10 @@ def _unless_anything(names: Names | None) -> Names | None:
 
 
 def _all(conditions: list[Condition]) -> Callable[[Facts], State]:
-    tests = [condition.test for condition in conditions]
-
     def test(facts: Facts) -> State:
         result = TRUE
-        for each in tests:
-            try:
-                state = each(facts)
-            except Exception:
-                state = UNKNOWN
+        for condition in conditions:
+            state = state_of(condition, facts)
             if state == TRUE:
                 continue
             # an absent parameter is no match at this level

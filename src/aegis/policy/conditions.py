@@ -106,11 +106,10 @@ def compile_conditions(
     for key, fold_states in (("any", any_of), ("all", all_of)):
         if key in spec:
             groups = [compile_conditions(group, timezone, evaluator) for group in spec[key]]
-            tests = [together(group) for group in groups]
             word = "or" if key == "any" else "and"
             said = f" {word} ".join(f"({_said(group)})" for group in groups)
             costly = any(condition.costly for group in groups for condition in group)
-            out.append(Condition(_folding(fold_states, tests), said, costly))
+            out.append(Condition(_folding(fold_states, groups), said, costly))
     if "not" in spec:
         group = compile_conditions(spec["not"], timezone, evaluator)
         costly = any(condition.costly for condition in group)
@@ -165,17 +164,11 @@ def any_of(states: list[State]) -> State:
     return FALSE
 
 
-def _folding(fold_states: Callable[[list[State]], State], tests: list[Test]) -> Test:
-    def test(facts: Facts) -> State:
-        states: list[State] = []
-        for each in tests:
-            try:
-                states.append(each(facts))
-            except Exception:
-                states.append(UNKNOWN)
-        return fold_states(states)
-
-    return test
+def _folding(
+    fold_states: Callable[[list[State]], State], groups: list[list[Condition]]
+) -> Test:
+    tests = [together(group) for group in groups]
+    return lambda facts: fold_states([test(facts) for test in tests])
 
 
 def _negated(inner: Test) -> Test:
@@ -308,19 +301,18 @@ def labelled(globs: list[Glob], *groups: Sequence[str]) -> State:
 
 
 def _semantic(condition: str, evaluator: SemanticEvaluator | None) -> Condition:
-    def ask(facts: Facts) -> State:
-        if evaluator is None:
-            return keyword_match(condition, facts.action)
-        try:
-            answer: object = evaluator.evaluate(condition, facts.action)
-        except Exception:
-            return UNKNOWN
-        return (TRUE if answer else FALSE) if isinstance(answer, bool) else UNKNOWN
-
     def test(facts: Facts) -> State:
         state = facts.asked.get(condition)
-        if state is None:
-            state = facts.asked[condition] = ask(facts)
+        if state is not None:
+            return state
+        # stands where the evaluator raises: it is asked once, also in vain
+        facts.asked[condition] = UNKNOWN
+        if evaluator is None:
+            state = keyword_match(condition, facts.action)
+        else:
+            answer: object = evaluator.evaluate(condition, facts.action)
+            state = (TRUE if answer else FALSE) if isinstance(answer, bool) else UNKNOWN
+        facts.asked[condition] = state
         return state
 
     return Condition(test, f"it is about `{condition[:80]}`", evaluator is not None)

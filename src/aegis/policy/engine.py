@@ -20,7 +20,14 @@ from .conditions import Facts
 from .fold import NAME_MAX, fold, shown
 from .glob import forms, separators
 from .params import FALSE, TRUE, UNKNOWN
-from .trace import near_by_name, near_of, near_of_steps, reasons_of
+from .trace import (
+    Explanation,
+    explained,
+    near_by_name,
+    near_of,
+    near_of_steps,
+    reasons_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -111,6 +118,15 @@ class Engine:
             return self._walk(row, action, now, findings, labels)
         except Exception as error:
             return self.failed(error)
+
+    def explain(
+        self, action: Action, now: int, findings: Sequence[Finding], labels: Sequence[str]
+    ) -> Explanation:
+        """The decision with the trace of every rule. Never raises, like `decide`."""
+        try:
+            return explained(self, action, Facts(action, now, findings, labels))
+        except Exception as error:
+            return Explanation(self.failed(error), (), ())
 
     def _walk(
         self, row: Row, action: Action, now: int, findings: Sequence[Finding],

@@ -21,7 +21,6 @@ from .engine import Engine
 from .merge import merged
 from .plan import PlanRules
 from .source import from_plain, parse_yaml
-from .trace import Explanation, explained
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from .parse import Place
     from .plan import PlanViolation
     from .semantic import SemanticEvaluator
+    from .trace import Explanation
 
 
 class Policy:
@@ -189,7 +189,7 @@ class Policy:
         labels: Sequence[str] = (),
     ) -> Explanation:
         """The decision, and how every rule stood to it."""
-        return explained(self._engine, action, now, findings, labels)
+        return self._engine.explain(action, now, findings, labels)
 
     def simulate(
         self, actions: Iterable[Action], *, now: int = 0, labels: Sequence[str] = ()

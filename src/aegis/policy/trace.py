@@ -13,14 +13,15 @@ import msgspec
 
 from ..model import Decision, Near, Verdict
 from .compile import SAYS, Compiled, Names, name_of, static_state, target_state
-from .conditions import Facts, state_of
+from .conditions import state_of
 from .fold import NAME_MAX, fold, shown, words
 from .params import ABSENT, FALSE, TRUE, UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ..model import Action, Finding
+    from ..model import Action
+    from .conditions import Facts
     from .engine import Engine
     from .params import State
 
@@ -232,24 +233,16 @@ def _close(compiled: Compiled, action: Action, names: Names, folded: dict[str, s
     return ""
 
 
-def explained(
-    engine: Engine, action: Action, now: int, findings: Sequence[Finding], labels: Sequence[str]
-) -> Explanation:
+def explained(engine: Engine, action: Action, facts: Facts) -> Explanation:
     """The decision made by walking every rule, and how each one stood."""
-    facts = Facts(action, now, findings, labels)
     traces: list[RuleTrace] = []
     decided: Compiled | None = None
-    try:
-        for compiled in engine.rules:
-            state, why = state_over(compiled, action, facts)
-            matched = compiled.applies(state)
-            first = matched and decided is None
-            decided = compiled if first else decided
-            rule = compiled.rule
-            traces.append(
-                RuleTrace(rule.name, compiled.index, rule.verdict, matched, first, why)
-            )
-        near = nearly(engine.rules, decided.index if decided else None, action, facts)
-        return Explanation(engine.made(decided, action, facts, near), tuple(traces), near)
-    except Exception as error:
-        return Explanation(engine.failed(error), tuple(traces), ())
+    for compiled in engine.rules:
+        state, why = state_over(compiled, action, facts)
+        matched = compiled.applies(state)
+        first = matched and decided is None
+        decided = compiled if first else decided
+        rule = compiled.rule
+        traces.append(RuleTrace(rule.name, compiled.index, rule.verdict, matched, first, why))
+    near = nearly(engine.rules, decided.index if decided else None, action, facts)
+    return Explanation(engine.made(decided, action, facts, near), tuple(traces), near)
