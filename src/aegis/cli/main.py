@@ -8,6 +8,7 @@ one all the same.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,9 @@ EPILOGUE = (
     "Exit codes: 0 done, 1 findings or refused, 2 wrong usage or unusable input. "
     "`--debug` shows where an error arose."
 )
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def app(asked: Sequence[str] = ()) -> App:
@@ -148,6 +152,11 @@ def _take_debug(arguments: list[str]) -> bool:
 
 def _call(arguments: list[str]) -> int:
     from cyclopts import CycloptsError
+
+    for number, argument in enumerate(arguments, 1):
+        # bytes that are no UTF-8 arrive as lone surrogates (PEP 383), which no output can carry
+        if "\0" in argument or (not argument.isascii() and _SURROGATE.search(argument)):
+            raise CallerError(f"argument {number} is not UTF-8 text")
 
     try:
         result = app(arguments)(arguments, exit_on_error=False, print_error=False)

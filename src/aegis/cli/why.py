@@ -47,7 +47,7 @@ def why(
         print JSON
     """
     if policy is None and _IDENTIFIER.fullmatch(subject.lower()):
-        return _recorded(subject.lower(), config, json)
+        return _recorded(subject, config, json)
     found = home.policy_in(policy) if policy else home.policy_of(home.loaded(config))
     action = (scene or Scene()).action(subject, target)
     explanation = found.explain(action)
