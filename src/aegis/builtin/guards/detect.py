@@ -1,0 +1,148 @@
+"""The built-in content guards: injection, pii, secrets, toxicity, prompt leak, tool poisoning.
+
+They are six to configure and one to run: the engine reads each text once for all of them. A clean
+text, the usual case, costs one pass over all texts of an action together.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...detect import SENSITIVITIES, Engine, Hit, Stream, shared
+from ...model import Finding, Verdict
+from .settings import CATEGORIES, GuardSettings, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ...model import Action, Text
+
+TEXT_MIN = 3
+"""Shorter texts are not read; no rule describes anything so short."""
+
+STAGES = frozenset({"input", "output"})
+
+
+class DetectGuard:
+    """Reads texts with the detection engine and says what each finding asks for.
+
+    Thread-safe. `settings` are the guards to perform, by category of finding.
+    """
+
+    name = "detect"
+
+    def __init__(
+        self,
+        settings: Sequence[GuardSettings],
+        stages: frozenset[str] = STAGES,
+        engine: Engine | None = None,
+    ) -> None:
+        self.stages = stages
+        self.covers = tuple(one.name for one in settings)
+        self._engine = engine
+        self._by_category = {
+            category: one for one in settings for category in CATEGORIES[one.name]
+        }
+        self._categories = frozenset(self._by_category)
+        # read as widely as the widest guard asks, then drop what a narrower one did not ask for
+        self._sensitivity = min(
+            (one.sensitivity for one in settings), key=SENSITIVITIES.__getitem__, default="medium"
+        )
+
+    @property
+    def version(self) -> str:
+        """Content hash of the rules."""
+        return self._ready().version
+
+    @property
+    def pure(self) -> bool:
+        """True: inspecting is a plain call."""
+        return True
+
+    def _ready(self) -> Engine:
+        if self._engine is None:
+            self._engine = shared()
+        return self._engine
+
+    def inspect(self, texts: Sequence[Text], action: Action) -> Sequence[Finding]:
+        """Findings over the texts. Raises ScanError where a text could not be read."""
+        joined = "\n\x00\n".join([text.text for text in texts])
+        if len(joined) < TEXT_MIN:
+            return ()
+        engine = self._engine or self._ready()
+        if joined.isascii() and engine.quiet(joined.encode()):
+            return ()
+        out: list[Finding] = []
+        for index, text in enumerate(texts):
+            hits = engine.scan(
+                text.text, text.kind, categories=self._categories, sensitivity=self._sensitivity
+            )
+            if hits:
+                out += self.findings(hits, index, text.key)
+        return out
+
+    def stream(self, kind: str) -> DetectScan:
+        """A scanner for a text that arrives in pieces."""
+        return DetectScan(
+            self,
+            Stream(
+                self._ready(), kind, categories=self._categories, sensitivity=self._sensitivity
+            ),
+        )
+
+    def findings(self, hits: Sequence[Hit], text: int = 0, key: bool = False) -> list[Finding]:
+        """Hits as findings, each with the verdict its guard asks for."""
+        out: list[Finding] = []
+        for hit in hits:
+            setting = self._by_category[hit.category]
+            if hit.mask is None and hit.score < SENSITIVITIES[setting.sensitivity]:
+                continue
+            verdict = setting.verdict(hit.type, hit.score)
+            if verdict is Verdict.SANITIZE and key:
+                # a key cannot be rewritten: the finding stands, the text stays
+                verdict = Verdict.ALLOW
+            out.append(
+                Finding(
+                    setting.name, hit.rule, hit.category, hit.type, text, hit.start, hit.end,
+                    hit.score, hit.severity, verdict,
+                    hit.mask if verdict is Verdict.SANITIZE else None,
+                    f"read through {hit.view}" if hit.view else "",
+                )
+            )  # fmt: skip
+        return out
+
+
+class DetectScan:
+    """One text read in pieces (see `detect.stream`)."""
+
+    __slots__ = ("_guard", "_stream")
+
+    def __init__(self, guard: DetectGuard, stream: Stream) -> None:
+        self._guard = guard
+        self._stream = stream
+
+    @property
+    def settled(self) -> int:
+        """Offset before which no later piece can add a finding."""
+        return self._stream.settled
+
+    def feed(self, piece: str) -> Sequence[Finding]:
+        """Findings that are certain now."""
+        hits = self._stream.feed(piece)
+        return self._guard.findings(hits) if hits else ()
+
+    def close(self) -> Sequence[Finding]:
+        """The remaining findings."""
+        hits = self._stream.close()
+        return self._guard.findings(hits) if hits else ()
+
+
+def build_guard(settings: Mapping[str, Any], stage: str = "") -> DetectGuard:
+    """The guard that performs the named scans.
+
+    `settings` maps guard names (`injection`, `pii`, …) to `action`, `sensitivity` and options;
+    `stage` is `input`, `output` or empty for both. Raises ValueError for an unknown name, option
+    or value.
+    """
+    resolved = [resolve(name, raw or {}) for name, raw in settings.items()]
+    return DetectGuard(resolved, frozenset({stage}) if stage else STAGES)

@@ -1,0 +1,127 @@
+"""Settings of the built-in guards: what each looks for and what a finding does."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ...detect import CONFIDENT, SENSITIVITIES
+from ...model import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ACTIONS = ("block", "review", "mask", "warn", "log")
+"""What a finding may do; `warn` and `log` let the text pass and record the finding."""
+
+CATEGORIES: dict[str, tuple[str, ...]] = {
+    "injection": ("injection",),
+    "pii": ("pii", "phi"),
+    "secrets": ("secret",),
+    "toxicity": ("toxicity",),
+    "prompt_leak": ("prompt_leak",),
+    "tool_poisoning": ("tool_poisoning",),
+}
+"""Guard name to the categories of findings it reports."""
+
+DEFAULTS = {
+    "injection": "block",
+    "pii": "mask",
+    "secrets": "mask",
+    "toxicity": "block",
+    "prompt_leak": "warn",
+    "tool_poisoning": "block",
+}
+"""What a finding does where the configuration does not say."""
+
+_VALUES = frozenset({"pii", "secrets"})
+
+BLOCK_AT = {"injection": CONFIDENT, "tool_poisoning": 700, "toxicity": 600, "prompt_leak": 500}
+"""Score (thousandths) from which `block` and `review` act; findings below it are recorded only.
+
+Operating points, measured in `docs/reference/guards/README.md`.
+"""
+
+
+class GuardSettings(msgspec.Struct, frozen=True):
+    """One guard, resolved.
+
+    `types` overrules the action for single types (`EMAIL: warn`), `block_at` is the score from
+    which `block` and `review` act, `canaries` and `system_prompts` belong to `prompt_leak`.
+    """
+
+    name: str
+    action: str
+    sensitivity: str = "medium"
+    types: dict[str, str] = {}
+    block_at: int = 0
+    canaries: tuple[str, ...] = ()
+    system_prompts: tuple[str, ...] = ()
+
+    def verdict(self, type: str, score: int) -> Verdict:
+        """What a finding of a type and score asks for."""
+        action = self.types.get(type, self.action)
+        if action == "mask":
+            return Verdict.SANITIZE
+        if score < self.block_at:
+            return Verdict.ALLOW
+        if action == "block":
+            return Verdict.BLOCK
+        return Verdict.REVIEW if action == "review" else Verdict.ALLOW
+
+
+def _known(name: str, word: str, allowed: tuple[str, ...], what: str) -> str:
+    if word in allowed:
+        return word
+    near = get_close_matches(word, allowed, 1)
+    hint = f"; did you mean `{near[0]}`?" if near else f"; use one of {', '.join(allowed)}"
+    raise ValueError(f"{name}: unknown {what} `{word}`{hint}")
+
+
+def _action(name: str, word: str) -> str:
+    if not word:
+        return DEFAULTS[name]
+    _known(name, word, ACTIONS, "action")
+    if word == "mask" and name not in _VALUES:
+        raise ValueError(f"{name}: what it finds cannot be masked; use block, review, warn or log")
+    return word
+
+
+def _strings(name: str, key: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, (list, tuple)) and all(isinstance(one, str) for one in value):
+        return tuple(value)
+    raise ValueError(f"{name}: `{key}` must be a list of strings")
+
+
+def resolve(name: str, raw: Mapping[str, Any]) -> GuardSettings:
+    """The settings of one guard. Raises ValueError that says what is wrong and what to write."""
+    _known("guards", name, tuple(CATEGORIES), "guard")
+    keys = ["action", "sensitivity", "types", "block_at"]
+    if name == "prompt_leak":
+        keys += ["canaries", "system_prompts"]
+    for key in raw:
+        _known(name, key, tuple(keys), "option")
+    types: dict[str, str] = {}
+    given = raw.get("types", {})
+    if not isinstance(given, dict):
+        raise ValueError(f"{name}: `types` must map types to actions, as in `EMAIL: warn`")
+    for type_name, word in given.items():
+        if not isinstance(word, str):
+            raise ValueError(f"{name}: the action of `{type_name}` must be a word")
+        types[str(type_name).upper()] = _action(name, word)
+    at = raw.get("block_at", BLOCK_AT.get(name, 0))
+    if not isinstance(at, int) or isinstance(at, bool) or not 0 <= at <= 1000:
+        raise ValueError(f"{name}: `block_at` must be a whole number from 0 to 1000")
+    return GuardSettings(
+        name,
+        _action(name, str(raw.get("action", "") or "")),
+        _known(name, str(raw.get("sensitivity", "medium")), tuple(SENSITIVITIES), "sensitivity"),
+        types,
+        at,
+        _strings(name, "canaries", raw.get("canaries", ())),
+        _strings(name, "system_prompts", raw.get("system_prompts", ())),
+    )

@@ -1,0 +1,153 @@
+"""Concept rules: which combinations of ideas make an attack, in whatever language.
+
+A tagger finds the words of the lexicons and names the concept of each; the rules speak about
+concepts only. So a new language is a new lexicon and no new rule, and the order of words, which
+languages differ in, does not matter unless a rule says so.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from .tagger import Tag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from .ruleset import ConceptRule, Match
+
+_REACH = 14
+"""How many neighbouring concept words a rule looks at on either side of its first step."""
+
+_BREAK = re.compile("[.!?;][\\s\"')]|\n\\s*\n|[。；！？]")
+
+_QUOTES = frozenset("\"'`「『(“")
+
+DISCUSSED = 550
+"""Factor (thousandths) for words that are talked about rather than said."""
+
+QUOTED = 800
+"""Factor (thousandths) for words in quotation marks."""
+
+_NEAR = 80
+"""Code points around a match in which talk about attacks counts."""
+
+
+class Candidate:
+    """A match of a concept rule in a view: character span and score."""
+
+    __slots__ = ("end", "rule", "score", "start")
+
+    def __init__(self, rule: ConceptRule, start: int, end: int, score: int) -> None:
+        self.rule = rule
+        self.start = start
+        self.end = end
+        self.score = score
+
+
+def _apart(text: str, low: int, high: int, match: Match) -> bool:
+    """Whether the text between two steps is too long or ends a sentence."""
+    distance = high - low
+    if distance <= 0:
+        return False
+    between = text[low:high]
+    if not between.isascii():
+        # one letter of a script without blanks says about as much as two of Latin
+        distance *= 2
+    if distance > match.gap:
+        return True
+    return match.sentence and _BREAK.search(between) is not None
+
+
+def _attempt(
+    text: str, tags: Sequence[Tag], anchor: int, match: Match
+) -> tuple[int, int] | None:
+    """Grow a match from the tag at `anchor`, nearest neighbours first."""
+    first = tags[anchor]
+    low, high = first.start, first.end
+    missing = list(match.steps[1:])
+    left, right = anchor - 1, anchor + 1
+    budget = _REACH * 2
+    while missing and budget:
+        budget -= 1
+        right_gap = tags[right].start - high if right < len(tags) else None
+        left_gap = low - tags[left].end if left >= 0 and not match.ordered else None
+        if right_gap is None and left_gap is None:
+            return None
+        forward = left_gap is None or (right_gap is not None and right_gap <= left_gap)
+        tag = tags[right] if forward else tags[left]
+        if tag.start < high and tag.end > low:
+            # another reading of words already used
+            pass
+        elif _apart(text, *((high, tag.start) if forward else (tag.end, low)), match):
+            if forward:
+                right = len(tags)
+            else:
+                left = -1
+            continue
+        else:
+            wanted = missing[:1] if match.ordered else missing
+            step = next((s for s in wanted if not tag.concepts.isdisjoint(s)), None)
+            if step is not None:
+                missing.remove(step)
+                low, high = min(low, tag.start), max(high, tag.end)
+        if forward:
+            right += 1
+        else:
+            left -= 1
+    return None if missing else (low, high)
+
+
+def _negated(text: str, tags: Sequence[Tag], anchor: int, low: int, match: Match) -> bool:
+    for tag in reversed(tags[max(0, anchor - _REACH) : anchor + 1]):
+        if tag.end <= low and not tag.concepts.isdisjoint(match.unless):
+            return low - tag.end <= 16 and _BREAK.search(text[tag.end : low]) is None
+    return False
+
+
+def candidates(
+    text: str, tags: Sequence[Tag], rules: Iterable[ConceptRule], kind: str
+) -> list[Candidate]:
+    """The matches of the rules among the tags of a text."""
+    out: list[Candidate] = []
+    index: dict[str, list[int]] = {}
+    for number, tag in enumerate(tags):
+        for concept in tag.concepts:
+            index.setdefault(concept, []).append(number)
+    for rule in rules:
+        for match in rule.matches:
+            if match.kinds and kind not in match.kinds:
+                continue
+            if not all(any(one in index for one in step) for step in match.steps):
+                continue
+            anchors = sorted({n for one in match.steps[0] for n in index.get(one, ())})
+            for anchor in anchors:
+                span = _attempt(text, tags, anchor, match)
+                if span is None:
+                    continue
+                low, high = span
+                if match.unless and _negated(text, tags, anchor, low, match):
+                    continue
+                out.append(Candidate(rule, low, high, match.score))
+    return out
+
+
+def weighed(candidate: Candidate, text: str, tags: Sequence[Tag], kind: str) -> int:
+    """The score of a candidate in its surroundings."""
+    score = candidate.score
+    if candidate.rule.literal or kind == "tool_description":
+        return score
+    low, high = candidate.start, candidate.end
+    for tag in tags:
+        if tag.start >= high + _NEAR:
+            break
+        if "discussion" in tag.concepts and (
+            (tag.end <= low and low - tag.end <= _NEAR and not _BREAK.search(text[tag.end : low]))
+            or (tag.start >= high and not _BREAK.search(text[high : tag.start]))
+        ):
+            score = score * DISCUSSED // 1000
+            break
+    if text[max(0, low - 1) : low] in _QUOTES and low:
+        score = score * QUOTED // 1000
+    return score

@@ -1,0 +1,199 @@
+"""Folding: one reading of a text for every disguise that keeps its letters in order.
+
+Compatibility forms (NFKC), invisible and bidirectional controls, combining marks on alphabetic
+scripts, digits and spaces of any script become what a reader sees. The result is a `View`, which
+leads every offset back to the original. ASCII text is its own view and costs nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from bisect import bisect_right
+from itertools import accumulate, repeat
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_ASCII = bytes(range(128))
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_JAMO = re.compile("[\u1100-\u11ff]{2,}|[\u304b-\u30fe][\u3099\u309a]")
+
+_REPLACES_MAX = 12
+"""Up to this many distinct characters `str.replace` is faster than one `str.translate`."""
+
+_CACHE_MAX = 65_536
+"""Most characters whose folding is remembered; the rest of Unicode is folded each time."""
+
+_SPECIAL = {
+    "ı": "i", "ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "đ": "d", "Đ": "D", "ß": "ss",
+    "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ð": "d", "þ": "th",
+    "‘": "'", "’": "'", "‚": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"',
+    "‐": "-", "‑": "-", "‒": "-", "–": "-", "—": "-", "−": "-", "﹣": "-",
+    "\u2028": "\n", "\u2029": "\n", "\u0085": "\n", "\u2800": " ",
+    "。": "。", "「": "「", "」": "」",
+}  # fmt: skip
+
+_MARKS = (
+    (0x0300, 0x036F), (0x0483, 0x0489), (0x0591, 0x05C7), (0x064B, 0x065F), (0x0670, 0x0670),
+    (0x0640, 0x0640), (0x1AB0, 0x1AFF), (0x1DC0, 0x1DFF), (0x20D0, 0x20FF), (0xFE20, 0xFE2F),
+)  # fmt: skip
+"""Combining marks that decorate letters (UCD blocks); vowel signs of Indic scripts are letters."""
+
+_BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
+"""Letters without a shape (UTS 39 default-ignorable code points that are not format controls)."""
+
+
+def fold_char(char: str) -> str:
+    """What a reader sees of one character: possibly nothing, possibly several characters."""
+    if char < "\x80":
+        return char
+    special = _SPECIAL.get(char)
+    if special is not None:
+        return special
+    code = ord(char)
+    category = unicodedata.category(char)
+    if category == "Cf" or char in _BLANKS or 0xFE00 <= code <= 0xFE0F or 0xE0100 <= code <= 0xE01EF:
+        return ""
+    if category in ("Mn", "Me", "Lm") and any(low <= code <= high for low, high in _MARKS):
+        return ""
+    if category == "Cs":
+        return "\ufffd"
+    if category == "Zs":
+        return " "
+    if category == "Nd":
+        return str(unicodedata.digit(char))
+    folded = unicodedata.normalize("NFKC", char)
+    if code < 0x1100 or 0x1E00 <= code <= 0x1FFF:
+        bare = unicodedata.normalize("NFD", folded)
+        folded = "".join(c for c in bare if not 0x0300 <= ord(c) <= 0x036F)
+    return "".join(_SPECIAL.get(c, c) for c in folded)
+
+
+class _Folds(dict[str, str]):
+    """Remembered foldings."""
+
+    def __missing__(self, char: str) -> str:
+        folded = fold_char(char)
+        if len(self) < _CACHE_MAX:
+            self[char] = folded
+        return folded
+
+
+_FOLDS = _Folds()
+
+
+class View:
+    """A reading of a text: `text`, its UTF-8 `data`, and the way back.
+
+    `name` lists the transformations (empty for plain folding), `rest` the distinct characters
+    beyond ASCII that stood in the source.
+    """
+
+    __slots__ = ("_cum", "_ends", "_parent", "_starts", "_wide", "data", "name", "rest", "text")
+
+    def __init__(self, text: str, name: str = "", rest: frozenset[str] = frozenset()) -> None:
+        self.text = text
+        self.data = text.encode()
+        self.name = name
+        self.rest = rest
+        self._wide = len(self.data) != len(text)
+        self._cum: list[int] | None = None
+        self._starts: Sequence[int] | None = None
+        self._ends: Sequence[int] | None = None
+        self._parent: View | None = None
+
+    @property
+    def depth(self) -> int:
+        """How many decodings lie between this view and the folded text."""
+        return 0 if self._parent is None else self._parent.depth + 1
+
+    def derive(self, text: str, name: str, starts: Sequence[int], ends: Sequence[int]) -> View:
+        """A view of this view: character `i` of `text` was read from `starts[i]:ends[i]` here."""
+        view = View(text, f"{self.name}+{name}" if self.name else name)
+        view._starts = starts
+        view._ends = ends
+        view._parent = self
+        return view
+
+    def chars(self, start: int, end: int) -> tuple[int, int]:
+        """Character offsets of a byte span of `data`."""
+        if not self._wide:
+            return start, end
+        first = len(self.data[:start].decode("utf-8", "ignore"))
+        return first, first + len(self.data[start:end].decode("utf-8", "ignore"))
+
+    def back(self, start: int, end: int) -> tuple[int, int]:
+        """The span of the original text behind a character span of `text`."""
+        if self._parent is not None and self._starts is not None and self._ends is not None:
+            if end <= start:
+                end = start + 1
+            first = self._starts[start]
+            last = max(self._ends[min(end, len(self._ends)) - 1], self._ends[start])
+            low = min(first, self._starts[min(end, len(self._starts)) - 1])
+            return self._parent.back(low, last)
+        if self._cum is None:
+            return start, end
+        return bisect_right(self._cum, start), bisect_right(self._cum, max(start, end - 1)) + 1
+
+    def origin(self, start: int, end: int) -> tuple[int, int]:
+        """The span of the original text behind a byte span of `data`."""
+        return self.back(*self.chars(start, end))
+
+
+def fold(text: str) -> View:
+    """The folded view of a text. Never fails: lone surrogates read as U+FFFD."""
+    if text.isascii():
+        return View(text)
+    try:
+        data = text.encode()
+    except UnicodeEncodeError:
+        text = _SURROGATES.sub("\ufffd", text)
+        data = text.encode()
+    rest = frozenset(data.translate(None, _ASCII).decode())
+    changed = {char: folded for char in rest if (folded := _FOLDS[char]) != char}
+    composed = any("\u1100" <= char <= "\u11ff" or char in "\u3099\u309a" for char in rest)
+    if not changed and not composed:
+        return View(text, rest=rest)
+    if composed:
+        return _fold_composed(text, rest, changed)
+    if len(changed) <= _REPLACES_MAX:
+        folded = text
+        for char, new in changed.items():
+            folded = folded.replace(char, new)
+    else:
+        folded = text.translate(str.maketrans(changed))
+    view = View(folded, rest=rest)
+    lengths = {char: len(new) for char, new in changed.items() if len(new) != 1}
+    if lengths:
+        view._cum = list(accumulate(map(lengths.get, text, repeat(1))))
+    return view
+
+
+def _fold_composed(text: str, rest: frozenset[str], changed: dict[str, str]) -> View:
+    """Folding where letters are written in parts (conjoining jamo, separate voicing marks)."""
+    pieces: list[str] = []
+    cum: list[int] = []
+    total = 0
+    position = 0
+    for found in [*_JAMO.finditer(text), None]:
+        stop = found.start() if found else len(text)
+        for char in text[position:stop]:
+            new = changed.get(char, char)
+            pieces.append(new)
+            total += len(new)
+            cum.append(total)
+        if found is None:
+            break
+        new = unicodedata.normalize("NFC", found.group())
+        pieces.append(new)
+        # the whole composed run stands at its first character
+        size = found.end() - found.start()
+        step = len(new)
+        cum.extend(total + min(step, index + 1) for index in range(size))
+        total += step
+        position = found.end()
+    view = View("".join(pieces), rest=rest)
+    view._cum = cum
+    return view

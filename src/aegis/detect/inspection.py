@@ -1,0 +1,65 @@
+"""One text, inspected: the public form of the engine's answer, and the engine everybody shares."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import msgspec
+
+from ..model import KINDS, CallerError
+from .engine import Engine
+from .hit import Hit
+from .score import CONFIDENT, SENSITIVITIES
+
+SENSITIVE = frozenset({"pii", "phi", "secret"})
+"""Categories whose spans are masked in `Inspection.masked`."""
+
+
+@cache
+def shared() -> Engine:
+    """The engine over the rules that ship with Aegis, built when it is first needed."""
+    return Engine()
+
+
+class Inspection(msgspec.Struct, frozen=True):
+    """What a text holds.
+
+    `flagged` at the default operating point, `confident` in the high-confidence tier, `score` the
+    highest (0 to 1000), `findings` in reading order with offsets into the given text, `masked`
+    the text with personal data and secrets replaced.
+    """
+
+    flagged: bool
+    confident: bool
+    score: int
+    findings: tuple[Hit, ...]
+    masked: str
+
+
+def inspect_text(text: str, kind: str = "prompt", *, sensitivity: str = "medium") -> Inspection:
+    """Inspect one text. `kind` is what it is to a model: prompt, reply, system, tool_result,
+    tool_description, arguments or document.
+
+    Raises CallerError for an unknown kind or sensitivity, ScanError where the text is too long.
+    """
+    if kind not in KINDS:
+        raise CallerError(f"unknown kind `{kind}`; use one of {', '.join(KINDS)}")
+    if sensitivity not in SENSITIVITIES:
+        raise CallerError(f"unknown sensitivity `{sensitivity}`; use low, medium or high")
+    hits = shared().scan(text, kind, sensitivity=sensitivity)
+    score = max((hit.score for hit in hits), default=0)
+    return Inspection(bool(hits), score >= CONFIDENT, score, tuple(hits), _masked(text, hits))
+
+
+def _masked(text: str, hits: list[Hit]) -> str:
+    out: list[str] = []
+    position = 0
+    for hit in sorted(hits, key=lambda one: (one.start, -one.end)):
+        if hit.category not in SENSITIVE or hit.end <= position:
+            continue
+        if hit.start >= position:
+            out.append(text[position : hit.start])
+            out.append(hit.mask if hit.mask is not None else f"[{hit.type}]")
+        position = hit.end
+    out.append(text[position:])
+    return "".join(out)

@@ -1,0 +1,71 @@
+"""Masks: what stands in the place of a value so that the text keeps its shape.
+
+A style takes the matched text and its type and gives the replacement. No mask leaves enough of a
+value to use it, and none reads as a value of its kind again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def _stars(value: str, keep_start: int = 0, keep_end: int = 0) -> str:
+    """Letters and digits as `*`, except the first and last few; separators stay."""
+    total = sum(char.isalnum() for char in value)
+    out: list[str] = []
+    seen = 0
+    for char in value:
+        if char.isalnum():
+            seen += 1
+            kept = seen <= keep_start or seen > total - keep_end
+            out.append(char if kept else "*")
+        else:
+            out.append(char)
+    return "".join(out)
+
+
+def _last4(value: str, type: str) -> str:
+    return _stars(value, keep_end=4)
+
+
+def _last2(value: str, type: str) -> str:
+    return _stars(value, keep_end=2)
+
+
+def _full(value: str, type: str) -> str:
+    return _stars(value)
+
+
+def _email(value: str, type: str) -> str:
+    local, _, domain = value.rpartition("@")
+    return f"{local[:1]}***@{domain}" if len(local) > 1 else f"***@{domain}"
+
+
+def _network(value: str, type: str) -> str:
+    separator = "." if "." in value and ":" not in value else ":"
+    parts = value.split(separator)
+    keep = 2
+    return separator.join(part if i < keep else "*" * len(part) for i, part in enumerate(parts))
+
+
+def _label(value: str, type: str) -> str:
+    return f"[{type}]"
+
+
+STYLES: dict[str, Callable[[str, str], str]] = {
+    "email": _email,
+    "full": _full,
+    "label": _label,
+    "last2": _last2,
+    "last4": _last4,
+    "network": _network,
+}
+"""Mask styles by the name that rule files and settings use."""
+
+
+def mask(style: str, value: str, type: str) -> str:
+    """The replacement of a value. Raises KeyError for an unknown style."""
+    return STYLES[style](value, type)

@@ -1,0 +1,111 @@
+"""The rules as data: what rule folders compile to and what the engine loads.
+
+`rules.json` beside this module is the compiled form of `rules/` and `lexicon/`; a test refuses a
+stale one. Loading it costs about a millisecond, reading the folders would cost a hundred.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import msgspec
+
+COMPILED = "rules.json"
+"""File name of the compiled rules inside this package."""
+
+
+class SpanRule(msgspec.Struct, frozen=True):
+    """A value with a shape: pattern, validators, context.
+
+    `patterns` are RE2; a capture group 1 marks the value inside the match. `gate` decides
+    whether the patterns are tried at all: one of its entries must hold, an entry holds where all
+    its patterns occur. `context` are
+    words of which one must stand near where `context_required`; `refuse` are words directly
+    before the value that make it something else. `mask` is a style of `masks.STYLES`.
+    """
+
+    id: str
+    category: str
+    type: str
+    severity: str
+    score: int
+    patterns: tuple[str, ...]
+    gate: tuple[tuple[str, ...], ...]
+    mask: str = "label"
+    validators: tuple[str, ...] = ()
+    context: tuple[str, ...] = ()
+    context_required: bool = False
+    context_score: int = 0
+    before: int = 48
+    after: int = 0
+    refuse: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    decoded: bool = True
+
+
+class Match(msgspec.Struct, frozen=True):
+    """One way in which concepts make a rule hit.
+
+    `steps` are sets of concepts (one of each must occur), `gap` the most bytes between
+    neighbours, `ordered` whether their order counts, `unless` the concepts that, standing within
+    the gap before the first step, speak against it. `kinds` limits the match to kinds of text.
+    `sentence` keeps the steps within one sentence.
+    """
+
+    steps: tuple[tuple[str, ...], ...]
+    score: int
+    gap: int = 40
+    ordered: bool = False
+    unless: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    sentence: bool = True
+
+
+class ConceptRule(msgspec.Struct, frozen=True):
+    """A kind of attack or abuse, as combinations of concepts."""
+
+    id: str
+    category: str
+    type: str
+    severity: str
+    matches: tuple[Match, ...]
+    literal: bool = False
+    """The words themselves are the evidence (chat-template tokens): quoting excuses nothing."""
+
+
+class Concept(msgspec.Struct, frozen=True):
+    """The words of one idea, of all languages.
+
+    `phrases` for the word trie, one a line (`*` ends a stem, a lone `*` is any word), `wide`
+    phrases of all other scripts (stems, blanks optional), `raw` RE2 patterns of marks, `words` single words of which each phrase contains one, `openers` RE2 patterns of the
+    rarest part of each phrase.
+    """
+
+    phrases: str = ""
+    wide: tuple[str, ...] = ()
+    raw: tuple[str, ...] = ()
+    words: str = ""
+    openers: tuple[str, ...] = ()
+
+
+class RuleSet(msgspec.Struct, frozen=True):
+    """Everything the engine is built from.
+
+    `composites` are (name, first, second, gap): a concept made of two others. `openers` are the
+    concepts of which every rule needs one: without them a text is not read closely. `keywords`
+    are the words whose disguises (leet, ROT13, reversal) are looked for.
+    """
+
+    version: str
+    spans: tuple[SpanRule, ...]
+    rules: tuple[ConceptRule, ...]
+    concepts: dict[str, Concept]
+    composites: tuple[tuple[str, str, str, int], ...]
+    openers: tuple[str, ...]
+    keywords: tuple[str, ...]
+
+
+def load() -> RuleSet:
+    """The rules that ship with this package."""
+    data = resources.files(__package__).joinpath(COMPILED).read_bytes()
+    return msgspec.json.decode(data, type=RuleSet)

@@ -1,0 +1,157 @@
+"""Lexicon terms: the small notation in which concepts are written, expanded to plain phrases.
+
+A term is words and blanks, `(a|b)` alternatives, `x?` and `(...)?` options, `[ab]` letters, `*`
+for the rest of a word and `[a-z]+` for any one word. `re:` introduces an RE2 pattern instead, for
+marks that are no words. Terms of Latin, Cyrillic and Greek letters become phrases for the word
+trie; terms of other scripts, which do not keep blanks between words, become literal patterns.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+
+from .fold import fold_char
+
+EXPANSIONS_MAX = 1200
+"""Most phrases one term may stand for; larger ones are to be split into two concepts."""
+
+_ANY = re.compile(r"\[(?:\^ |[^\]]*-[^\]]*)\][*+]")
+_GAPPY = re.compile(r"\[(?:a-z|а-я|а-яії) \]\*")
+_WORDY = re.compile(r"^[a-z0-9\u0370-\u03ff\u0400-\u04ff '*+_-]*$")
+
+
+def folded(text: str) -> str:
+    """The term as a folded, lower-case text."""
+    return "".join(map(fold_char, text)).lower()
+
+
+class TermError(ValueError):
+    """A term is not written in the notation."""
+
+
+def expand(source: str) -> list[str]:
+    """All phrases a term stands for. Raises TermError."""
+    text = _ANY.sub("*", _GAPPY.sub("", folded(source)))
+    out, rest = _alternatives(text, 0)
+    if rest != len(text):
+        raise TermError(f"unbalanced parenthesis in `{source}`")
+    if len(out) > EXPANSIONS_MAX:
+        raise TermError(f"`{source[:40]}` stands for {len(out)} phrases; split it")
+    return sorted({" ".join(one.split()) for one in out} - {""})
+
+
+def _alternatives(text: str, at: int) -> tuple[list[str], int]:
+    out: list[str] = []
+    branch = [""]
+    while at < len(text):
+        char = text[at]
+        if char == ")":
+            break
+        if char == "|":
+            out += branch
+            branch = [""]
+            at += 1
+            continue
+        pieces, at = _piece(text, at)
+        if at < len(text) and text[at] == "?":
+            pieces = ["", *pieces]
+            at += 1
+        branch = [left + right for left in branch for right in pieces]
+        if len(branch) > EXPANSIONS_MAX * 4:
+            raise TermError(f"`{text[:40]}` stands for too many phrases; split it")
+    return out + branch, at
+
+
+def _piece(text: str, at: int) -> tuple[list[str], int]:
+    char = text[at]
+    if char == "(":
+        pieces, at = _alternatives(text, at + 1)
+        if at >= len(text):
+            raise TermError(f"unbalanced parenthesis in `{text[:40]}`")
+        at += 1
+        if at < len(text) and text[at] == "*":
+            # `(a |b )*`: none or one; `(ly)*` after letters: the rest of the word
+            return ["", *pieces], at + 1
+        return pieces, at
+    if char == "[":
+        close = text.index("]", at)
+        return list(text[at + 1 : close]), close + 1
+    if char == "\\":
+        return [text[at + 1]], at + 2
+    return [char], at + 1
+
+
+def is_wordy(phrase: str) -> bool:
+    """Whether a phrase is written in letters that keep words apart."""
+    return _WORDY.match(phrase) is not None
+
+
+def words(phrase: str) -> tuple[str, ...]:
+    """The words of a phrase as the tokenizer sees them."""
+    return tuple(part for part in re.split(r"[\s_-]+", phrase) if part)
+
+
+def _common() -> frozenset[str]:
+    return frozenset(files(__package__).joinpath("lexicon/common.txt").read_text("utf-8").split())
+
+
+COMMON = _common()
+"""Words too frequent in ordinary text to open a close reading."""
+
+
+_OPENER_WORDS = 3
+"""Most words of a phrase that its opener spells out."""
+
+_ENDINGS = (
+    " s es d ed ing e er ers or ors r y ly al ally ity tion tions ation ations ment ments able ible"
+    " ion ions ive ness ic ies ied a i u o em om ami ach ow ego ych ie iem owi ej en n t st te nd"
+    " ar ir an ando re te la lar lari larini ler leri lerini ini"
+).split(" ")
+"""Endings a stem is looked up with where only whole words are compared."""
+
+
+def opener(phrase: str) -> str:
+    """The RE2 pattern of the rare part of a phrase: its longest word that is not COMMON, else its
+    first words."""
+    parts = [part.strip("'") for part in words(phrase)]
+    rare = [part for part in parts if part.rstrip("*") not in COMMON and len(part) >= 3]
+    if rare:
+        parts = [max(rare, key=len)]
+    while parts and parts[0] == "*":
+        parts = parts[1:]
+    if not parts:
+        return ""
+    parts = parts[:_OPENER_WORDS]
+    joined = r"\W+".join(r"\w+" if p == "*" else re.escape(p.rstrip("*")) for p in parts)
+    return rf"\b{joined}" + ("" if parts[-1].endswith("*") else r"\b")
+
+
+def needed(phrase: str) -> set[str]:
+    """Single words of which a text must hold one to hold the phrase."""
+    parts = [part for part in words(phrase) if part != "*"]
+    if not parts:
+        return set()
+    rare = [part for part in parts if part.rstrip("*") not in COMMON] or parts
+    word = max(rare, key=len)
+    if word.endswith("*"):
+        stem = word.rstrip("*")
+        return {stem + ending for ending in _ENDINGS}
+    # the tokens of the quick check end at an apostrophe
+    return {max(word.split("'"), key=len)}
+
+
+COMPACT_MIN = 6
+"""Shortest phrase, in letters, that is recognised without word boundaries."""
+
+
+def compacted(phrase: str) -> str | None:
+    """A phrase without blanks; None where too little would be left to mean much."""
+    bare = re.sub(r"[ '*_-]", "", phrase)
+    lone = phrase.startswith("* ") or " * " in phrase or phrase.endswith(" *")
+    return bare if len(bare) >= COMPACT_MIN and bare.isascii() and not lone else None
+
+
+def compact_literals(phrases: str) -> list[str]:
+    """What the phrases of a concept look like when blanks are lost."""
+    return sorted({bare for one in phrases.split("\n") if (bare := compacted(one)) is not None})

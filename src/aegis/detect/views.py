@@ -1,0 +1,274 @@
+"""Disguised readings of a window of text: decoded, respelled, reversed.
+
+Each function takes a view and gives views derived from it, or none where the text does not decode
+to something readable. Windows are short (see `engine`), so plain loops are fine here.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import html
+import re
+from typing import TYPE_CHECKING
+
+from . import triggers
+from .confusables import CONFUSABLES, latinised
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .fold import View
+
+DECODED_MIN = 6
+"""Fewest characters of decoded text worth reading."""
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
+_BASE64_SPLIT = re.compile(r"[A-Za-z0-9+/]{2,}(?:[ \t\r\n]+[A-Za-z0-9+/]{2,})+={0,2}")
+_HEX = re.compile(r"(?:(?:0x|\\x)?[0-9A-Fa-f]{2}[ :,\r\n]*){8,}")
+_HEX_PAIR = re.compile(r"(?:0x|\\x)?([0-9A-Fa-f]{2})")
+_URL = re.compile(r"%[0-9A-Fa-f]{2}|\+")
+_ENTITY = re.compile(r"&#x[0-9A-Fa-f]+;?|&#[0-9]+;?|&[A-Za-z]{2,8};")
+_ESCAPE = re.compile(
+    r"\\u\{([0-9A-Fa-f]{1,6})\}|\\u([0-9A-Fa-f]{4,5})|\\U([0-9A-Fa-f]{8})|\\x([0-9A-Fa-f]{2})"
+    r"|[Uu]\+([0-9A-Fa-f]{4,6})\s?"
+)
+_SPACED = re.compile(r"(?<![^\W_])[^\W_]((?:[ ._*|/~-]{1,3}|\n)[^\W_]\b){3,}", re.IGNORECASE)
+_BROKEN = re.compile(r"(?<=[A-Za-z])(?:-\s*\n\s*|[*_~`|^]{1,2}|\n)(?=[A-Za-z])")
+_PRINTABLE = re.compile(r"[^\w\s.,;:!?'\"()\[\]{}<>/@#$%&*+=|\\~`^-]")
+
+
+def readable(text: str) -> bool:
+    """Whether decoded text looks like words rather than like bytes."""
+    if len(text) < DECODED_MIN:
+        return False
+    strange = len(_PRINTABLE.findall(text)) + sum(ord(char) < 9 for char in text)
+    letters = sum(char.isalpha() for char in text)
+    return strange * 12 <= len(text) and letters * 2 >= len(text)
+
+
+def _decode(raw: bytes) -> str | None:
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        # a window may cut the last character in two
+        if error.start < len(raw) - 3 or error.start < DECODED_MIN:
+            return None
+        text = raw[: error.start].decode()
+    return text if readable(text) else None
+
+
+def _spread(text: str, places: list[int], width: int) -> tuple[list[int], list[int]]:
+    """Where each decoded character stood: `places` are the encoded positions in order."""
+    starts: list[int] = []
+    ends: list[int] = []
+    total = len(text.encode()) or 1
+    count = len(places)
+    offset = 0
+    for char in text:
+        size = len(char.encode())
+        low = offset * count // total
+        high = min(count - 1, max(low, ((offset + size) * count - 1) // total))
+        starts.append(places[low])
+        ends.append(places[high] + width)
+        offset += size
+    return starts, ends
+
+
+def from_base64(view: View) -> Iterator[View]:
+    """Runs of base64, standard or url-safe."""
+    return _from_base64(view, _BASE64)
+
+
+def from_split_base64(view: View) -> Iterator[View]:
+    """Base64 broken by blanks or line ends."""
+    return _from_base64(view, _BASE64_SPLIT)
+
+
+def from_run(view: View) -> Iterator[View]:
+    """Long runs of letters and digits: base64 or hexadecimal."""
+    yield from from_base64(view)
+    yield from from_hex(view)
+
+
+def _from_base64(view: View, pattern: re.Pattern[str]) -> Iterator[View]:
+    for found in pattern.finditer(view.text):
+        run = found.group()
+        places = [found.start() + i for i, char in enumerate(run) if not char.isspace()]
+        packed = "".join(run.split()).rstrip("=").replace("-", "+").replace("_", "/")
+        # at the left edge of a window the run may have begun earlier: try the alignments
+        for skip in range(4 if found.start() == 0 else 1):
+            part = packed[skip:]
+            part = part[: len(part) - (len(part) % 4 == 1)]
+            try:
+                raw = base64.b64decode(part + "=" * (-len(part) % 4))
+            except (binascii.Error, ValueError):
+                continue
+            decoded = _decode(raw)
+            if decoded is not None:
+                at = places[skip : skip + len(part)]
+                yield view.derive(decoded, "base64", *_spread(decoded, at, 1))
+                break
+
+
+def from_hex(view: View) -> Iterator[View]:
+    """Runs of hexadecimal bytes, plain, separated or escaped."""
+    for found in _HEX.finditer(view.text):
+        for skip in (0, 1):
+            pairs = list(_HEX_PAIR.finditer(found.group(), skip))
+            decoded = _decode(bytes(int(pair.group(1), 16) for pair in pairs))
+            if decoded is not None:
+                places = [found.start() + pair.start() for pair in pairs]
+                width = pairs[0].end() - pairs[0].start()
+                yield view.derive(decoded, triggers.HEX, *_spread(decoded, places, width))
+                break
+
+
+def _substitute(
+    view: View, pattern: re.Pattern[str], new: Callable[[re.Match[str]], str], name: str
+) -> Iterator[View]:
+    """The view with every match replaced, if anything changed."""
+    pieces: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    position = 0
+    for found in pattern.finditer(view.text):
+        text = new(found)
+        starts.extend(range(position, found.start()))
+        ends.extend(range(position + 1, found.start() + 1))
+        pieces += (view.text[position : found.start()], text)
+        starts.extend([found.start()] * len(text))
+        ends.extend([found.end()] * len(text))
+        position = found.end()
+    if not position:
+        return
+    size = len(view.text)
+    starts.extend(range(position, size))
+    ends.extend(range(position + 1, size + 1))
+    pieces.append(view.text[position:])
+    yield view.derive("".join(pieces), name, starts, ends)
+
+
+def _char(code: int) -> str:
+    return chr(code) if 0 < code < 0x110000 and not 0xD800 <= code < 0xE000 else "\ufffd"
+
+
+def from_url(view: View) -> Iterator[View]:
+    """Percent-encoding (RFC 3986 section 2.1) and plus signs."""
+    text = view.text
+    pieces: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    for run in re.finditer(r"(?:%[0-9A-Fa-f]{2})+|\+|[^%+]+|%", text):
+        part = run.group()
+        if part[0] == "%" and len(part) > 2:
+            raw = bytes.fromhex(part.replace("%", ""))
+            decoded = raw.decode("utf-8", "replace")
+            places = [run.start() + 3 * i for i in range(len(raw))]
+            low, high = _spread(decoded, places, 3)
+        else:
+            decoded = " " if part == "+" else part
+            low = list(range(run.start(), run.end()))
+            high = [place + 1 for place in low]
+        pieces.append(decoded)
+        starts += low
+        ends += high
+    yield view.derive("".join(pieces), triggers.URL, starts, ends)
+
+
+def from_entities(view: View) -> Iterator[View]:
+    """HTML character references."""
+    return _substitute(view, _ENTITY, lambda m: html.unescape(m.group()), triggers.ENTITY)
+
+
+def from_escapes(view: View) -> Iterator[View]:
+    """`\\u0041`, `\\x41`, `\\u{41}` and `U+0041`."""
+
+    def new(found: re.Match[str]) -> str:
+        return _char(int(next(group for group in found.groups() if group), 16))
+
+    return _substitute(view, _ESCAPE, new, triggers.ESCAPE)
+
+
+def _same_length(view: View, text: str, name: str) -> View:
+    places = range(len(text))
+    return view.derive(text, name, places, range(1, len(text) + 1))
+
+
+def from_rot13(view: View) -> Iterator[View]:
+    """Letters moved thirteen places."""
+    yield _same_length(view, triggers.rot13(view.text), triggers.ROT13)
+
+
+def from_reversed(view: View) -> Iterator[View]:
+    """The text read backwards, whole and word by word."""
+    size = len(view.text)
+    places = range(size - 1, -1, -1)
+    yield view.derive(view.text[::-1], triggers.REVERSED, places, range(size, 0, -1))
+    order: list[int] = []
+    for word in re.finditer(r"\s+|\S+", view.text):
+        span = range(word.start(), word.end())
+        order.extend(span if word.group().isspace() else reversed(span))
+    text = "".join(view.text[i] for i in order)
+    yield view.derive(text, triggers.REVERSED, order, [i + 1 for i in order])
+
+
+_LEET_I = str.maketrans("4@83961!|05$7+", "aabegg" + "iiiosst" + "t")
+_LEET_L = str.maketrans("4@83961!|05$7+", "aabegg" + "lilosst" + "t")
+
+
+def from_leet(view: View) -> Iterator[View]:
+    """Digits and signs read as the letters they resemble; `1` both as i and as l."""
+    yield _same_length(view, view.text.translate(_LEET_I), triggers.LEETED)
+    if "1" in view.text or "|" in view.text:
+        yield _same_length(view, view.text.translate(_LEET_L), triggers.LEETED)
+
+
+def from_spaced(view: View) -> Iterator[View]:
+    """Letters written apart, put together again; words keep their wider gaps."""
+
+    text = view.text
+    keep: list[int] = []
+    position = 0
+    for found in _SPACED.finditer(text):
+        keep.extend(range(position, found.start()))
+        run = found.group()
+        single = min((len(gap) for gap in re.findall(r"[^\w]+|_+", run)), default=1)
+        for gap in re.finditer(r"[^\W_]|(?:[\W_]+)", run):
+            chars = gap.group()
+            at = found.start() + gap.start()
+            if chars[0].isalnum() or len(chars) > single:
+                keep.append(at)
+        position = found.end()
+    if not position:
+        return
+    keep.extend(range(position, len(text)))
+    joined = "".join(text[i] if text[i].isalnum() or text[i] in " \n" else text[i] for i in keep)
+    yield view.derive(joined, triggers.SPACED, keep, [i + 1 for i in keep])
+
+
+def from_broken(view: View) -> Iterator[View]:
+    """Words broken by a hyphen and a line end, or by marks inside them."""
+    return _substitute(view, _BROKEN, lambda m: "", triggers.BROKEN)
+
+
+def from_lookalikes(view: View) -> Iterator[View]:
+    """Letters of other scripts read as the Latin ones they resemble."""
+    if any(char in CONFUSABLES for char in view.rest):
+        yield _same_length(view, latinised(view.text), "lookalike")
+
+
+DECODERS: dict[str, Callable[[View], Iterator[View]]] = {
+    triggers.RUN: from_run,
+    triggers.SPLIT: from_split_base64,
+    triggers.HEX: from_hex,
+    triggers.URL: from_url,
+    triggers.ENTITY: from_entities,
+    triggers.ESCAPE: from_escapes,
+    triggers.ROT13: from_rot13,
+    triggers.REVERSED: from_reversed,
+    triggers.LEETED: from_leet,
+    triggers.SPACED: from_spaced,
+    triggers.BROKEN: from_broken,
+}
+"""Disguised readings by the trigger that calls for them."""
