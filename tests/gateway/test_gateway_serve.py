@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -10,7 +12,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from aegis.kernel.build import open_runtime
 from aegis.kernel.config import parse
 from aegis.model import ConfigError
+from aegis.surfaces.gateway.errors import REFUSALS
 from aegis.surfaces.gateway.serve import make_server
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "gateway.md"
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org", ""])
@@ -105,3 +110,25 @@ def test_metrics_are_well_formed_and_count(fresh):
     assert value("aegis_tokens_total", type="input") > 0
     assert value("aegis_ledger_records") >= 5
     assert value("aegis_ready", part="ledger") == 1
+
+
+def test_the_page_names_every_route_code_and_metric(tmp_path, gateway):
+    page = PAGE.read_text()
+    runtime = open_runtime(parse({"home": str(tmp_path), "guardrails": {}}), memory=True)
+    app = make_server(runtime).config.app
+    tables = (app.routes, app.open_routes, app.prefixes)
+    served = {f"{method} {path}" for table in tables for method, path in table}
+    runtime.close()
+    assert set(re.findall(r"^\| `((?:GET|POST) \S+)`", page, re.MULTILINE)) == served
+    source = Path(make_server.__code__.co_filename).parent
+    codes = {code for _, code in REFUSALS.values()}
+    for file in source.glob("*.py"):
+        codes |= set(re.findall(r'^ +"([a-z]+(?:_[a-z]+)+)",$', file.read_text(), re.MULTILINE))
+    names = set(
+        re.findall(r"^# TYPE (\S+)", gateway.request("GET", "/metrics").body.decode(), re.M)
+    )
+    documented = set(re.findall(r"`([a-z_]+)`", page))
+    fields = {"max_tokens", "max_completion_tokens", "presence_penalty", "frequency_penalty"}
+    fields |= {"top_p", "reasoning_effort", "upstream_seconds", "keep_alive"}
+    assert codes - fields <= documented, codes - fields - documented
+    assert names <= documented, names - documented
