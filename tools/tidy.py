@@ -45,7 +45,7 @@ def complaints(root: Path = ROOT) -> list[Complaint]:
     found = [
         *tidy_python.check(root, paths, table),
         *tidy_reach.check(root, paths, table),
-        *tidy_text.check(root, paths),
+        *tidy_text.check(root, paths, table),
     ]
     return sorted([*found, *table.unused()])
 

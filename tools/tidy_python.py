@@ -27,6 +27,9 @@ BANNED_NAMES = frozenset(
 )
 """Names that say nothing about what is inside, so everything ends up inside."""
 
+CODE = frozenset({"py", "ts", "tsx", "js", "go", "java", "sh"})
+"""Suffixes of files whose names are looked at; what data is called is the data's affair."""
+
 OPTIONS_AS_PARAMETERS = ("src/aegis/cli/",)
 """Where parameters are the options of a command, declared one by one."""
 
@@ -51,8 +54,10 @@ def check(root: Path, paths: list[str], table: Exceptions) -> Iterator[Complaint
 
 
 def _name(path: str) -> Iterator[Complaint]:
-    for part in path.split("/"):
-        if part.split(".")[0].lower() in BANNED_NAMES:
+    *folders, file = path.split("/")
+    stem, _, suffix = file.partition(".")
+    for part in [*folders, stem] if suffix in CODE else folders:
+        if part.lower() in BANNED_NAMES:
             yield Complaint(path, 1, f"`{part}` says nothing; name it after what is inside")
 
 
@@ -105,7 +110,7 @@ def _parameters(node: Function) -> int:
 
 def _excepts(path: str, tree: ast.Module, table: Exceptions) -> Iterator[Complaint]:
     """Catching everything is a decision about what a failure means: only listed files may. To
-    clean up and raise on is not catching.
+    clean up and raise, the same or in other words, is not catching.
     """
     if not path.startswith("src/"):
         return
@@ -117,8 +122,7 @@ def _excepts(path: str, tree: ast.Module, table: Exceptions) -> Iterator[Complai
         broad = any(
             name is None or (isinstance(name, ast.Name) and name.id in _BROAD) for name in names
         )
-        last = node.body[-1]
-        passed_on = isinstance(last, ast.Raise) and last.exc is None
+        passed_on = isinstance(node.body[-1], ast.Raise)
         if broad and not passed_on and not table.allows("broad_except", path):
             yield Complaint(path, node.lineno, "catches everything; name the errors you expect")
 

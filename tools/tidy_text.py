@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-BYTES_MAX = 512 * 1024
-"""Largest file of the repository: history keeps every version for ever."""
+    from tidy_model import Exceptions
+
+KILOBYTES_MAX = 512
+"""Largest file of the repository in KiB: history keeps every version for ever."""
 
 WORDS = {
     r"blazing(ly)?": "say how fast, measured",
@@ -40,14 +42,14 @@ _LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^(#{1,6})\s+(.+?)\s*#*$")
 
 
-def check(root: Path, paths: list[str]) -> Iterator[Complaint]:
+def check(root: Path, paths: list[str], table: Exceptions) -> Iterator[Complaint]:
     """Complaints about every text file."""
     words = [
         (re.compile(rf"\b(?:{word})\b" if word[0] != "(" else word, re.IGNORECASE), instead)
         for word, instead in WORDS.items()
     ]
     for path in paths:
-        yield from _size(root, path)
+        yield from _size(root, path, table)
         if path.endswith(PROSE) and not path.startswith(FREE):
             text = (root / path).read_text(encoding="utf-8")
             for number, line in enumerate(text.splitlines(), 1):
@@ -60,10 +62,11 @@ def check(root: Path, paths: list[str]) -> Iterator[Complaint]:
             yield from _markdown(root, path)
 
 
-def _size(root: Path, path: str) -> Iterator[Complaint]:
-    size = (root / path).stat().st_size
-    if size > BYTES_MAX:
-        yield Complaint(path, 1, f"is {size} bytes, the limit is {BYTES_MAX}; generate or split it")
+def _size(root: Path, path: str, table: Exceptions) -> Iterator[Complaint]:
+    kilobytes = -(-(root / path).stat().st_size // 1024)
+    wrong = table.size("kilobytes", path, kilobytes, KILOBYTES_MAX)
+    if wrong:
+        yield Complaint(path, 1, f"size in KiB {wrong}")
 
 
 def _markdown(root: Path, path: str) -> Iterator[Complaint]:

@@ -1,0 +1,1 @@
+"""Configuration in, a running governor out: discovery, composition, journal, runtime."""

@@ -1,0 +1,1 @@
+"""Where actions come from: each surface translates in, governs, and translates out."""

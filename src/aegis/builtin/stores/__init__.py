@@ -1,0 +1,1 @@
+"""Where the ledger and the state are kept."""
