@@ -65,23 +65,19 @@ def demo(place, *arguments, **more):
     )
 
 
-def test_every_scene_ends_as_it_should_and_nothing_is_left(place):
-    done = demo(place, COLUMNS="200")
+def test_every_scene_ends_as_it_should_and_the_kept_folder_can_be_used(place):
+    done = demo(place, "--keep", "kept", COLUMNS="200", PYTHONIOENCODING="ascii")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
     table = done.stdout.partition("what was tried")[2]
     for row in ROWS:
         assert re.search(row, table), f"no `{row}` in\n{done.stdout}"
+    assert done.stdout.isascii()
     assert "\x1b" not in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert list((place / "tmp").iterdir()) == []
-    assert sorted(path.name for path in place.iterdir()) == ["aegis.yaml", "tmp"]
+    assert sorted(path.name for path in place.iterdir()) == ["aegis.yaml", "kept", "tmp"]
 
-
-def test_a_kept_folder_can_be_used_further(place):
-    done = demo(place, "--keep", "kept", PYTHONIOENCODING="ascii")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.isascii()
     env = environment(place)
     del env["AEGIS_URL"], env["AEGIS__SERVER__PORT"]
     verify = [*AEGIS, "verify", "evidence.txt"]
@@ -103,6 +99,7 @@ def test_a_scene_that_ends_otherwise_fails_the_demo(place):
     assert "should be `order 1042 is on its way`" in " ".join(done.stdout.split())
     assert re.search(r"an allowed call +FAILED", done.stdout)
     assert re.search(r"stop a running agent +KILLED", done.stdout)
+    assert list((place / "tmp").iterdir()) == []
 
 
 def test_a_terminal_shows_colour_and_an_interrupt_cleans_up(place):
