@@ -80,9 +80,12 @@ class Engine:
         """Content hash of the rules."""
         return self.rules.version
 
-    def quiet(self, data: bytes) -> bool:
-        """True where no rule can match the UTF-8 text. Raises ScanError where unknown."""
-        return self._planner.plan(data) is NOTHING
+    def quiet(self, data: bytes, kind: str = "") -> bool:
+        """True where no rule can match the UTF-8 text of a kind (empty: of any kind).
+
+        Raises ScanError where unknown.
+        """
+        return self._planner.plan(data, kind) is NOTHING
 
     def scan(
         self,
@@ -104,17 +107,17 @@ class Engine:
         if size > TEXT_MAX:
             raise ScanError(f"text of {size} characters is longer than {TEXT_MAX}; split it")
         view = fold(text)
-        if _silent(view) and self.quiet(view.data):
+        if _silent(view) and self.quiet(view.data, kind):
             return []
         reader = Reader(self, kind, categories, sensitivity)
         out: list[Hit] = []
-        for block in self._dirty(text):
+        for block in self._dirty(text, kind):
             out += reader.read(text, block, 0, size)
             if len(out) > HITS_MAX:
                 raise ScanError(f"more than {HITS_MAX} findings in one text; split it")
         return out
 
-    def _dirty(self, text: str) -> Iterator[int]:
+    def _dirty(self, text: str, kind: str) -> Iterator[int]:
         """Blocks of a text in order, without long stretches in which nothing can match."""
         size = len(text)
         blocks = (size + BLOCK - 1) // BLOCK
@@ -123,7 +126,7 @@ class Engine:
             last = min(first + step, blocks)
             if blocks > step:
                 chunk = fold(text[max(0, first * BLOCK - MARGIN) : last * BLOCK + MARGIN])
-                if _silent(chunk) and self.quiet(chunk.data):
+                if _silent(chunk) and self.quiet(chunk.data, kind):
                     continue
             yield from range(first, last)
 
@@ -150,7 +153,7 @@ class Engine:
     def _read(
         self, view: View, kind: str, categories: frozenset[str] | None, views: list[View]
     ) -> list[Hit]:
-        plan = self._planner.plan(view.data)
+        plan = self._planner.plan(view.data, kind)
         hits = self._confirm(view, plan, self._tags(), kind, categories) if plan is not NOTHING else []
         if view.depth < DEPTH_MAX:
             for trigger in plan.triggers:
@@ -167,7 +170,7 @@ class Engine:
             tagger = Tagger(self.rules.concepts, self.rules.composites, compact=True)
             self._compact = (CompactPlanner(self.rules, self._planner), tagger)
         planner, tagger = self._compact
-        rules = planner.rules(view.data)
+        rules = planner.rules(view.data, kind)
         if not rules:
             return []
         return self._confirm(view, Plan((), rules, ()), tagger, kind, categories)

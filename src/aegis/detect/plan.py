@@ -79,7 +79,7 @@ class Planner:
     """Turns a text into a plan. Thread-safe; built once."""
 
     __slots__ = (
-        "_cache", "_concept_words", "_direct", "_first", "_key_needs", "_keys", "_marks", "_needs",
+        "_cache", "_concept_words", "_direct", "_first", "_key_needs", "_keys", "_marks",
         "_rules", "_shapes", "_spans", "_triggers", "_words", "letters",
     )  # fmt: skip
 
@@ -90,20 +90,16 @@ class Planner:
         self._first = Gate([grouped(set(openers)), *disguises.values()])
         self._triggers = {index + 1: name for index, name in enumerate(disguises)}
         self.letters = Letters(concepts)
-        self._concept_words: dict[bytes, set[str]] = {}
+        self._concept_words: dict[bytes, dict[frozenset[bytes], set[str]]] = {}
         for name, concept in concepts.items():
-            for word in concept.words.split():
-                self._concept_words.setdefault(word.encode(), set()).add(name)
+            for line in concept.words.splitlines():
+                first, *rest = line.encode().split()
+                by_rest = self._concept_words.setdefault(first, {})
+                by_rest.setdefault(frozenset(rest), set()).add(name)
         self._words = frozenset(self._concept_words)
         self._compile_shapes(rules)
         self._rules = rules.rules
-        known = frozenset(name for name, one in concepts.items() if one.words or one.wide)
-        self._needs = [
-            [[frozenset(step) for step in match.steps if known.issuperset(step)] for match in
-             rule.matches]
-            for rule in rules.rules
-        ]  # fmt: skip
-        self._cache: dict[frozenset[str], tuple[ConceptRule, ...]] = {}
+        self._cache: dict[tuple[frozenset[str], str], tuple[ConceptRule, ...]] = {}
 
     def _compile_shapes(self, rules: RuleSet) -> None:
         """Shapes and the words that must stand beside some of them."""
@@ -138,8 +134,8 @@ class Planner:
         self._marks = {number["|".join(raw)]: name for name, raw in marks.items()}
         self._direct = {number[pattern]: name for name, pattern in fixed.items()}
 
-    def plan(self, data: bytes) -> Plan:
-        """What to confirm in a UTF-8 text. Raises ScanError where a gate gave up."""
+    def plan(self, data: bytes, kind: str) -> Plan:
+        """What to confirm in a UTF-8 text of a kind. Raises ScanError where a gate gave up."""
         first = self._first.match(data)
         shapes = self._shapes.match(data)
         present: set[str] = set()
@@ -154,9 +150,12 @@ class Planner:
         present.update(self._marks[one] for one in shapes if one in self._marks)
         rules: tuple[ConceptRule, ...] = ()
         if present or (first and first[0] == 0):
-            for word in self._words.intersection(data.translate(_SEPARATORS).split()):
-                present |= self._concept_words[word]
-            rules = self.rules(frozenset(present))
+            held = frozenset(data.translate(_SEPARATORS).split())
+            for word in self._words & held:
+                for rest, names in self._concept_words[word].items():
+                    if rest <= held:
+                        present |= names
+            rules = self.rules(frozenset(present), kind)
         if not (spans or rules or fired):
             return NOTHING
         return Plan(spans, rules, fired)
@@ -174,18 +173,22 @@ class Planner:
                 out[id(confirm)] = confirm
         return tuple(out.values())
 
-    def rules(self, present: frozenset[str]) -> tuple[ConceptRule, ...]:
-        """The concept rules that the concepts of a text can satisfy."""
-        known = self._cache.get(present)
+    def rules(self, present: frozenset[str], kind: str) -> tuple[ConceptRule, ...]:
+        """The concept rules that the concepts of a text of a kind can satisfy."""
+        known = self._cache.get((present, kind))
         if known is None:
             known = tuple(
                 rule
-                for rule, needs in zip(self._rules, self._needs, strict=True)
-                if any(all(not present.isdisjoint(step) for step in steps) for steps in needs)
+                for rule in self._rules
+                if any(
+                    (not match.kinds or kind in match.kinds or not kind)
+                    and all(not present.isdisjoint(step) for step in match.steps)
+                    for match in rule.matches
+                )
             )
             if len(self._cache) >= _CACHE_MAX:
                 self._cache.clear()
-            self._cache[present] = known
+            self._cache[present, kind] = known
         return known
 
 
@@ -204,9 +207,9 @@ class CompactPlanner:
         self._gate = Gate("|".join(literals[name]) for name in self._names)
         self._planner = planner
 
-    def rules(self, data: bytes) -> tuple[ConceptRule, ...]:
+    def rules(self, data: bytes, kind: str) -> tuple[ConceptRule, ...]:
         """The concept rules that can match in a text without blanks."""
         matched = self._gate.match(data)
         if len(matched) < 2:
             return ()
-        return self._planner.rules(frozenset(self._names[one] for one in matched))
+        return self._planner.rules(frozenset(self._names[one] for one in matched), kind)

@@ -22,6 +22,7 @@ from .terms import TermError, expand, is_wordy, needed, opener, words
 from .validators import VALIDATORS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 _UPPER_BOUND = re.compile(r"\{(\d+),\d+\}")
@@ -51,6 +52,7 @@ def concept(name: str, terms: list[str], spellings: list[str], path: Path) -> Co
                 phrases[" ".join(words(phrase))] = None
             else:
                 wide[phrase] = None
+    phrases = dict.fromkeys(_minimal(phrases))
     openers = {pattern for phrase in phrases if (pattern := opener(phrase))}
     single = {word for phrase in phrases for word in needed(phrase)}
     for slip in spellings:
@@ -61,6 +63,21 @@ def concept(name: str, terms: list[str], spellings: list[str], path: Path) -> Co
         "\n".join(sorted(phrases)), tuple(sorted(wide)), tuple(sorted(raw)),
         "\n".join(sorted(single)), tuple(sorted(openers)),
     )  # fmt: skip
+
+
+def _minimal(phrases: Iterable[str]) -> list[str]:
+    """The phrases that do not contain another one of them."""
+    known = {tuple(phrase.split()) for phrase in phrases}
+    return sorted(
+        " ".join(parts)
+        for parts in known
+        if not any(
+            parts[low:high] in known
+            for low in range(len(parts))
+            for high in range(low + 1, len(parts) + 1)
+            if high - low < len(parts)
+        )
+    )
 
 
 def slips(word: str) -> list[str]:

@@ -104,13 +104,15 @@ class _Letter:
 class Letters:
     """The trie of letters: phrases of every script but Latin."""
 
-    __slots__ = ("_root",)
+    __slots__ = ("_pairs", "_root")
 
     def __init__(self, concepts: Mapping[str, Concept]) -> None:
         self._root = _Letter()
+        self._pairs: set[str] = set()
         for name, concept in concepts.items():
             for phrase in concept.wide:
                 node = self._root
+                self._pairs.add(phrase.replace(" ", "")[:2])
                 for char in phrase:
                     if char == "*":
                         node.star = node.star or _Letter()
@@ -123,12 +125,16 @@ class Letters:
         """The phrases in a lower-case text, longest per place and concept."""
         out: list[Tag] = []
         first = self._root.next
-        for start, char in enumerate(text):
-            node = first.get(char)
-            if node is not None:
-                self._walk(text, start, start + 1, node, out)
-                if len(out) >= TAGS_MAX:
-                    break
+        pairs = self._pairs
+        starts = [
+            start
+            for start, pair in enumerate(map(str.__add__, text, text[1:] + " "))
+            if pair in pairs or pair[0] in pairs
+        ]
+        for start in starts:
+            self._walk(text, start, start + 1, first[text[start]], out)
+            if len(out) >= TAGS_MAX:
+                break
         return out
 
     def _walk(self, text: str, start: int, at: int, node: _Letter, out: list[Tag]) -> None:

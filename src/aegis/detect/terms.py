@@ -128,17 +128,22 @@ def opener(phrase: str) -> str:
 
 
 def needed(phrase: str) -> set[str]:
-    """Single words of which a text must hold one to hold the phrase."""
+    """What a text must hold to hold the phrase: lines of its rarest word and the other ones.
+
+    A stem gives one line for each ending.
+    """
     parts = [part for part in words(phrase) if part != "*"]
     if not parts:
         return set()
     rare = [part for part in parts if part.rstrip("*") not in COMMON] or parts
-    word = max(rare, key=len)
-    if word.endswith("*"):
-        stem = word.rstrip("*")
-        return {stem + ending for ending in _ENDINGS}
+    first = max(rare, key=len)
     # the tokens of the quick check end at an apostrophe
-    return {max(word.split("'"), key=len)}
+    rest = {token for part in parts if part is not first and "*" not in part
+            for token in part.split("'") if len(token) > 1}  # fmt: skip
+    tail = " ".join(sorted(rest))
+    if first.endswith("*"):
+        return {f"{first.rstrip('*')}{ending} {tail}".strip() for ending in _ENDINGS}
+    return {f"{max(first.split(chr(39)), key=len)} {tail}".strip()}
 
 
 COMPACT_MIN = 6
