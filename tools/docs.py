@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import catalogue
 import make_verifier
 import pages
 import reference
@@ -25,6 +26,8 @@ GENERATED: dict[str, Callable[[], str]] = {
     "docs/reference/cli.md": reference.commands,
     "docs/reference/configuration.md": reference.configuration,
     "docs/reference/errors.md": pages.errors,
+    "docs/reference/guards/rules.md": catalogue.guards,
+    "docs/reference/policy.md": catalogue.policy,
     "docs/reference/python.md": pages.python,
     "spec/policy.schema.json": pages.policy_schema,
     "tools/aegis_verify.py": make_verifier.build,

@@ -38,11 +38,13 @@ def test_a_built_in_loads(kind, name, target):
 
 @pytest.mark.parametrize(("kind", "name", "target"), SHIPPED)
 def test_a_built_in_has_a_page(kind, name, target):
-    """A page of its own, or a section headed by its name on the page of its kind."""
+    """A page of its own, or a section headed by its name on a page of its kind."""
     plural = PAGES.get(kind, f"{kind}s")
     written = pages()
     heading = re.compile(rf"^##+ .*`{re.escape(name)}`", re.MULTILINE)
-    shared = written.get(f"{plural}.md", written.get(f"{plural}/README.md", ""))
+    shared = "\n".join(
+        text for path, text in written.items() if path.startswith((f"{plural}.md", f"{plural}/"))
+    )
     assert f"{plural}/{name}.md" in written or heading.search(shared), (
         f"write docs/reference/{plural}/{name}.md or a section in {plural}.md"
     )
