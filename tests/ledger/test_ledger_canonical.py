@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aegis.ledger.canonical import BODY_MAX, encode
-from aegis.ledger.entry import columns, record_of, row_of, session_of, token
-from aegis.ledger.record import KINDS, AdminBody, DecisionBody, OutcomeBody
+from aegis.ledger.entry import Filter, Query, Row, facts, record_of, session_of, time_of, token
+from aegis.ledger.record import KINDS, AdminBody, ApprovalBody, DecisionBody, OutcomeBody
 from aegis.model import Actor, Finding, LedgerError, Near, Verdict
 
 
@@ -156,24 +156,51 @@ def test_sessions_are_bounded():
         token("x" * 1025)
 
 
-def test_columns_are_what_the_record_says():
-    body = DecisionBody("a", Actor("p", "ag", "s", "t"), at=5, type="x" * 2000, verdict="allow")
+def row(kind, body, at=5, session="-"):
     data, _ = encode(body)
-    entry = b"aegis/1 0 decision - " + b"0" * 64 + b"\n" + data
-    for given_body in (body, None):
-        row = row_of(0, "decision", "-", given_body, b"h", entry)
-        assert row.type == "x" * 1024
-        assert (row.at, row.agent, row.tenant, row.verdict) == (5, "ag", "t", "allow")
-        assert row[3:13] == columns("decision", msgspec.json.decode(data))
+    entry = b"aegis/1 0 %b %b %b\n%b" % (kind.encode(), session.encode(), b"0" * 64, data)
+    return Row(0, at, b"h" * 32, entry)
 
 
-def test_columns_of_administrative_acts():
-    body = AdminBody("alice", at=2**70, event="key.create", outcome="done")
-    assert columns("admin", body)[0] == 2**63 - 1
-    assert columns("admin", body)[2] == "key.create"
-    assert columns("admin", body)[4] == "alice"
-    assert columns("admin", body)[-1] == "done"
-    assert columns("admin", {"at": "soon", "actor": {"agent": 3}})[0] == 0
+DECISION = row(
+    "decision",
+    DecisionBody("a", Actor("p", "ag", "s", "t\ud800"), at=5, type="x" * 2000, target='"ü\\'),
+    session="s%201",
+)
+ADMIN = row("admin", AdminBody("alice", at=2**70, event="key.create", outcome="done"))
+APPROVAL = row("approval", ApprovalBody("a", Actor(), state="denied"))
+
+
+@pytest.mark.parametrize(
+    ("given", "query", "matches"),
+    [
+        (DECISION, {}, True),
+        (DECISION, {"kind": "decision", "session": "s 1", "since": 5, "until": 6}, True),
+        (DECISION, {"since": 6}, False),
+        (DECISION, {"until": 5}, False),
+        (DECISION, {"session": ""}, False),
+        (DECISION, {"session": "s"}, False),
+        (DECISION, {"kind": "outcome"}, False),
+        (DECISION, {"action": "a", "agent": "ag", "type": "x" * 2000}, True),
+        (DECISION, {"target": '"ü\\'}, True),
+        (DECISION, {"tenant": "t\\ud800"}, True),
+        (DECISION, {"agent": "p"}, False),
+        (DECISION, {"verdict": "ag"}, False),
+        (ADMIN, {"type": "key.create", "agent": "alice", "status": "done"}, True),
+        (ADMIN, {"type": "admin"}, False),
+        (APPROVAL, {"status": "denied", "action": "a"}, True),
+        (APPROVAL, {"status": "approved"}, False),
+    ],
+)
+def test_filters_read_what_the_record_says(given, query, matches):
+    assert Filter(Query(**query))(given) is matches
+
+
+def test_times_are_bounded():
+    assert [time_of(at) for at in (5, 2**70, -1, True, "soon", None, 1.5)] == [
+        5, 2**63 - 1, 0, 0, 0, 0, 0,
+    ]  # fmt: skip
+    assert facts("decision", ["odd"]) == {}
 
 
 def test_a_malformed_entry_is_refused():

@@ -1,35 +1,26 @@
-"""Stores what the journal appends: one thread, group commit, and everybody who waits for it.
+"""Stores what the journal appends: group commit, and everybody who waits for it.
 
 A batch is whatever was appended while the last one was on its way to the disk, so the cost of
-an fsync is shared by everyone who waited for it. A store that fails stops the journal: nothing
-is acknowledged that was not stored, and nothing is appended after it.
+an fsync is shared by everyone who waited for it. A thread does this. Whoever waits for `written`
+alone (no fsync) does it in its place while the thread has nothing to do: that costs less than
+waking the thread and being woken by it. A store that fails stops the journal: nothing is
+acknowledged that was not stored, and nothing is appended after it.
 """
 
 from __future__ import annotations
 
-import atexit
-import os
-import sys
 import threading
 import time
-import weakref
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
-from ..ledger.checkpoint import Checkpoint, Sealed
-from ..ledger.entry import row_of
-from ..ledger.unsettled import performs
 from ..model import LedgerError
+from .lifetime import LIVE
+from .waiters import SEALED, SYNCED, WRITTEN, Gather, Waiter, wake
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterable, Sequence
 
-    from ..ledger.checkpoint import Signer
-    from ..ledger.merkle import Tree
-    from ..ledger.unsettled import Open
-    from ..plugin.contracts import LedgerStore
+    from .shelf import Queued, Shelf
 
 QUEUE_ENTRIES: Final = 16_384
 """Most entries waiting to be stored: about a fifth of a second of the default store's work."""
@@ -43,6 +34,16 @@ STALL_SECONDS: Final = 5.0
 LINGER_SECONDS: Final = 0.01
 """How long entries nobody waits for are collected; what a crash of the process may cost them."""
 
+WARM_TICKS: Final = 50
+"""Lingers without any entry after which the thread sleeps until it is woken. Until then appends
+need not wake it."""
+
+INLINE_ENTRIES: Final = 64
+"""Most entries somebody who waits stores in place of the thread: some 300 µs of an event loop."""
+
+LOOPS_MAX: Final = 64
+"""Event loops with a turn to come before those that were closed meanwhile are forgotten."""
+
 EAGER: Final = 1024
 """Entries nobody waits for that are stored without lingering, and rows per transaction."""
 
@@ -55,38 +56,21 @@ SEAL_SECONDS: Final = 60.0
 CLOSE_SECONDS: Final = 30.0
 """How long closing waits for the store."""
 
-WRITTEN, SYNCED, SEALED = 0, 1, 2
-
-Queued = tuple[int, str, str, Any, bytes, bytes]
-"""Index, kind, session as headers write it, body (None: read it from the entry), leaf hash, and
-the entry behind a zero byte, as it was hashed."""
-
-
-class Waiter:
-    """Somebody who waits until `need` entries have reached a level."""
-
-    __slots__ = ("future", "gate", "level", "loop", "need")
-
-    def __init__(self, need: int, level: int) -> None:
-        self.need = need
-        self.level = level
-        self.gate: threading.Lock | None = None
-        self.loop: asyncio.AbstractEventLoop | None = None
-        self.future: asyncio.Future[None] | None = None
-
 
 class Committer:
     """The queue, its thread, and how far entries have got. `lock` guards all of it."""
 
-    def __init__(self, store: LedgerStore, signer: Signer, tree: Tree, opened: Open) -> None:
-        self.store = store
-        self.signer = signer
-        self.tree = tree
-        self.opened = opened
+    def __init__(self, shelf: Shelf) -> None:
+        self.shelf = shelf
+        self._inline = bool(getattr(shelf.store, "inline", False))
+        self._storing = threading.Lock()
+        self._ticking: set[asyncio.AbstractEventLoop] = set()
+        self._ticks = 0
+        self._gather = Gather()
         self.lock = threading.Lock()
         self.room = threading.Condition(self.lock)
         self.queue: list[Queued] = []
-        self.appended = self.written = self.synced = self.sealed = tree.size
+        self.appended = self.written = self.synced = self.sealed = shelf.size
         self.bytes = 0
         self.note = ""
         self.fault: str | None = None
@@ -96,12 +80,12 @@ class Committer:
         self.bell = threading.Lock()
         self.bell.acquire()
         self._crowd = 0
-        self._sync_to = self._seal_to = tree.size
+        self._sync_to = self._seal_to = shelf.size
         self._closing = False
         self._sealed_at = time.monotonic()
         self._waiters: list[Waiter] = []
         self._thread = threading.Thread(target=self._run, name="aegis-ledger", daemon=True)
-        _LIVE.add(self)
+        LIVE.add(self)
 
     def start(self, sealed: int, note: str) -> None:
         """Begin. `sealed` entries are covered by the checkpoint `note`."""
@@ -113,8 +97,8 @@ class Committer:
 
     def refuse(self) -> LedgerError:
         """The error of every append after a fault."""
-        return LedgerError(f"the ledger stopped: {self.fault}; nothing more is recorded until "
-                           "it is reopened")  # fmt: skip
+        text = f"the ledger stopped: {self.fault}; nothing more is recorded until it is reopened"
+        return LedgerError(text)
 
     def crowded(self) -> bool:
         """Whether the queue is full."""
@@ -150,7 +134,8 @@ class Committer:
         if sync and count > self._sync_to:
             self._sync_to = count
         self.urgent = True
-        self.ring()
+        if not self._gather.open or len(self.queue) >= self._gather.quorum:
+            self.ring()
 
     # --- waiting: call without the lock ------------------------------------------------------
 
@@ -169,9 +154,43 @@ class Committer:
                 raise self.refuse()
             if waiter.level == SEALED:
                 self._seal_to = max(self._seal_to, waiter.need)
+                self._gather.open = False
             self._waiters.append(waiter)
-            self.hurry(waiter.need, waiter.level != WRITTEN)
+            if waiter.loop is None or waiter.level != WRITTEN or not self._inline:
+                self.hurry(waiter.need, waiter.level != WRITTEN)
+            elif waiter.loop not in self._ticking:
+                # once per turn of the loop, for everybody who began to wait in it
+                if len(self._ticking) > LOOPS_MAX:
+                    self._ticking = {loop for loop in self._ticking if not loop.is_closed()}
+                self._ticking.add(waiter.loop)
+                waiter.loop.call_soon(self._tick, waiter.loop)
             return True
+
+    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
+        """What was appended in this turn of an event loop."""
+        self._ticking.discard(loop)
+        if not self._store_here(loop):
+            with self.lock:
+                self.urgent = True
+                self.ring()
+
+    def _store_here(self, loop: asyncio.AbstractEventLoop | None = None) -> bool:
+        """Store what is queued on this thread; False where that is the committer's work: it is
+        at it, somebody wants an fsync, or there is much to do.
+        """
+        if not self._inline or not self._storing.acquire(blocking=False):
+            return False
+        try:
+            with self.lock:
+                batch = self.queue
+                if len(batch) > INLINE_ENTRIES or self._sync_to > self.synced or self.fault:
+                    return False
+                self.queue = []
+            if batch:
+                self._guarded(batch, loop)
+            return True
+        finally:
+            self._storing.release()
 
     def wait(self, need: int, level: int, timeout: float) -> None:
         """Block until `need` entries have reached a level; `timeout` in seconds.
@@ -179,6 +198,8 @@ class Committer:
         Raises LedgerError where they did not.
         """
         if self.reached(need, level):
+            return
+        if level == WRITTEN and self._store_here() and self.reached(need, level):
             return
         waiter = Waiter(need, level)
         waiter.gate = gate = threading.Lock()
@@ -203,6 +224,14 @@ class Committer:
         waiter.loop, waiter.future = loop, loop.create_future()
         return waiter.future if self._join(waiter) else None
 
+    def stopped(self) -> bool:
+        """Whether nothing of this touches the store any more; after a fault."""
+        self._thread.join(CLOSE_SECONDS)
+        if self._thread.is_alive() or not self._storing.acquire(timeout=CLOSE_SECONDS):
+            return False
+        self._storing.release()
+        return True
+
     def close(self) -> None:
         """Store and seal everything, then stop. Raises LedgerError where that failed."""
         with self.lock:
@@ -210,7 +239,7 @@ class Committer:
             self.ring()
         if self._thread.is_alive():
             self._thread.join(CLOSE_SECONDS)
-        _LIVE.discard(self)
+        LIVE.discard(self)
         lost = self.appended - self.written
         if self._thread.is_alive():
             raise LedgerError(f"the store did not answer for {CLOSE_SECONDS:g} s; "
@@ -221,37 +250,47 @@ class Committer:
     # --- the thread --------------------------------------------------------------------------
 
     def _run(self) -> None:
-        try:
-            self._loop()
-        except LedgerError as error:
-            self.poison(str(error))
-        except BaseException as error:
-            # a defect: stop all the same, and let it be seen
-            self.poison(f"{type(error).__name__}: {error}")
-            raise
-
-    def _loop(self) -> None:
         rang = lingered = False
         while True:
-            with self.lock:
-                if self.rung:
-                    if not rang:
-                        self.bell.acquire(False)
-                    self.rung = False
-                batch, timeout = self._next(lingered)
-                if batch is None and self._closing:
+            with self._storing:
+                with self.lock:
+                    if self.rung:
+                        if not rang:
+                            self.bell.acquire(False)
+                        self.rung = False
+                    batch, timeout = self._next(lingered)
+                    if self.fault is not None or (batch is None and self._closing):
+                        return
+                if batch is not None and not self._guarded(batch):
                     return
             if batch is None:
                 rang = self.bell.acquire(timeout=timeout)
                 lingered = not rang
             else:
                 rang = lingered = False
-                self._store(batch)
+
+    def _guarded(self, batch: list[Queued], loop: asyncio.AbstractEventLoop | None = None) -> bool:
+        """Store a batch; False where that failed, which stops the journal."""
+        try:
+            self._store(batch, loop)
+        except LedgerError as error:
+            self.poison(str(error))
+            return False
+        except BaseException as error:
+            # a defect: stop all the same, and let it be seen
+            self.poison(f"{type(error).__name__}: {error}")
+            raise
+        return True
 
     def _next(self, lingered: bool) -> tuple[list[Queued] | None, float]:
         """The batch to store now (empty: only sync or seal), or None and how long to sleep."""
         batch = self.queue
         if batch:
+            self._ticks = 0
+            if self._sync_to > self.synced and not self._closing:
+                wait = self._gather.holds(len(batch), self.shelf.sync_seconds)
+                if wait > 0:
+                    return None, wait
             if lingered or self.urgent or self._closing or len(batch) >= EAGER:
                 self.queue = []
                 self.urgent = self.idle = False
@@ -260,8 +299,12 @@ class Committer:
             self.urgent = self.idle = False
             return [], 0
         self.urgent = False
-        self.idle = not batch
-        return None, LINGER_SECONDS if batch else self._until_seal()
+        self._ticks += 1
+        self.idle = self._ticks > WARM_TICKS
+        until_seal = self._until_seal()
+        if self.idle:
+            return None, until_seal
+        return None, LINGER_SECONDS if until_seal < 0 else min(LINGER_SECONDS, until_seal)
 
     def _seal_due(self) -> bool:
         return self.written > self.sealed and (
@@ -277,47 +320,41 @@ class Committer:
             return -1
         return max(0.0, self._sealed_at + SEAL_SECONDS - time.monotonic())
 
-    def _store(self, batch: list[Queued]) -> None:
+    def _store(self, batch: list[Queued], loop: asyncio.AbstractEventLoop | None) -> None:
         end = self.written + len(batch)
         for at in range(0, len(batch), EAGER):
             chunk = batch[at : at + EAGER]
-            rows = [
-                row_of(seq, kind, session, body, leaf, blob[1:])
-                for seq, kind, session, body, leaf, blob in chunk
-            ]
             # one fsync for the whole batch, unless somebody waits for an earlier chunk alone
             stop = self.written + len(chunk)
             sync = stop >= min(self._sync_to, end) and self._sync_to > self.synced
-            self.store.write(rows, sync)
-            append = self.tree.append
-            for row, (_, kind, _, body, leaf, _) in zip(rows, chunk, strict=True):
-                append(leaf)
-                if kind == "decision":
-                    if performs(row.verdict, _approval(body, row.entry)):
-                        self.opened.decided(row.action, row.seq)
-                elif kind == "outcome":
-                    self.opened.settled(row.action)
-            self._reach(stop, stop if sync else self.synced, sum(len(item[5]) for item in chunk))
+            size = self.shelf.write(chunk, sync)
+            self._reach(stop, stop if sync else self.synced, size, loop)
         if not batch and self._sync_to > self.synced:
-            self.store.write([], True)
+            self.shelf.write([], True)
             self._reach(self.written, self.written, 0)
         if self._seal_due():
-            self._seal()
+            if loop is None and threading.current_thread() is self._thread:
+                self._seal()
+            else:
+                with self.lock:
+                    self.ring()
 
     def _seal(self) -> None:
-        size = self.tree.size
-        text = Checkpoint(self.signer.identity.name, size, self.tree.root()).text
-        note = self.signer.sign(text)
-        now = time.time_ns() // 1000
-        low = self.opened.low(size)
-        self.store.seal(Sealed(size, note, b"".join(self.tree.peaks), low, now))
-        self.note = note
-        self.sealed = size
+        self.note = self.shelf.seal()
+        self.sealed = size = self.shelf.size
         self._sealed_at = time.monotonic()
         self._reach(size, size, 0)
 
-    def _reach(self, written: int, synced: int, released: int) -> None:
-        """Entries have got this far: wake whoever waited for them."""
+    def _reach(
+        self,
+        written: int,
+        synced: int,
+        released: int,
+        here: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        """Entries have got this far: wake whoever waited for them. `here` is the event loop this
+        runs on, if it does.
+        """
         with self.lock:
             self.written = written
             self.synced = synced
@@ -327,7 +364,19 @@ class Committer:
                 self._waiters = [w for w in self._waiters if not self.reached(w.need, w.level)]
             if self._crowd:
                 self.room.notify_all()
-        _wake(ready, None)
+            if synced == written:
+                self._gather.quorum = sum(w.level == SYNCED for w in ready)
+        wake(ready, None, here)
+
+    def forked(self) -> None:
+        """In a forked child the thread is gone and the store belongs to the parent."""
+        self.lock = threading.Lock()
+        self.room = threading.Condition(self.lock)
+        self._storing = threading.Lock()
+        self.queue = []
+        self._waiters = []
+        self.appended = self.written
+        self.fault = "this process was forked from the one that writes it"
 
     def poison(self, reason: str) -> None:
         """Stop for good: every waiter and every later append gets an error."""
@@ -336,65 +385,6 @@ class Committer:
             waiters, self._waiters = self._waiters, []
             self.queue = []
             self.room.notify_all()
+            self.ring()
             error = self.refuse()
-        _wake(waiters, error)
-
-
-def _approval(body: Any, entry: bytes) -> str:
-    """The approval a decision names."""
-    if body is None:
-        body = msgspec.json.decode(entry[entry.index(b"\n") + 1 :])
-        return str(body.get("approval", ""))
-    return str(body.approval)
-
-
-def _wake(waiters: Sequence[Waiter], error: LedgerError | None) -> None:
-    """Wake waiters: threads one by one, futures with one call per event loop."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
-    for waiter in waiters:
-        if waiter.gate is not None:
-            waiter.gate.release()
-        elif waiter.loop is not None and waiter.future is not None:
-            by_loop.setdefault(waiter.loop, []).append(waiter.future)
-    for loop, futures in by_loop.items():
-        try:
-            loop.call_soon_threadsafe(_resolve, futures, error)
-        except RuntimeError:
-            continue  # the loop was closed, and nobody waits on it any more
-
-
-def _resolve(futures: Iterable[asyncio.Future[None]], error: LedgerError | None) -> None:
-    for future in futures:
-        if not future.done():
-            if error is None:
-                future.set_result(None)
-            else:
-                future.set_exception(error)
-
-
-_LIVE: weakref.WeakSet[Committer] = weakref.WeakSet()
-
-
-def _forked() -> None:
-    """In a forked child the thread is gone and the store belongs to the parent."""
-    for committer in list(_LIVE):
-        committer.lock = threading.Lock()
-        committer.room = threading.Condition(committer.lock)
-        committer.queue = []
-        committer._waiters = []
-        committer.appended = committer.written
-        committer.fault = "this process was forked from the one that writes it"
-    _LIVE.clear()
-
-
-def _finish() -> None:
-    """At the end of a process that did not close its ledger: store what was appended."""
-    for committer in list(_LIVE):
-        try:
-            committer.close()
-        except LedgerError as error:
-            sys.stderr.write(f"aegis: {error}\n")
-
-
-os.register_at_fork(after_in_child=_forked)
-atexit.register(_finish)
+        wake(waiters, error)

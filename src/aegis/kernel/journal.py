@@ -20,21 +20,21 @@ from ..ledger.merkle import EMPTY_ROOT, Tree, leaf_hash
 from ..ledger.record import DURABILITY, KINDS, Body, OutcomeBody
 from ..ledger.unsettled import Open, performs
 from ..model import LedgerError, Receipt
-from .committer import EAGER, SEALED, SYNCED, WRITTEN, Committer
+from .committer import EAGER, Committer
+from .shelf import Shelf
+from .waiters import SEALED, SYNCED, WRITTEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..ledger.checkpoint import Sealed, Signer
     from ..plugin.contracts import LedgerStore
+    from .shelf import Heads
 
 HEADS_MAX: Final = 32_768
 """Sessions whose last hash is kept at hand (twice at most). More than fit into the committer's
-queue, so that a session that was forgotten is certainly in the store."""
-
-HEADS_LOAD: Final = 100_000
-"""Ledgers of up to this many entries are read for the sessions they have, so that a new session
-is known to be new without asking the store."""
+queue, so that a session that was forgotten is certainly in the store. A ledger of no more
+sessions is loaded with all of them, so that a new one is known to be new without asking."""
 
 WAIT_SECONDS: Final = 30.0
 """How long `wait` waits by default."""
@@ -76,7 +76,8 @@ class Journal:
             self.store.close()
             raise
         self._base = tree.size
-        self._committer = Committer(self.store, self.signer, tree, self._stale)
+        shelf = Shelf(self.store, self.signer, tree, self._stale, self._recent)
+        self._committer = Committer(shelf)
         self._committer.start(sealed.size if sealed else 0, sealed.note if sealed else "")
 
     def _reload(self, sealed: Sealed | None) -> tuple[Tree, Open]:
@@ -96,15 +97,20 @@ class Journal:
         size = self.store.size
         if size < tree.size:
             raise self._damaged(f"{tree.size} entries were signed and {size} are there")
+        covered = tree.size
+        self._recent: Heads = {}
         for row in self.store.rows(Query(start=low, stop=size)):
             if row.seq >= tree.size:
                 if row.seq != tree.size or leaf_hash(row.entry) != row.hash:
                     raise self._damaged(f"entry {tree.size} is missing or was changed")
                 tree.append(row.hash)
-            if row.kind == "outcome":
-                opened.settled(row.action)
-            elif row.kind == "decision" and _performs(record_of(row.hash, row.entry)):
-                opened.decided(row.action, row.seq)
+            record = record_of(row.hash, row.entry)
+            if row.seq >= covered:
+                self._recent[token(record.session)] = (row.seq, row.hash)
+            if record.kind == "outcome":
+                opened.settled(_action(record))
+            elif record.kind == "decision" and _performs(record):
+                opened.decided(_action(record), row.seq)
         if tree.size != size:
             raise self._damaged(f"entry {tree.size} is missing")
         return tree, opened
@@ -116,10 +122,12 @@ class Journal:
         )
 
     def _load_heads(self) -> bool:
-        heads = self.store.heads(HEADS_LOAD)
-        if heads is None or len(heads) > HEADS_MAX:
+        heads = self.store.heads(HEADS_MAX)
+        if heads is None:
             return False
         self._loaded = {word.encode(): digest.hex().encode() for word, digest in heads.items()}
+        for word, (_, digest) in self._recent.items():
+            self._loaded[word.encode()] = digest.hex().encode()
         return True
 
     # --- appending -----------------------------------------------------------------------
@@ -146,14 +154,13 @@ class Journal:
             digest = sha256(blob)
             receipt = Receipt(seq, digest.hexdigest())
             self._heads[session] = (word, receipt.hash.encode())
-            committer.queue.append(
-                (seq, kind, word.decode(), body if plain else None, digest.digest(), blob)
-            )
+            queue = committer.queue
+            queue.append((seq, kind, word, body if plain else None, digest.digest(), blob))
             committer.appended = seq + 1
             committer.bytes += len(blob)
-            if durability != "buffered":
-                committer.hurry(seq + 1, durability == "synced")
-            elif committer.idle or len(committer.queue) == EAGER:
+            if durability == "synced":
+                committer.hurry(seq + 1, sync=True)
+            elif committer.idle or len(queue) == EAGER:
                 committer.idle = False
                 committer.ring()
         return receipt
@@ -172,7 +179,7 @@ class Journal:
             if self._known:
                 prev = self._loaded.get(word.encode(), _NEW)
             else:
-                digest = self.store.head(word)
+                digest = self._committer.shelf.head(word.encode())
                 prev = digest.hex().encode() if digest else _NEW
             found = (word.encode(), prev)
         return found
@@ -260,19 +267,24 @@ class Journal:
             seqs = sorted(seq for seq in self._stale.seqs.copy().values() if seq < self._base)
             rows = (next(self.store.rows(Query(start=seq, stop=seq + 1))) for seq in seqs)
             return [record_of(row.hash, row.entry) for row in rows]
-        # more than fit in memory: ask the store about each
+        # more than fit in memory: read on from the first that was forgotten
         self.flush("written")
-        records: list[Record] = []
-        decisions = Query(kind="decision", start=self._stale.floor, stop=self._base)
-        for row in self.store.rows(decisions):
-            record = record_of(row.hash, row.entry)
-            if _performs(record):
-                later = Query(kind="outcome", action=row.action, start=row.seq, limit=1)
-                if next(self.store.rows(later), None) is None:
-                    records.append(record)
-                    if len(records) == unsettled.OPEN_MAX:
-                        break
-        return records
+        start: int | None = self._stale.floor
+        while start is not None:
+            waiting: dict[str, Record] = {}
+            begin, start = start, None
+            for row in self.store.rows(Query(start=begin)):
+                record = record_of(row.hash, row.entry)
+                if record.kind == "outcome":
+                    waiting.pop(_action(record), None)
+                elif record.kind == "decision" and row.seq < self._base and _performs(record):
+                    if len(waiting) < unsettled.OPEN_MAX:
+                        waiting[_action(record)] = record
+                    elif start is None:
+                        start = row.seq
+            if waiting:
+                return list(waiting.values())
+        return []
 
     def recover(self, at: int) -> list[Receipt]:
         """Record the outcome `unknown` for every decision of `open_decisions`, durably.
@@ -299,6 +311,8 @@ class Journal:
         with self._reopening:
             if self._committer.fault is None and not self._closed:
                 return
+            if not self._committer.stopped():
+                raise LedgerError("the store does not answer; the ledger cannot be reopened yet")
             self.store.close()
             self._open()
             self._closed = False
@@ -324,6 +338,10 @@ def _level(durability: str) -> int:
     except KeyError:
         known = ", ".join(DURABILITY)
         raise LedgerError(f"unknown durability `{durability}`; use one of {known}") from None
+
+
+def _action(record: Record) -> str:
+    return str(record.fields.get("action", ""))
 
 
 def _performs(record: Record) -> bool:

@@ -52,6 +52,11 @@ def _text(value: str) -> str:
 _FAST = msgspec.json.Encoder(order="deterministic", enc_hook=_stand_in)
 
 
+def quoted(text: str) -> bytes:
+    """A string as bodies hold it."""
+    return _FAST.encode(_text(text))
+
+
 def encode(body: msgspec.Struct) -> tuple[bytes, bool]:
     """The bytes of a body, and whether the body was written exactly as it is.
 

@@ -16,7 +16,8 @@ from urllib.parse import quote, unquote
 import msgspec
 
 from ..model import LedgerError
-from .record import KINDS, Body, DecisionBody
+from .canonical import quoted
+from .record import KINDS, Body
 
 FORMAT: Final = "aegis/1"
 """First word of every entry; a change of the format changes it."""
@@ -27,34 +28,23 @@ ZERO: Final = "0" * 64
 TOKEN_MAX: Final = 1024
 """Longest percent-encoded session name, in bytes; it stands in every entry of the session."""
 
-COLUMN_MAX: Final = 1024
-"""Longest value of an index column, in code points; the entry itself keeps the whole value."""
-
-_INT64_MAX = 2**63 - 1
+INT64_MAX: Final = 2**63 - 1
+"""Largest time a row can hold; SQLite's integers end there."""
 
 
 class Row(NamedTuple):
-    """One entry as stores keep it: the exact bytes, their hash, and columns to filter by.
-
-    The columns are an index and no evidence: readers show what `entry` says, and `verify`
-    refuses a store whose columns say something else.
+    """One entry as stores keep it: its index, the time its body states (0 where it states none
+    that is one; a guide for filters and no evidence), its leaf hash, and the exact bytes.
     """
 
     seq: int
-    kind: str
-    session: str
     at: int
-    action: str
-    type: str
-    target: str
-    agent: str
-    tenant: str
-    verdict: str
-    rule: str
-    risk: str
-    status: str
     hash: bytes
     entry: bytes
+
+
+Stored = tuple[int, int, bytes, bytes]
+"""A Row as a plain tuple: what the writer passes to a store, many thousands a second."""
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,9 +74,9 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
 
 EXACT: Final = (
-    "kind", "action", "type", "target", "agent", "tenant", "verdict", "rule", "risk", "status",
+    "action", "type", "target", "agent", "tenant", "verdict", "rule", "risk", "status",
 )  # fmt: skip
-"""Fields of Query that must equal the column of the same name where they are set."""
+"""Fields of Query that must equal what the body says where they are set."""
 
 
 def token(session: str) -> str:
@@ -107,58 +97,61 @@ def session_of(word: str) -> str:
     return "" if word == "-" else unquote(word)
 
 
-def columns(kind: str, fields: Any) -> tuple[int, str, str, str, str, str, str, str, str, str]:
-    """The index columns `at` to `status` of a body, given as its struct or its decoded JSON."""
-    if isinstance(fields, dict):
-        actor = fields.get("actor")
-        actor = actor if isinstance(actor, dict) else {"agent": actor}
-
-        def get(name: str) -> str:
-            value = fields.get(name, "")
-            return value[:COLUMN_MAX] if isinstance(value, str) else ""
-
-        agent, tenant = actor.get("agent", ""), actor.get("tenant", "")
-        at = fields.get("at", 0)
-    else:
-        actor = getattr(fields, "actor", None)
-
-        def get(name: str) -> str:
-            value = getattr(fields, name, "")
-            return value[:COLUMN_MAX] if isinstance(value, str) else ""
-
-        named = actor is not None and not isinstance(actor, str)
-        agent = actor.agent if named else actor  # type: ignore[union-attr]
-        tenant = actor.tenant if named else ""  # type: ignore[union-attr]
-        at = fields.at
-    status = "state" if kind == "approval" else "outcome" if kind == "admin" else "status"
-    return (
-        min(at, _INT64_MAX) if isinstance(at, int) else 0,
-        get("action"),
-        get("event" if kind == "admin" else "type"),
-        get("target"),
-        agent[:COLUMN_MAX] if isinstance(agent, str) else "",
-        tenant[:COLUMN_MAX] if isinstance(tenant, str) else "",
-        get("verdict"),
-        get("rule"),
-        get("risk"),
-        get(status),
-    )
+def facts(kind: str, body: Any) -> dict[str, Any]:
+    """What the filters EXACT compare with, from a body's decoded JSON."""
+    if not isinstance(body, dict):
+        return {}
+    actor = body.get("actor")
+    if not isinstance(actor, dict):
+        actor = {"agent": actor}
+    found = {name: body.get(name, "") for name in EXACT}
+    found["agent"], found["tenant"] = actor.get("agent", ""), actor.get("tenant", "")
+    if kind == "admin":
+        found["type"], found["status"] = body.get("event", ""), body.get("outcome", "")
+    elif kind == "approval":
+        found["status"] = body.get("state", "")
+    return found
 
 
-def row_of(seq: int, kind: str, token: str, body: Any, hash: bytes, entry: bytes) -> Row:
-    """The row of an entry. `body` is the struct that was encoded without loss, or None."""
-    if type(body) is DecisionBody:
-        actor = body.actor
-        row = Row._make((
-            seq, kind, token, body.at, body.action, body.type, body.target, actor.agent,
-            actor.tenant, body.verdict, body.rule, body.risk, "", hash, entry,
-        ))  # fmt: skip
-        # the common case: no column can be longer than the entry that holds it
-        if len(entry) <= COLUMN_MAX and 0 <= row.at <= _INT64_MAX:
-            return row
-    if body is None:
-        body = msgspec.json.decode(entry[entry.index(b"\n") + 1 :])
-    return Row(seq, kind, token, *columns(kind, body), hash, entry)
+def time_of(at: Any) -> int:
+    """The time of a row, given what its body states as `at`."""
+    return min(at, INT64_MAX) if type(at) is int and at > 0 else 0
+
+
+class Filter:
+    """The filters of a query, for entries one by one.
+
+    `needles` are byte strings every matching entry holds: a store may look for them first, which
+    is much cheaper than reading an entry's JSON. `start` and `stop` are the store's work.
+    """
+
+    def __init__(self, query: Query) -> None:
+        self._kind = query.kind.encode()
+        self._session = b"" if query.session is None else token(query.session).encode()
+        self._exact = [(name, getattr(query, name)) for name in EXACT if getattr(query, name)]
+        self.since = query.since
+        self.until = query.until
+        words = [b" %b " % word for word in (self._kind, self._session) if word]
+        self.needles = words + [quoted(value) for _, value in self._exact]
+
+    def __call__(self, row: Row) -> bool:
+        """Whether the row matches."""
+        if self.since is not None and row.at < self.since:
+            return False
+        if self.until is not None and row.at >= self.until:
+            return False
+        entry = row.entry
+        if not all(needle in entry for needle in self.needles):
+            return False
+        words = entry[: entry.index(b"\n")].split(b" ")
+        if self._kind and words[2] != self._kind:
+            return False
+        if self._session and words[3] != self._session:
+            return False
+        if not self._exact:
+            return True
+        found = facts(words[2].decode(), record_of(row.hash, entry).fields)
+        return all(found.get(name) == value for name, value in self._exact)
 
 
 class Record(msgspec.Struct, frozen=True):

@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
 
+    from ..approval import Request
     from ..ledger.checkpoint import Sealed
-    from ..ledger.entry import Query, Row
+    from ..ledger.entry import Query, Row, Stored
     from ..model import Action, Finding, Principal, Text, Usage
 
 GROUPS = {
     "guard": "aegis.guards",
     "provider": "aegis.providers",
     "store": "aegis.stores",
+    "state": "aegis.state",
     "approver": "aegis.approvers",
     "authenticator": "aegis.authenticators",
     "secrets": "aegis.secrets",
@@ -117,8 +119,8 @@ class Approver(Protocol):
 
     name: str
 
-    async def announce(self, approval: Any) -> None:
-        """Tell somebody. An exception is recorded; the approval stays pending until it expires."""
+    def announce(self, request: Request) -> None:
+        """Tell somebody. Must not block; an exception is logged, and the request stays open."""
         ...
 
 
@@ -200,25 +202,28 @@ class LedgerStore(LedgerReader, Protocol):
         """Become the only writer. Refuses a ledger of another identity or with another writer."""
         ...
 
-    def write(self, rows: Sequence[Row], sync: bool) -> None:
+    def write(self, rows: Sequence[Stored], sync: bool) -> None:
         """Store all the rows or none; they must continue the sequence. On return they survive a
         crash of the process, and with `sync` (then everything before, too) a power cut. No rows
         and `sync` brings what was written before to the disk.
         """
         ...
 
-    def seal(self, sealed: Sealed) -> None:
-        """Keep a checkpoint; durable on return, and so is every entry before it."""
+    def seal(self, sealed: Sealed, heads: Mapping[str, tuple[int, bytes]]) -> None:
+        """Keep a checkpoint; durable on return, and so is every entry before it. `heads` are the
+        last index and leaf hash of every session (as headers write it) with entries since the
+        checkpoint before.
+        """
         ...
 
     def heads(self, limit: int) -> dict[str, bytes] | None:
-        """The last leaf hash of every session (as headers write it); None where the ledger has
-        more than `limit` entries, and `head` has to be asked.
+        """The last leaf hash of every session as of the last checkpoint; None where there are
+        more than `limit` sessions, and `head` has to be asked.
         """
         ...
 
     def head(self, session: str) -> bytes | None:
-        """The last leaf hash of one session, or None where it has no entry."""
+        """The last leaf hash of one session as of the last checkpoint, or None."""
         ...
 
     def close(self) -> None:

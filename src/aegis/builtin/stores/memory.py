@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ...ledger.entry import EXACT, Query, Row, token
+from ...ledger.entry import Filter, Query, Row, Stored
 from ...model import LedgerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ...ledger.checkpoint import Sealed
 
@@ -23,6 +23,9 @@ class MemoryStore:
     """Implements LedgerStore over a list."""
 
     name = "memory"
+
+    inline = True
+    """Writing without `sync` waits for nothing: the journal may do it on an event loop."""
 
     def __init__(self, entries: int = ENTRIES_MAX, room: int = BYTES_MAX) -> None:
         self.identity = ""
@@ -47,33 +50,33 @@ class MemoryStore:
         self.identity = identity
         self._writing = True
 
-    def write(self, rows: Sequence[Row], sync: bool) -> None:
+    def write(self, rows: Sequence[Stored], sync: bool) -> None:
         """Append the rows."""
         if not self._writing:
             raise LedgerError("the ledger in memory is closed")
-        room = self._room - sum(len(row.entry) for row in rows)
+        room = self._room - sum(len(row[3]) for row in rows)
         if room < 0 or len(self._rows) + len(rows) > self._entries:
             raise LedgerError(
                 f"the ledger in memory is full at {len(self._rows)} entries; "
                 "keep it in a file (`ledger: {path: …}`), or start a new process"
             )
-        if rows and rows[0].seq != len(self._rows):
-            raise LedgerError(f"entry {rows[0].seq} does not follow {len(self._rows) - 1}")
+        if rows and rows[0][0] != len(self._rows):
+            raise LedgerError(f"entry {rows[0][0]} does not follow {len(self._rows) - 1}")
         self._room = room
-        self._rows.extend(rows)
-        for row in rows:
-            self._heads[row.session] = row.hash
+        self._rows.extend(map(Row._make, rows))
 
-    def seal(self, sealed: Sealed) -> None:
+    def seal(self, sealed: Sealed, heads: Mapping[str, tuple[int, bytes]]) -> None:
         """Keep a checkpoint."""
         self._sealed.append(sealed)
+        for session, (_, digest) in heads.items():
+            self._heads[session] = digest
 
     def heads(self, limit: int) -> dict[str, bytes] | None:
-        """The last leaf hash of every session."""
-        return dict(self._heads) if len(self._rows) <= limit else None
+        """The last leaf hash of every session, as of the last checkpoint."""
+        return dict(self._heads) if len(self._heads) <= limit else None
 
     def head(self, session: str) -> bytes | None:
-        """The last leaf hash of one session."""
+        """The last leaf hash of one session, as of the last checkpoint."""
         return self._heads.get(session)
 
     def rows(self, query: Query) -> Iterator[Row]:
@@ -81,7 +84,7 @@ class MemoryStore:
         stop = len(self._rows) if query.stop is None else min(query.stop, len(self._rows))
         indices = range(max(0, query.start), stop)
         left = query.limit
-        matches = _Matcher(query)
+        matches = Filter(query)
         for index in reversed(indices) if query.newest_first else indices:
             if left == 0:
                 return
@@ -102,21 +105,3 @@ class MemoryStore:
     def close(self) -> None:
         """End writing; the entries stay readable."""
         self._writing = False
-
-
-class _Matcher:
-    """The filters of a query that are set, as one callable."""
-
-    def __init__(self, query: Query) -> None:
-        self._wanted = [(name, getattr(query, name)) for name in EXACT if getattr(query, name)]
-        if query.session is not None:
-            self._wanted.append(("session", token(query.session)))
-        self._since = query.since
-        self._until = query.until
-
-    def __call__(self, row: Row) -> bool:
-        if self._since is not None and row.at < self._since:
-            return False
-        if self._until is not None and row.at >= self._until:
-            return False
-        return all(getattr(row, name) == value for name, value in self._wanted)

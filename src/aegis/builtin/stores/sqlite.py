@@ -11,10 +11,10 @@ import fcntl
 import os
 import sqlite3
 import weakref
+from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from ...ledger.entry import Row
 from ...model import LedgerBusy, LedgerError
 from .sqlite_reader import (
     APPLICATION,
@@ -27,28 +27,27 @@ from .sqlite_reader import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ...ledger.checkpoint import Sealed
+    from ...ledger.entry import Stored
 
 SIZES: Final = (64, 16, 4, 1)
 """Rows per INSERT. sqlite3 gives the GIL back and takes it again at every statement, and waiting
 for it behind a busy event loop costs more than the insert: few statements of many rows. 64 rows
-of 15 columns stay far below SQLite's limit of 32,766 parameters."""
+of 4 columns stay far below SQLite's limit of 32,766 parameters."""
 
-CHECKPOINT_PAGES: Final = 4000
-"""WAL pages after which SQLite copies them into the database (default 1,000): a longer log meets
-the same index pages more often before it copies them once."""
+LOG_BYTES: Final = 32 * 1024 * 1024
+"""Entry bytes after which the log is copied into the database. That waits for the disk, so it is
+done with the next checkpoint, on the journal's thread, and never on a caller's."""
 
 _SCHEMA = f"""
 CREATE TABLE entry (
-    seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, session TEXT NOT NULL, at INTEGER NOT NULL,
-    action TEXT NOT NULL, type TEXT NOT NULL, target TEXT NOT NULL, agent TEXT NOT NULL,
-    tenant TEXT NOT NULL, verdict TEXT NOT NULL, rule TEXT NOT NULL, risk TEXT NOT NULL,
-    status TEXT NOT NULL, hash BLOB NOT NULL, entry BLOB NOT NULL
+    seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, hash BLOB NOT NULL, entry BLOB NOT NULL
 ) STRICT;
-CREATE INDEX entry_session ON entry (session);
-CREATE INDEX entry_action ON entry (action);
+CREATE TABLE head (
+    session TEXT PRIMARY KEY, start INTEGER NOT NULL, seq INTEGER NOT NULL, hash BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE checkpoint (
     size INTEGER PRIMARY KEY, note TEXT NOT NULL, peaks BLOB NOT NULL, low INTEGER NOT NULL,
     at INTEGER NOT NULL
@@ -64,7 +63,14 @@ PRAGMA user_version = {VERSION};
 
 _INSERT = {
     size: f"INSERT INTO entry ({COLUMNS}) VALUES "  # noqa: S608  (placeholders only)
-    + ", ".join([f"({', '.join('?' * len(Row._fields))})"] * size)
+    + ", ".join(["(?, ?, ?, ?)"] * size)
+    for size in SIZES
+}
+
+_HEADS = {
+    size: "INSERT INTO head VALUES "  # noqa: S608  (placeholders only)
+    + ", ".join(["(?, ?, ?, ?)"] * size)
+    + " ON CONFLICT (session) DO UPDATE SET seq = excluded.seq, hash = excluded.hash"
     for size in SIZES
 }
 
@@ -74,12 +80,16 @@ class SqliteStore(SqliteReader):
 
     name = "sqlite"
 
+    inline = True
+    """Writing without `sync` waits for nothing: the journal may do it on an event loop."""
+
     def __init__(self, path: str | os.PathLike[str]) -> None:
         super().__init__(path)
         self._writer: sqlite3.Connection | None = None
         self._seeker: sqlite3.Connection | None = None
         self._lock = -1
         self._full: bool | None = None
+        self._logged = 0
         _STORES.add(self)
 
     def open(self, identity: str) -> None:
@@ -124,7 +134,7 @@ class SqliteStore(SqliteReader):
         self._writer = connection
         connection.execute("PRAGMA page_size = 8192")
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.execute("PRAGMA synchronous = FULL")
         self._full = True
         if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0:
@@ -139,40 +149,39 @@ class SqliteStore(SqliteReader):
             )
         return connection
 
-    def write(self, rows: Sequence[Row], sync: bool) -> None:
+    def write(self, rows: Sequence[Stored], sync: bool) -> None:
         """Store the rows in one transaction."""
         with explained(self.path):
             connection = self._open_writer(sync)
+            self._logged += sum([len(row[3]) for row in rows])
             if not rows:
                 # a commit of anything brings the whole log to the disk
                 connection.execute("INSERT OR REPLACE INTO meta VALUES ('synced', '')")
-                return
-            if len(rows) in _INSERT:
+            elif len(rows) in _INSERT:
                 # one statement is its own transaction
                 connection.execute(_INSERT[len(rows)], list(chain.from_iterable(rows)))
-                return
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                at = 0
-                for size in SIZES:
-                    while len(rows) - at >= size:
-                        part = chain.from_iterable(rows[at : at + size])
-                        connection.execute(_INSERT[size], list(part))
-                        at += size
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+            else:
+                with _transaction(connection):
+                    _insert(connection, _INSERT, rows)
 
-    def seal(self, sealed: Sealed) -> None:
+    def seal(self, sealed: Sealed, heads: Mapping[str, tuple[int, bytes]]) -> None:
         """Keep a checkpoint."""
         with explained(self.path):
-            self._open_writer(True).execute(
-                "INSERT OR IGNORE INTO checkpoint (size, note, peaks, low, at) "
-                "VALUES (?, ?, ?, ?, ?)",
-                (sealed.size, sealed.note, sealed.peaks, sealed.low, sealed.at),
-            )
+            connection = self._open_writer(True)
+            with _transaction(connection):
+                # a session that is new since the last checkpoint starts after it
+                start = connection.execute("SELECT coalesce(max(size), 0) FROM checkpoint")
+                since = start.fetchone()[0]
+                rows = [(session, since, *head) for session, head in heads.items()]
+                _insert(connection, _HEADS, rows)
+                connection.execute(
+                    "INSERT OR IGNORE INTO checkpoint (size, note, peaks, low, at) "
+                    "VALUES (?, ?, ?, ?, ?)",
+                    (sealed.size, sealed.note, sealed.peaks, sealed.low, sealed.at),
+                )
+            if self._logged >= LOG_BYTES:
+                self._logged = 0
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def _open_writer(self, full: bool) -> sqlite3.Connection:
         connection = self._writer
@@ -184,24 +193,18 @@ class SqliteStore(SqliteReader):
         return connection
 
     def heads(self, limit: int) -> dict[str, bytes] | None:
-        """The last leaf hash of every session."""
-        if self.size > limit:
-            return None
-        # SQLite takes `hash` from the row that holds the maximum
-        return {
-            session: digest
-            for session, digest, _ in self._select(
-                "SELECT session, hash, max(seq) FROM entry GROUP BY session", ()
-            )
-        }
+        """The last leaf hash of every session, as of the last checkpoint."""
+        found = self._select("SELECT session, hash FROM head LIMIT ?", (limit + 1,))
+        return dict(found) if len(found) <= limit else None
 
     def head(self, session: str) -> bytes | None:
-        """The last leaf hash of one session."""
-        query = "SELECT hash FROM entry WHERE session = ? ORDER BY seq DESC LIMIT 1"
+        """The last leaf hash of one session, as of the last checkpoint."""
         with explained(self.path):
             if self._seeker is None:
                 raise LedgerError(f"`{self.path}` is closed")
-            found = self._seeker.execute(query, (session,)).fetchone()
+            found = self._seeker.execute(
+                "SELECT hash FROM head WHERE session = ?", (session,)
+            ).fetchone()
         return found[0] if found else None
 
     def close(self) -> None:
@@ -213,6 +216,32 @@ class SqliteStore(SqliteReader):
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+
+def _insert(
+    connection: sqlite3.Connection,
+    statements: dict[int, str],
+    rows: Sequence[tuple[object, ...]],
+) -> None:
+    """Insert any number of rows with statements of fixed sizes."""
+    at = 0
+    for size in SIZES:
+        while len(rows) - at >= size:
+            part = chain.from_iterable(rows[at : at + size])
+            connection.execute(statements[size], list(part))
+            at += size
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 _STORES: weakref.WeakSet[SqliteStore] = weakref.WeakSet()

@@ -6,13 +6,14 @@ import sqlite3
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 import msgspec
 
 from ...ledger.checkpoint import Identity, Sealed
-from ...ledger.entry import COLUMN_MAX, EXACT, Query, Row, columns, token
+from ...ledger.entry import Filter, Query, Row, time_of, token
 from ...ledger.verify import verify_rows
-from ...ledger.walk import Item, Report
+from ...ledger.walk import FAULTS_MAX, Fault, Item, Report
 from ...model import LedgerError
 
 if TYPE_CHECKING:
@@ -22,12 +23,15 @@ if TYPE_CHECKING:
 APPLICATION: Final = 0x41454749
 """`PRAGMA application_id`: "AEGI" in ASCII."""
 
-VERSION: Final = 1
+VERSION: Final = 2
 """`PRAGMA user_version`: the layout below."""
 
 PAGE: Final = 256
 """Rows read per statement. Readers page, so that no read transaction outlives a statement and
 keeps the log from being reused."""
+
+SCAN: Final = 8192
+"""Entries looked at per statement where a query filters, for the same reason."""
 
 HASHES: Final = 8192
 """Leaf hashes read per statement."""
@@ -39,7 +43,7 @@ SKEW: Final = 3_600_000_000
 """Entries are nearly, not exactly, in order of their times; filters by time look this many
 microseconds around the place they point at."""
 
-COLUMNS: Final = ", ".join(Row._fields)
+COLUMNS: Final = "seq, at, hash, entry"
 """The columns of table `entry`, in the order of Row."""
 
 
@@ -67,31 +71,19 @@ class SqliteReader:
     def rows(self, query: Query) -> Iterator[Row]:
         """The matching entries, read in pages."""
         with explained(self.path), self._reading() as connection:
-            where, values = _where(query)
-            size = connection.execute("SELECT coalesce(max(seq) + 1, 0) FROM entry").fetchone()[0]
-            start, stop = max(0, query.start), min(size, size if query.stop is None else query.stop)
-            if query.since is not None:
-                start = max(start, _place(connection, size, query.since - SKEW))
-            if query.until is not None:
-                stop = min(stop, _place(connection, size, query.until + SKEW))
-            order = "DESC" if query.newest_first else "ASC"
-            text = (
-                f"SELECT {COLUMNS} FROM entry WHERE seq >= ? AND seq < ?{where} "  # noqa: S608
-                f"ORDER BY seq {order} LIMIT ?"
-            )
-            left = query.limit
-            while start < stop and left != 0:
-                page = PAGE if left is None else min(PAGE, left)
-                found = connection.execute(text, (start, stop, *values, page)).fetchall()
-                for values_of_row in found:
-                    yield Row._make(values_of_row)
-                if len(found) < page:
-                    return
-                left = None if left is None else left - len(found)
-                if query.newest_first:
-                    stop = found[-1][0]
-                else:
-                    start = found[-1][0] + 1
+            start, stop = _range(connection, query)
+            made = _made(query.action)
+            if made is None:
+                yield from _scan(connection, query, start, stop)
+                return
+            # ids tell when they were made; look before that only where nothing is found after
+            middle = max(start, _place(connection, stop, made - SKEW))
+            empty = True
+            for row in _scan(connection, query, middle, stop):
+                empty = False
+                yield row
+            if empty:
+                yield from _scan(connection, query, start, middle)
 
     def hashes(self, start: int, stop: int) -> Iterator[bytes]:
         """The leaf hashes of a range."""
@@ -111,6 +103,14 @@ class SqliteReader:
         text = f"SELECT size, note, peaks, low, at FROM checkpoint ORDER BY size {order}"  # noqa: S608
         for row in self._select(text, ()):
             yield Sealed(*row)
+
+    def ends(self) -> tuple[dict[str, tuple[int, bytes]], list[tuple[int, str]]]:
+        """The head kept of every session, and the kept checkpoints, as of one moment."""
+        with explained(self.path), self._reading() as connection:
+            connection.execute("BEGIN")
+            rows = connection.execute("SELECT session, seq, hash FROM head").fetchall()
+            kept = connection.execute("SELECT size, note FROM checkpoint ORDER BY size").fetchall()
+        return {session: (seq, digest) for session, seq, digest in rows}, kept
 
     def _select(self, text: str, values: tuple[object, ...]) -> list[Any]:
         with explained(self.path), self._reading() as connection:
@@ -137,63 +137,135 @@ def verify_store(path: str | os.PathLike[str], trusted_key: bytes | None = None)
     """Verify a ledger where it stands, also while it is being written.
 
     Checks what `verify` checks on a full bundle, every checkpoint the store keeps, and that the
-    index columns say what the records say. Raises LedgerError where the file is no ledger.
+    times and session heads beside the entries are what the entries say. Raises LedgerError where
+    the file is no ledger.
     """
     store = SqliteReader(path)
     if not store.path.exists():
         raise LedgerError(f"`{path}` does not exist")
-    wrong: list[int] = []
+    wrong: list[tuple[int, str]] = []
+    last: dict[str, tuple[int, bytes]] = {}
 
     def items() -> Iterator[Item]:
         for row in store.rows(Query(stop=size)):
             header, _, body = row.entry.partition(b"\n")
-            if not _indexed(row, header, body) and len(wrong) < PAGE:
-                wrong.append(row.seq)
+            words = header.split(b" ")
+            if len(words) == 5 and row.seq < covered:
+                last[words[3].decode("utf-8", "replace")] = (row.seq, row.hash)
+            if not _fits(row, words, body) and len(wrong) < PAGE:
+                wrong.append((row.seq, "its index or time is not what the record says"))
             yield Item(row.hash.hex().encode(), None, header, row.entry)
 
     try:
         identity = store.identity
         # checkpoints first: entries that come later are then more than they cover, never fewer
-        notes = [sealed.note.encode() for sealed in store.sealed()]
+        heads, checkpoints = store.ends()
+        covered = checkpoints[-1][0] if checkpoints else 0
         size = store.size
         public = Identity.parse(identity).public if identity else b""
+        notes = (note.encode() for _, note in checkpoints)
         report = verify_rows(items(), notes, public, trusted_key)
     except sqlite3.DatabaseError as error:
         raise LedgerError(f"`{path}`: {error}") from None
-    for seq in wrong[: 100 - len(report.faults)]:
-        report.fault("index-mismatch", seq, "its index columns are not what the record says")
+    if report.ok:
+        for session in last.keys() | heads.keys():
+            if last.get(session) != heads.get(session) and len(wrong) < PAGE:
+                wrong.append((-1, f"the head kept of session `{session[:80]}` is not its last"))
+    for seq, message in wrong[: FAULTS_MAX - len(report.faults)]:
+        report.faults.append(Fault("index-mismatch", seq, message))
     return report
 
 
-def _indexed(row: Row, header: bytes, body: bytes) -> bool:
-    """Whether the columns follow from the entry."""
-    words = header.split(b" ")
+def _fits(row: Row, words: list[bytes], body: bytes) -> bool:
+    """Whether index and time of a row follow from its entry."""
     try:
         fields = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return False
-    return (
-        len(words) == 5
-        and words[1:4] == [b"%d" % row.seq, row.kind.encode(), row.session.encode()]
-        and tuple(row[3:13]) == columns(row.kind, fields)
+    at = fields.get("at", 0) if isinstance(fields, dict) else 0
+    return len(words) == 5 and words[1] == b"%d" % row.seq and row.at == time_of(at)
+
+
+def _scan(connection: sqlite3.Connection, query: Query, start: int, stop: int) -> Iterator[Row]:
+    """The matching entries of a range."""
+    matches = Filter(query)
+    where, values = _where(matches)
+    order = "DESC" if query.newest_first else "ASC"
+    text = (
+        f"SELECT {COLUMNS} FROM entry WHERE seq >= ? AND seq < ?{where} "  # noqa: S608
+        f"ORDER BY seq {order} LIMIT ?"
     )
+    left = stop if query.limit is None else query.limit
+    while start < stop and left > 0:
+        page = PAGE if where else min(PAGE, left)
+        span = SCAN if where else page
+        low = max(start, stop - span) if query.newest_first else start
+        high = stop if query.newest_first else min(stop, start + span)
+        found = connection.execute(text, (low, high, *values, page)).fetchall()
+        if len(found) == page:
+            # there may be more in this span
+            low = found[-1][0] if query.newest_first else low
+            high = high if query.newest_first else found[-1][0] + 1
+        for values_of_row in found:
+            row = Row._make(values_of_row)
+            if left > 0 and (not where or matches(row)):
+                left -= 1
+                yield row
+        start, stop = (start, low) if query.newest_first else (high, stop)
 
 
-def _where(query: Query) -> tuple[str, list[object]]:
-    """The filters of a query that are set, as SQL and its values."""
+def _where(matches: Filter) -> tuple[str, list[object]]:
+    """What a query's filters ask of an entry, as far as SQL can tell without reading its JSON."""
     text, values = "", list[object]()
-    for name in EXACT:
-        if value := getattr(query, name):
-            text += f" AND {name} = ?"
-            values.append(value[:COLUMN_MAX])
-    if query.session is not None:
-        text += " AND session = ?"
-        values.append(token(query.session))
-    for value, condition in ((query.since, " AND at >= ?"), (query.until, " AND at < ?")):
+    for needle in matches.needles:
+        text += " AND instr(entry, ?) > 0"
+        values.append(needle)
+    for value, condition in ((matches.since, " AND at >= ?"), (matches.until, " AND at < ?")):
         if value is not None:
             text += condition
             values.append(value)
     return text, values
+
+
+def _range(connection: sqlite3.Connection, query: Query) -> tuple[int, int]:
+    """Between which indices the matching entries lie."""
+    size = connection.execute("SELECT coalesce(max(seq) + 1, 0) FROM entry").fetchone()[0]
+    start, stop = max(0, query.start), size if query.stop is None else min(size, query.stop)
+    if query.since is not None:
+        start = max(start, _place(connection, size, query.since - SKEW))
+    if query.until is not None:
+        stop = min(stop, _place(connection, size, query.until + SKEW))
+    if query.session is not None:
+        start, stop = _session(connection, token(query.session), start, stop)
+    return start, stop
+
+
+def _session(
+    connection: sqlite3.Connection, session: str, start: int, stop: int
+) -> tuple[int, int]:
+    """The range narrowed to a session's: what checkpoints know of it, and all after the last."""
+    found = connection.execute("SELECT start, seq FROM head WHERE session = ?", (session,))
+    head = found.fetchone()
+    covered = connection.execute("SELECT coalesce(max(size), 0) FROM checkpoint").fetchone()[0]
+    if head is None:
+        return max(start, covered), stop
+    begins, last = head
+    text = "SELECT 1 FROM entry WHERE seq >= ? AND seq < ? AND instr(entry, ?) > 0 LIMIT 1"
+    needle = f" {session} ".encode()
+    if connection.execute(text, (covered, stop, needle)).fetchone() is None:
+        stop = min(stop, last + 1)
+    return max(start, begins), stop
+
+
+def _made(action: str) -> int | None:
+    """When an action id was made, in microseconds: UUIDs of version 7 begin with the time in
+    milliseconds (RFC 9562, section 5.7). None for other ids.
+    """
+    try:
+        number = UUID(action)
+    except ValueError:
+        return None
+    return (number.int >> 80) * 1000 if number.version == 7 else None
 
 
 def _place(connection: sqlite3.Connection, size: int, at: int) -> int:
