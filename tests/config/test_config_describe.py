@@ -43,6 +43,14 @@ def test_the_starter_file_loads():
     assert "offline" in loaded.settings.providers
 
 
+def test_its_guardrails_do_what_they_do_without_a_file():
+    from aegis.builtin.guards.settings import DEFAULTS
+
+    found = config.parse(describe.starter(), "aegis.yaml").settings.guardrails
+    assert {name: guard.action for name, guard in found.items()} == DEFAULTS
+    assert {guard.sensitivity for guard in found.values()} == {"medium"}
+
+
 def test_its_policy_is_the_one_that_holds_without_a_file():
     from aegis.policy import Policy
 

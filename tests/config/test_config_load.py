@@ -136,6 +136,7 @@ def test_the_version_may_be_written_as_a_number():
             "policy: { rules: [{ mtach: 1 }] }",
             "aegis.yaml:1:21: policy.rules[0].mtach: unknown key (did you mean `match`?)",
         ),
+        ("policy: true", "aegis.yaml:1:9: policy: expected a mapping, found true or false"),
         ("- a\n- b", "aegis.yaml:1:1: has to be a mapping, not a list"),
     ],
 )

@@ -35,6 +35,7 @@ VERBS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("why", "why:why", "Explain a recorded decision, or one a policy would make."),
         ("schema", "schema:schema", "Print the JSON Schema of policies or of aegis.yaml."),
         ("policy test", "policy:run_cases", "Run the test cases of a policy."),
+        ("detect", "detect:detect", "Show what the guards see in a text."),
         ("policy lint", "policy:lint", "Report what a policy probably does not mean."),
     ),
     "People": (

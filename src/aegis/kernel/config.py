@@ -235,7 +235,10 @@ def _policy(root: Node, source: str, base: Path, files: list[str]) -> Policy | N
     if not top:
         return None
     section = top.get("policy")
-    if section is not None and (isinstance(section.value, str) or "path" in (section.value or ())):
+    if section is not None and (
+        isinstance(section.value, str)
+        or (isinstance(section.value, dict) and "path" in section.value)
+    ):
         return _policy_file(top, source, base, files)
     if section is None:
         top["policy"] = Node({}, root.line, root.column)
