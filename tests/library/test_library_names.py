@@ -9,17 +9,69 @@ import pytest
 import aegis
 from aegis.surfaces.library.aliases import ALIASES
 
-PUBLIC = """
-Action ActionError Actor AegisError Approval ApprovalDenied ApprovalHandler ApprovalTimeout
-AutoApprovalHandler BaseExecutor BlockedError CLIApprovalHandler CallbackApprovalHandler CallerError
-ConfigError Decision ExecutionPlan Finding GuardrailError HeldError KillSwitchError LedgerError
-LimitError MonitorEvent Outcome PlanViolation PluginError Policy PolicyDecision PolicyError Result
-ResultStatus RetryPolicy RiskLevel Runtime RuntimeHooks SemanticEvaluator ServerError UpstreamError
-Verdict agent agent_context carry_context create_approval decide_approval get guard init
-inspect_text kill_agent monitor register_agent reset_agent_context revive_agent
-set_agent_context set_monitor_hook show_audit_log shutdown validate_action wait_for_approval
-wrap_tools
-""".split()
+PUBLIC = [
+    "Action",
+    "ActionError",
+    "Actor",
+    "AegisError",
+    "Approval",
+    "ApprovalDenied",
+    "ApprovalHandler",
+    "ApprovalTimeout",
+    "AutoApprovalHandler",
+    "BaseExecutor",
+    "BlockedError",
+    "CLIApprovalHandler",
+    "CallbackApprovalHandler",
+    "CallerError",
+    "ConfigError",
+    "Decision",
+    "ExecutionPlan",
+    "Finding",
+    "GuardrailError",
+    "HeldError",
+    "KillSwitchError",
+    "LedgerError",
+    "LimitError",
+    "MonitorEvent",
+    "Outcome",
+    "PlanViolation",
+    "PluginError",
+    "Policy",
+    "PolicyDecision",
+    "PolicyError",
+    "Result",
+    "ResultStatus",
+    "RetryPolicy",
+    "RiskLevel",
+    "Runtime",
+    "RuntimeHooks",
+    "SemanticEvaluator",
+    "ServerError",
+    "UpstreamError",
+    "Verdict",
+    "agent",
+    "agent_context",
+    "carry_context",
+    "create_approval",
+    "decide_approval",
+    "get",
+    "guard",
+    "init",
+    "inspect_text",
+    "kill_agent",
+    "monitor",
+    "register_agent",
+    "reset_agent_context",
+    "revive_agent",
+    "set_agent_context",
+    "set_monitor_hook",
+    "show_audit_log",
+    "shutdown",
+    "validate_action",
+    "wait_for_approval",
+    "wrap_tools",
+]
 
 
 def test_the_public_names_are_these():

@@ -45,7 +45,9 @@ FUNCTION = "function"
 AGENTS_MAX = 10_000
 """Most agents in the state; each costs a handful of rules."""
 
-_UPDATES = frozenset("update modify change patch edit rename replace adjust alter".split())
+_UPDATES = frozenset(
+    ["update", "modify", "change", "patch", "edit", "rename", "replace", "adjust", "alter"]
+)
 
 
 def verb(name: str) -> str:
@@ -66,7 +68,7 @@ class Effective:
         self._agents: tuple[Agent, ...] = ()
         self._own: Policy | None = None
         self._foreign: Policy | None = None
-        self._order = {}
+        self._order: dict[str, int] = {}
         rules = getattr(base, "rules", ())
         for place, rule in enumerate(rules):
             self._order.setdefault(rule.name, place)
@@ -110,8 +112,7 @@ class Effective:
         """The decision whose rule stands first in the document; of one place, the stricter."""
         last = len(self._order) + 1
         places = [
-            last if d.rule == DEFAULT_RULE else self._order.get(d.rule, -1)
-            for d in (first, second)
+            last if d.rule == DEFAULT_RULE else self._order.get(d.rule, -1) for d in (first, second)
         ]
         if places[0] == places[1]:
             return first if first.verdict >= second.verdict else second
@@ -119,7 +120,7 @@ class Effective:
 
     def _joined(self, decision: Decision, listed: Decision, foreign: bool) -> Decision:
         silent = decision.rule == DEFAULT_RULE or self.builtin
-        if silent and not foreign:
+        if silent and (not foreign or listed.verdict == decision.verdict):
             return listed
         return listed if listed.verdict > decision.verdict else decision
 
@@ -210,9 +211,7 @@ class Tightened:
     def __init__(self, base: Decider, decision: Decision) -> None:
         self._base = base
         self._decision = (
-            decision
-            if decision.policy
-            else msgspec.structs.replace(decision, policy=base.version)
+            decision if decision.policy else msgspec.structs.replace(decision, policy=base.version)
         )
 
     @property

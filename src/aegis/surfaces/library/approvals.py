@@ -13,8 +13,8 @@ import inspect
 import os
 import select
 import sys
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any
 
@@ -175,22 +175,9 @@ def run_coroutine(make: Callable[[], Any]) -> Any:
     if _running() is None:
         return asyncio.run(_bounded(make))
     # a loop cannot be entered twice: this one waits while another thread runs the coroutine
-    done: list[Any] = []
     context = copy_context()
-
-    def work() -> None:
-        try:
-            done.append((True, context.run(asyncio.run, _bounded(make))))
-        except BaseException as error:
-            done.append((False, error))
-
-    thread = threading.Thread(target=work, name="aegis-approval", daemon=True)
-    thread.start()
-    thread.join()
-    worked, value = done[0]
-    if not worked:
-        raise value
-    return value
+    with ThreadPoolExecutor(1, "aegis-approval") as pool:
+        return pool.submit(context.run, asyncio.run, _bounded(make)).result()
 
 
 def _run(make: Callable[[], Any], loop: asyncio.AbstractEventLoop | None) -> Any:
