@@ -45,6 +45,14 @@ _KEYS_MAX = 4096
 
 _keys: dict[str, bool] = {}
 
+_CLEAN_MAX = 4096
+"""Most clean values remembered: targets and parameters repeat, and reading costs the most."""
+
+_CLEAN_LENGTH = 160
+"""Longest value remembered as clean, in code points; so a megabyte at most."""
+
+_clean: set[str] = set()
+
 
 def _plain(key: str) -> str:
     return "".join(char for char in key.lower() if char.isalnum())
@@ -104,12 +112,22 @@ def redact(value: Any) -> Any:
         if not strings:
             return value
         joined = "\n\x00\n".join(strings)
+        if joined in _clean:
+            return value
         try:
-            if joined.isascii() and shared().quiet(joined.encode()):
-                return value
+            quiet = joined.isascii() and shared().quiet(joined.encode())
         except ScanError:
             # read each string by itself; what cannot be read is not recorded
-            joined = ""
+            quiet = False
+        if not quiet:
+            cleaned = _masked(value)
+            if cleaned != value:
+                return cleaned
+        if len(joined) <= _CLEAN_LENGTH:
+            if len(_clean) >= _CLEAN_MAX:
+                _clean.clear()
+            _clean.add(joined)
+        return value
     return _masked(value)
 
 
@@ -127,7 +145,7 @@ def _collect(value: Any, strings: list[str], depth: int) -> bool:
             if isinstance(key, str):
                 if _is_secret(key) and item is not None:
                     found = True
-                elif len(key) > 24:
+                elif len(key) > 24 or not key.isidentifier():
                     strings.append(key)
             if isinstance(item, str):
                 if len(item) > 3:
