@@ -133,18 +133,25 @@ def candidates(
     return out
 
 
+def _opens(text: str, at: int) -> bool:
+    """Whether a sentence begins here: an order, then, rather than talk about one."""
+    before = text[max(0, at - 24) : at].rstrip()
+    return not before or before[-1] in ".!?;:\n" or before.lower().endswith(("please", "now", "and"))
+
+
 def weighed(candidate: Candidate, text: str, tags: Sequence[Tag], kind: str) -> int:
     """The score of a candidate in its surroundings."""
     score = candidate.score
     if candidate.rule.literal or kind == "tool_description":
         return score
     low, high = candidate.start, candidate.end
+    opening = _opens(text, low)
     for tag in tags:
         if tag.start >= high + _NEAR:
             break
         if "discussion" in tag.concepts and (
             (tag.end <= low and low - tag.end <= _NEAR and not _BREAK.search(text[tag.end : low]))
-            or (tag.start >= high and not _BREAK.search(text[high : tag.start]))
+            or (not opening and tag.start >= high and not _BREAK.search(text[high : tag.start]))
         ):
             score = score * DISCUSSED // 1000
             break

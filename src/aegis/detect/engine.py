@@ -15,6 +15,7 @@ or in pieces, as soon as its right margin is there. It also bounds every cost pe
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from .concepts import candidates, weighed
@@ -55,6 +56,12 @@ DEPTH_MAX = 2
 
 VIEWS_MAX = 24
 """Most disguised readings of one window."""
+
+SECRET_MAX = 16_384
+"""Longest secret followed beyond its window, in code points (an RSA key of 8192 bits has 6,400)."""
+
+_TOKEN = re.compile(r"[A-Za-z0-9_./+=~%-]*")
+_ARMOUR = re.compile(r"(?:[^-]|-(?!----END)|-----END [A-Z0-9 ]*-----(?:$|\n))*")
 
 _CHUNK = 4096
 """Code points tested at once when looking for the blocks worth reading."""
@@ -260,7 +267,7 @@ def _invisible(view: View) -> Hit:
 class Reader:
     """Reads the blocks of one text in order and keeps what must be known between blocks."""
 
-    __slots__ = ("_categories", "_engine", "_kind", "_open", "_scorer")
+    __slots__ = ("_categories", "_engine", "_kind", "_open", "_scorer", "_since")
 
     def __init__(
         self, engine: Engine, kind: str, categories: frozenset[str] | None, sensitivity: str
@@ -270,6 +277,7 @@ class Reader:
         self._categories = categories
         self._scorer = Scorer(sensitivity)
         self._open: Hit | None = None
+        self._since = 0
 
     def read(self, text: str, block: int, base: int, size: int) -> list[Hit]:
         """The hits that start in a block.
@@ -281,10 +289,37 @@ class Reader:
         left = max(0, low - MARGIN)
         right = min(low + BLOCK + MARGIN, size)
         hits = self._engine.window(text[left - base : right - base], self._kind, self._categories)
-        own = [
-            _moved(hit, left) for hit in hits if low <= hit.start + left < low + BLOCK
-        ]
-        return self._scorer.take(_best(own))
+        own = [_moved(hit, left) for hit in hits if low <= hit.start + left < low + BLOCK]
+        out = self._scorer.take(_best(own))
+        if self._open is not None:
+            out += self._continued(text, base, right)
+        else:
+            self._open = next((h for h in out if h.end == right and h.category == "secret"), None)
+            self._since = right
+        return out
+
+    def _continued(self, text: str, base: int, right: int) -> list[Hit]:
+        """The rest of a secret that reaches beyond the window in which it began."""
+        opened = self._open
+        if opened is None or right <= opened.end:
+            return []
+        start = opened.end
+        pattern = _ARMOUR if opened.rule == "private_key" else _TOKEN
+        found = pattern.match(text, start - base, right - base)
+        stop = found.end() + base if found else start
+        if stop < right or stop - self._since > SECRET_MAX:
+            self._open = None
+        else:
+            self._open = Hit(
+                stop, stop, opened.rule, opened.category, opened.type, opened.score,
+                opened.severity,
+            )  # fmt: skip
+        if stop == start:
+            return []
+        return [
+            Hit(start, stop, opened.rule, opened.category, opened.type, opened.score,
+                opened.severity, "", opened.view, "continued")
+        ]  # fmt: skip
 
 
 def _moved(hit: Hit, by: int) -> Hit:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 def _stars(value: str, keep_start: int = 0, keep_end: int = 0) -> str:
     """Letters and digits as `*`, except the first and last few; separators stay."""
     total = sum(char.isalnum() for char in value)
+    keep_start, keep_end = min(keep_start, total // 3), min(keep_end, total // 2)
     out: list[str] = []
     seen = 0
     for char in value:
@@ -40,14 +41,16 @@ def _full(value: str, type: str) -> str:
 
 
 def _email(value: str, type: str) -> str:
-    local, _, domain = value.rpartition("@")
+    local, at, domain = value.rpartition("@")
+    if not at:
+        return _stars(value)
     return f"{local[:1]}***@{domain}" if len(local) > 1 else f"***@{domain}"
 
 
 def _network(value: str, type: str) -> str:
     separator = "." if "." in value and ":" not in value else ":"
     parts = value.split(separator)
-    keep = 2
+    keep = 2 if len(parts) >= 4 else 0
     return separator.join(part if i < keep else "*" * len(part) for i, part in enumerate(parts))
 
 

@@ -79,7 +79,7 @@ class Planner:
     """Turns a text into a plan. Thread-safe; built once."""
 
     __slots__ = (
-        "_cache", "_concept_words", "_direct", "_first", "_key_needs", "_keys", "_marks",
+        "_cache", "_composites", "_concept_words", "_direct", "_first", "_key_needs", "_keys", "_marks",
         "_rules", "_shapes", "_spans", "_triggers", "_words", "letters",
     )  # fmt: skip
 
@@ -90,6 +90,7 @@ class Planner:
         self._first = Gate([grouped(set(openers)), *disguises.values()])
         self._triggers = {index + 1: name for index, name in enumerate(disguises)}
         self.letters = Letters(concepts)
+        self._composites = rules.composites
         self._concept_words: dict[bytes, dict[frozenset[bytes], set[str]]] = {}
         for name, concept in concepts.items():
             for line in concept.words.splitlines():
@@ -142,6 +143,9 @@ class Planner:
         if not data.isascii():
             for tag in self.letters.tags(data.decode().lower()):
                 present |= tag.concepts
+            present.update(
+                name for name, one, other, _ in self._composites if {one, other} <= present
+            )
         if not (first or shapes or present):
             return NOTHING
         fired = tuple(self._triggers[one] for one in first if one)

@@ -217,7 +217,7 @@ def compile_rules(root: Path) -> RuleSet:
         other = concepts[rare]
         concepts[name] = msgspec.structs.replace(
             own,
-            words=own.words + "\n" + other.words,
+            words="\n".join(filter(None, (own.words, other.words))),
             openers=tuple(sorted({*own.openers, *other.openers})),
         )
     spans: list[SpanRule] = []

@@ -50,7 +50,7 @@ def card(value: str) -> bool:
     """A payment card number: issuer range, length and Luhn; not a repdigit or a date stamp."""
     number = digits_of(value)
     size = len(number)
-    if not 12 <= size <= 19 or len(set(number)) < 3:
+    if not 12 <= size <= 19 or len(set(number)) < 2:
         return False
     known = any(number.startswith(prefix) and size in sizes for prefix, sizes in _CARDS)
     if not known and size == 16:
@@ -61,11 +61,11 @@ def card(value: str) -> bool:
 def ssn(value: str) -> bool:
     """A US Social Security number that could exist on a form (area, group and serial not zero).
 
-    Areas above 899 and 666 were never issued; written-out samples use them, so only 000 is
-    refused together with the well-known advertisement numbers.
+    Areas above 899 and 666 were never issued, and some numbers are well known from
+    advertisements; people write them as samples all the same, so only zeros are refused.
     """
     number = digits_of(value)
-    if len(number) != 9 or number in ("123456789", "078051120", "219099999"):
+    if len(number) != 9:
         return False
     return number[:3] != "000" and number[3:5] != "00" and number[5:] != "0000"
 
@@ -324,6 +324,19 @@ def not_placeholder(value: str) -> bool:
     return len(set(lowered)) > 4 and not any(word in lowered for word in _PLACEHOLDERS)
 
 
+def not_sample(value: str) -> bool:
+    """As `not_placeholder`, for keys whose prefix already says what they are: runs such as
+    `abcdef` or `123456789` do not excuse those.
+    """
+    lowered = value.lower()
+    return len(set(lowered)) > 4 and not any(
+        word in lowered for word in _PLACEHOLDERS if word not in _RUNS
+    )
+
+
+_RUNS = frozenset({"abcdef", "123456789", "00000000"})
+
+
 def opaque(value: str) -> bool:
     """A string that looks generated: several kinds of characters and high entropy."""
     if not not_placeholder(value) or uuid_like(value):
@@ -380,6 +393,7 @@ VALIDATORS: dict[str, Callable[[str], bool]] = {
     "my_number": my_number,
     "nhs": nhs,
     "not_placeholder": not_placeholder,
+    "not_sample": not_sample,
     "npi": npi,
     "opaque": opaque,
     "password": password,
