@@ -117,12 +117,17 @@ def test_the_page_names_every_route_code_and_metric(tmp_path, gateway):
     runtime = open_runtime(parse({"home": str(tmp_path), "guardrails": {}}), memory=True)
     app = make_server(runtime).config.app
     tables = (app.routes, app.open_routes, app.prefixes)
-    served = {f"{method} {path}" for table in tables for method, path in table}
+    served = {
+        f"{method} {path}"
+        for table in tables
+        for method, path in table
+        if not path.startswith("/v1/aegis/")  # the remote API of the library has its own page
+    }
     runtime.close()
     assert set(re.findall(r"^\| `((?:GET|POST) \S+)`", page, re.MULTILINE)) == served
     source = Path(make_server.__code__.co_filename).parent
     codes = {code for _, code in REFUSALS.values()}
-    for file in source.glob("*.py"):
+    for file in set(source.glob("*.py")) - {source / "remote.py", source / "actions.py"}:
         codes |= set(re.findall(r'^ +"([a-z]+(?:_[a-z]+)+)",$', file.read_text(), re.MULTILINE))
     names = set(
         re.findall(r"^# TYPE (\S+)", gateway.request("GET", "/metrics").body.decode(), re.M)

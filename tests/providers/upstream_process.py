@@ -93,6 +93,10 @@ async def whole(writer: asyncio.StreamWriter, body: dict, model: str) -> bool:
         send(answer(200, completion(model[4:])))
     elif model == "tools":
         send(answer(200, completion(None, tool_calls=CALLS)))
+    elif model.startswith("call:"):
+        function = {"name": "lookup", "arguments": json.dumps({"to": model[5:]})}
+        call = {"id": "call_1", "type": "function", "function": function}
+        send(answer(200, completion(None, tool_calls=[call])))
     elif model == "slow":
         await asyncio.sleep(0.3)
         send(answer(200, completion()))
@@ -168,8 +172,9 @@ async def streamed(writer: asyncio.StreamWriter, body: dict, model: str) -> bool
     data = text_stream(body, "Hello from the upstream stream.")
     if model.startswith("say:"):
         send(SSE)
-        for letter in model[4:]:
-            send(piece(event(chunk({"content": letter}))))
+        text, at = model[4:], body.get("split_at")
+        for part in text if at is None else (text[:at], text[at:]):
+            send(piece(event(chunk({"content": part}))))
         send(piece(event(chunk({}, "stop")) + b"data: [DONE]\n\n") + b"0\r\n\r\n")
         return True
     if model == "tools":

@@ -6,14 +6,16 @@ better one. Forwarded-for headers are not believed.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 from typing import TYPE_CHECKING
 
 import uvicorn
 
-from ...model import ConfigError
+from ...model import Action, ConfigError
 from .app import Gateway
 from .front import Front
+from .openai_chat import CHAT, TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +43,7 @@ def serve(
     from other machines could come without a key, or the address cannot be used.
     """
     server = make_server(runtime, host, port, started)
+    warm(runtime)
     try:
         server.run()
     except SystemExit as exit:
@@ -79,6 +82,22 @@ def make_server(
         timeout_graceful_shutdown=max(1, round(settings.shutdown_seconds)),
     )
     return _Server(config, started)
+
+
+def warm(runtime: Runtime) -> None:
+    """Let guards, redactor and policy build what they build on first use, so that no client waits
+    for it. What fails here will fail again where it is recorded.
+    """
+    rules = runtime.rules
+    action = Action(TYPE, "warm", {"messages": [{"role": "user", "content": "warm up"}]}, "", "llm")
+    texts = tuple(CHAT.texts(action))
+    with contextlib.suppress(Exception):
+        rules.redact({"text": "warm up"})
+        for guard in {*rules.inputs, *rules.outputs}:
+            if guard.pure:
+                guard.inspect(texts, action)
+            guard.stream("reply")
+        rules.policy.decide(action)
 
 
 def check_exposure(runtime: Runtime, host: str) -> None:
