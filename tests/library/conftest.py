@@ -18,6 +18,7 @@ from aegis.surfaces.library import process
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     """An empty working directory, where Aegis has not been opened yet."""
+    aegis.reset_agent_context()
     aegis.shutdown()
     process._agents.clear()
     for name in ("AEGIS_URL", "AEGIS_API_KEY", "AEGIS_CONFIG"):

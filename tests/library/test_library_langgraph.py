@@ -157,9 +157,7 @@ def test_an_agent_killed_in_the_middle_of_its_run(home):
         return "reported"
 
     tools = wrap_tools([report, lookup_balance], on_block="message")
-    graph = graph_of(
-        tools, calls("report", 1, text="x"), calls("lookup_balance", 2, customer_id=1)
-    )
+    graph = graph_of(tools, calls("report", 1, text="x"), calls("lookup_balance", 2, customer_id=1))
     with agent_context("Support"):
         first, second = told(graph.invoke(QUESTION))
     assert first == "reported"

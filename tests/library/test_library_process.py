@@ -44,7 +44,11 @@ def test_a_configuration_as_a_mapping(home):
 
 
 @pytest.mark.parametrize(
-    "text", ["policy:\n  rules: [{name: shut, approval: block}]\n", "rules: [{name: shut, approval: block}]\n"]
+    "text",
+    [
+        "policy:\n  rules: [{name: shut, approval: block}]\n",
+        "rules: [{name: shut, approval: block}]\n",
+    ],
 )
 def test_a_configuration_or_a_policy_by_its_path(home, text):
     (home / "mine.yaml").write_text(text)

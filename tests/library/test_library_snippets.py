@@ -93,10 +93,17 @@ def test_register_wrap_and_act(home):
     assert said == "SELECT balance FROM accounts WHERE customer_id = 42\nSupportBot/block\n"
 
 
-def test_sentinel_without_importing_aegis_first(home):
-    # the name is ours to serve only once the hook is in place: a start-up file, or this line
-    said = run(home, "import aegis, sentinel\nprint(sentinel.agent is aegis.agent)")
-    assert said == "True\n"
+def test_sentinel_as_the_first_import_of_a_program(home):
+    said = run(
+        home,
+        """
+        from sentinel import agent, monitor, agent_context
+        from sentinel.core import register_agent
+        import aegis
+        print(agent is aegis.agent, register_agent is aegis.register_agent)
+        """,
+    )
+    assert said == "True True\n"
 
 
 def test_the_same_tool_under_two_agents(home):

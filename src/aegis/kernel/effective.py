@@ -15,7 +15,7 @@ registered, is never allowed silently: it waits for a person.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ..flow.rules import Decider
     from ..model import Finding
     from .runtime import Runtime
-    from .state import Agent, StateStore
+    from .state import Agent
 
 MONITORED = "monitored"
 """The label of a call of a monitored tool."""
@@ -56,10 +56,22 @@ def verb(name: str) -> str:
     return "update" if kind == "write" and _UPDATES.intersection(words(name)) else kind
 
 
+class Registry(Protocol):
+    """What `Effective` needs of the state."""
+
+    def epoch(self) -> int:
+        """A number that changes whenever an agent does."""
+        ...
+
+    def agents(self) -> Sequence[Agent]:
+        """All registered agents."""
+        ...
+
+
 class Effective:
     """Decides with the document and the registered lists (see the module's text)."""
 
-    def __init__(self, base: Decider, state: StateStore, *, builtin: bool = False) -> None:
+    def __init__(self, base: Decider, state: Registry, *, builtin: bool = False) -> None:
         """`builtin` says that `base` is the policy of a configuration that brings none."""
         self.base = base
         self.builtin = builtin

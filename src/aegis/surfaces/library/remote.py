@@ -17,6 +17,8 @@ import httpx2
 import msgspec
 import uuid_utils
 
+from ...kernel.effective import Effective
+from ...kernel.ports import now
 from ...model import (
     ActionError,
     CallerError,
@@ -29,6 +31,7 @@ from ...model import (
     ServerError,
     Verdict,
 )
+from ...tools.names import capability
 from . import events
 
 if TYPE_CHECKING:
@@ -149,7 +152,7 @@ class Remote:
         """The same server, with a policy that is asked beside it and a session of its own."""
         made = Remote.__new__(Remote)
         made.__dict__.update(self.__dict__)
-        made._policy = policy
+        made._policy = None if policy is None else Effective(policy, _Stateless())
         made._session = session or self._session
         return made
 
@@ -197,7 +200,8 @@ class Remote:
     def _asked(self, action: Action, dry: bool, tighten: Decision | None) -> dict[str, Any]:
         actor = action.actor
         if self._policy is not None:
-            own = self._policy.decide(action)
+            kind = action.capability or capability(action.type, action.protocol)
+            own = self._policy.decide(msgspec.structs.replace(action, capability=kind), now=now())
             if tighten is None or own.verdict > tighten.verdict:
                 tighten = own
         asked: dict[str, Any] = {
@@ -278,6 +282,18 @@ class Remote:
             f"the Aegis server at `{self.url}` answered {response.status_code}"
             f"{': ' + message if message else ''}{hint}"
         )
+
+
+class _Stateless:
+    """The state of a program that keeps none: registered agents are on the server."""
+
+    def epoch(self) -> int:
+        """It never changes."""
+        return 0
+
+    def agents(self) -> Sequence[Agent]:
+        """There are none here."""
+        return ()
 
 
 def _encoded(body: dict[str, Any]) -> bytes:
