@@ -197,18 +197,36 @@ class TestEvidence:
         assert "no records" in done.err
         assert not list(folder.glob("*e.txt*"))
 
-    def test_each_ledger_of_processes_that_ran_together_is_exported(self, aegis, folder, recorded):
+    def test_lanes_of_processes_that_ran_together_are_exported_as_one(
+        self, aegis, folder, recorded
+    ):
         runtime = open_runtime(config.load(env={}, cwd=folder))
         aegis("keys", "create", "--name", "beside")
         try:
-            exported = aegis("evidence", "export", "--out", "e.txt", "--json").json
+            (exported,) = aegis("evidence", "export", "--out", "e.txt", "--json").json
         finally:
             runtime.close()
-        assert [(file["file"], file["count"]) for file in exported] == [
-            ("e.txt", 4),
-            ("e.txt.1", 1),
-        ]
-        aegis("verify", "e.txt", "e.txt.1")
+        assert [lane["count"] for lane in exported["lanes"]] == [4, 1]
+        said = aegis("verify", "e.txt").out
+        assert "verified: 5 records" in said
+        assert "in 2 lanes" in said
+        assert "| 1:0 |" in aegis("evidence", "report", "e.txt").out
+        told = aegis("verify", ".aegis/ledger.db").out
+        assert ".aegis/ledger.1.db:" in told
+        text = (folder / "e.txt").read_text()
+        second = text.index("\n", text.index(exported["lanes"][1]["origin"] + "\n1\n") - 1) + 1
+        (folder / "cut.txt").write_text(text[:second])
+        assert "lane-missing" in aegis("verify", "cut.txt", code=1).out
+
+    def test_a_lane_that_disappears_is_missed(self, aegis, folder, recorded):
+        runtime = open_runtime(config.load(env={}, cwd=folder))
+        aegis("keys", "create", "--name", "beside")
+        runtime.close()
+        (folder / ".aegis/ledger.1.db").unlink()
+        assert "lane-missing" in aegis("verify", ".aegis/ledger.db", code=1).out
+        assert "lane-missing" in aegis("doctor", code=1).out
+        aegis("evidence", "export", "--out", "e.txt")
+        assert "lane-missing" in aegis("verify", "e.txt", code=1).out
 
     def test_an_old_export_is_not_replaced_unless_told_to(self, aegis, folder, recorded):
         (folder / "e.txt").write_text("precious")

@@ -81,7 +81,8 @@ def resigned(data, signer, created=1):
     root = checkpoint.text.split("\n")[2]
     key = str(signer.identity).split("+", 2)[2]
     said["key"] = base64.b64encode(base64.b64decode(key)[1:]).decode()
-    said.update(origin=signer.identity.name, root=root, created=created)
+    said.update(origin=signer.identity.name, created=created)
+    said["lanes"][0].update(origin=signer.identity.name, root=root)
     text = json.dumps(said, sort_keys=True, separators=(",", ":"))
     statement = signer.sign(f"aegis-bundle/1\n{text}\n") + "\n" + signer.sign(checkpoint.text)
     return statement.encode() + b"\n" + joined([], records)

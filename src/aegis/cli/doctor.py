@@ -178,7 +178,7 @@ def _folder(found: Loaded) -> Iterator[Check]:
 
 
 def _ledger(found: Loaded) -> Iterator[Check]:
-    from ..builtin.stores.sqlite_reader import verify_store
+    from ..builtin.stores.sqlite_lanes import verify_lanes
     from ..kernel.lanes import lane_paths
     from ..ledger.entry import Query
     from ..ledger.keys import PUBLIC_FILE, load_identity
@@ -195,8 +195,10 @@ def _ledger(found: Loaded) -> Iterator[Check]:
     identity = load_identity(Path(settings.home) / PUBLIC_FILE)
     yield Check("ledger", OK, f"signed with {identity.fingerprint}")
     if settings.ledger.store == "sqlite":
-        for path in paths:
-            report = verify_store(path, identity.public)
+        for path, report in verify_lanes(base, identity.public):
+            if report.size == 0 and [fault.code for fault in report.faults] == ["empty"]:
+                yield Check("ledger", OK, f"{path}: no records yet")
+                continue
             if report.ok:
                 yield Check("ledger", OK, f"{path}: {report.entries} records verified")
             for fault in report.faults:

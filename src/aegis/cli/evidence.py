@@ -6,13 +6,11 @@ import os
 from pathlib import Path  # noqa: TC003 - the command line reads the annotations
 from typing import TYPE_CHECKING
 
-from ..model import CallerError, LedgerError
+from ..model import CallerError
 from . import home, output
 
 if TYPE_CHECKING:
-    from ..ledger.bundle import Exported, Scope
-    from ..ledger.checkpoint import Signer
-    from ..plugin.contracts import LedgerReader
+    from ..ledger.bundle import Exported, Lane, Scope
 
 HTML = (".html", ".htm")
 
@@ -29,8 +27,8 @@ def export(
 ) -> int:
     """Write records and their proofs into one file that `aegis verify` checks anywhere.
 
-    Where several processes wrote records at the same time, each has a ledger file of its own,
-    and each is exported: to FILE, FILE.1 and so on.
+    Where several processes wrote records at the same time, each has a lane of the ledger of its
+    own; all of them go into the file, up to what each has written as the export begins.
 
     Parameters
     ----------
@@ -50,44 +48,31 @@ def export(
         print JSON: one object per file
     """
     from ..ledger.bundle import Scope
-    from ..ledger.keys import load_signer
 
     found = home.loaded(config)
-    readers = home.readers(found)
-    signer = load_signer(found.settings.home)
+    lanes = home.lanes(found)
     scope = Scope(
         session=session,
         since=home.instant(since) if since else None,
         until=home.instant(until) if until else None,
     )
-    written: list[tuple[Path, Exported]] = []
-    nothing = ""
-    for lane, reader in enumerate(readers):
-        file = out if not written else out.with_name(f"{out.name}.{lane}")
-        if file.exists() and not force:
-            raise CallerError(f"`{file}` exists already; `--force` replaces it")
-        try:
-            written.append((file, _write(file, reader, signer.lane(lane), scope)))
-        except LedgerError as error:
-            # other files of the ledger may have the session; only all of them together have not
-            if "to export" not in str(error):
-                raise
-            nothing = str(error)
-    if not written:
-        raise LedgerError(nothing)
+    if out.exists() and not force:
+        raise CallerError(f"`{out}` exists already; `--force` replaces it")
+    exported = _write(out, lanes, scope)
     if json:
-        output.json([_said(file, exported) for file, exported in written])
+        output.json([_said(out, exported)])
         return 0
-    for file, exported in written:
-        output.say(f"wrote {file}: {exported.count} records ({exported.scope})")
-    output.say(f"signed by {written[0][1].fingerprint}")
-    output.say(f"check with: aegis verify {' '.join(str(file) for file, _ in written)}")
+    output.say(f"wrote {out}: {exported.count} records ({exported.scope})")
+    for lane in exported.lanes if len(exported.lanes) > 1 else ():
+        output.say(f"  lane {lane.origin}: {lane.count} records ({lane.scope})")
+    output.say(f"signed by {exported.fingerprint}")
+    output.say(f"check with: aegis verify {out}")
     return 0
 
 
-def _write(file: Path, reader: LedgerReader, signer: Signer, scope: Scope) -> Exported:
+def _write(file: Path, lanes: list[Lane], scope: Scope) -> Exported:
     """Export into a file whole or not at all."""
-    from ..ledger.bundle import export as export_bundle
+    from ..ledger.bundle import export_lanes
     from .version import installed
 
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
@@ -95,7 +80,7 @@ def _write(file: Path, reader: LedgerReader, signer: Signer, scope: Scope) -> Ex
     try:
         with os.fdopen(handle, "wb") as target:
             tool = f"aegis {installed()}"
-            exported = export_bundle(reader, signer, target, scope, created=home.now(), tool=tool)
+            exported = export_lanes(lanes, target, scope, created=home.now(), tool=tool)
         temporary.replace(file)
     finally:
         temporary.unlink(missing_ok=True)
@@ -109,6 +94,7 @@ def _said(file: Path, exported: Exported) -> dict[str, object]:
         "count": exported.count,
         "size": exported.size,
         "fingerprint": exported.fingerprint,
+        "lanes": exported.lanes,
     }
 
 

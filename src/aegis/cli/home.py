@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..kernel.config import Loaded
     from ..kernel.runtime import Runtime
     from ..kernel.state import StateStore
+    from ..ledger.bundle import Lane
     from ..plugin.contracts import LedgerReader
     from ..policy import Policy
 
@@ -86,15 +87,31 @@ def readers(found: Loaded) -> list[LedgerReader]:
     from ..kernel import discover
     from ..kernel.lanes import lane_paths
 
+    make = discover.load("store", found.settings.ledger.store)
+    return [make(path) for path in lane_paths(_ledger(found))]
+
+
+def lanes(found: Loaded) -> list[Lane]:
+    """All lanes of the ledger with their signers. Raises CallerError as `readers` does."""
+    from ..kernel import discover
+    from ..kernel.lanes import lanes as lanes_of
+
+    settings = found.settings
+    make = discover.load("store", settings.ledger.store)
+    return lanes_of(Path(settings.home), _ledger(found), make)
+
+
+def _ledger(found: Loaded) -> Path:
+    """Where the ledger begins. Raises CallerError where another process cannot read it."""
+    from ..kernel.lanes import lane_paths
+
     settings = found.settings
     if settings.ledger.store == "memory":
         raise CallerError("this ledger is kept in memory; only the process that has it can read it")
     base = Path(settings.home) / settings.ledger.path
-    paths = lane_paths(base)
-    if not paths:
+    if not lane_paths(base):
         raise CallerError(f"there is no ledger at `{base}` yet; it begins with the first action")
-    make = discover.load("store", settings.ledger.store)
-    return [make(path) for path in paths]
+    return base
 
 
 def user() -> str:

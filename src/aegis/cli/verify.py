@@ -30,7 +30,7 @@ def verify(
     Parameters
     ----------
     files
-        files that `aegis evidence export` wrote, or a ledger's own file
+        files that `aegis evidence export` wrote, or a ledger's own file (all its lanes)
     key
         the trusted public key: the content or the path of ledger.pub
     fingerprint
@@ -47,7 +47,7 @@ def verify(
     if checkpoint is not None:
         with checkpoint.open("rb") as handle:
             earlier = handle.read(CHECKPOINT_MAX)
-    reports = [(file, _verified(file, pinned, fingerprint, earlier)) for file in files]
+    reports = [pair for file in files for pair in _verified(file, pinned, fingerprint, earlier)]
     if json:
         output.json([_said(file, report) for file, report in reports])
     else:
@@ -71,18 +71,21 @@ def trusted(key: str) -> bytes | None:
         raise CallerError(f"`--key`: {error}") from None
 
 
-def _verified(file: Path, key: bytes | None, fingerprint: str, checkpoint: bytes | None) -> Report:
+def _verified(
+    file: Path, key: bytes | None, fingerprint: str, checkpoint: bytes | None
+) -> list[tuple[Path, Report]]:
+    """A report of an exported file, or of each lane of a ledger where it stands."""
     from ..ledger.verify import verify as verify_bundle
 
     with file.open("rb") as handle:
         begins = handle.read(len(SQLITE))
     if begins != SQLITE:
-        return verify_bundle(file, key, fingerprint, checkpoint)
-    from ..builtin.stores.sqlite_reader import verify_store
+        return [(file, verify_bundle(file, key, fingerprint, checkpoint))]
+    from ..builtin.stores.sqlite_lanes import verify_lanes
 
     if fingerprint or checkpoint:
         raise CallerError("a ledger's own file is checked against `--key` only; export it first")
-    return verify_store(file, key)
+    return verify_lanes(file, key)
 
 
 def _said(file: Path, report: Report) -> dict[str, object]:
@@ -94,6 +97,7 @@ def _said(file: Path, report: Report) -> dict[str, object]:
         "size": report.size,
         "scope": report.scope,
         "sessions": report.sessions,
+        "lanes": report.lanes,
         "fingerprint": report.fingerprint,
         "pinned": report.pinned,
     }

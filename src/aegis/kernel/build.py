@@ -25,7 +25,7 @@ from .dispatch import Dispatch, Route
 from .effective import Effective
 from .journal import Journal
 from .keys import Keys
-from .lanes import open_lane
+from .lanes import open_lane, recover_lanes
 from .ports import now
 from .runtime import Parts, Runtime
 from .settings import Guardrail
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from ..approval import Request
     from ..flow.rules import Decider, Guarding
+    from ..plugin.contracts import Sink
     from .config import Loaded
     from .ports import Asker
     from .settings import Settings
@@ -90,10 +91,14 @@ def open_runtime(
     keys = Keys(state)
     gate = Gate(state, keys, settings.limits)
     desk = Desk(state, settings.approvals.ttl_seconds, rules.redact, announcer(settings))
-    parts = Parts(settings, rules, journal, state, keys, desk, gate, dispatch)
+    sinks = build_sinks(settings)
+    parts = Parts(settings, rules, journal, state, keys, desk, gate, dispatch, sinks)
     runtime = Runtime(parts, session=session, asker=asker)
     if recover:
         journal.recover(now())
+        if not memory and settings.ledger.store != "memory":
+            make = discover.load("store", settings.ledger.store)
+            recover_lanes(home, home / settings.ledger.path, make, now())
     return runtime
 
 
@@ -116,6 +121,7 @@ def reload(runtime: Runtime, loaded: Loaded) -> None:
             runtime.desk,
             runtime.gate,
             dispatch,
+            build_sinks(settings),
         )
     )
     runtime.admin(
@@ -222,6 +228,11 @@ def build_dispatch(settings: Settings) -> Dispatch:
         made = discover.load("provider", "offline")("offline", offline)
         routes.append(Route("offline", made, offline.models))
     return Dispatch(routes)
+
+
+def build_sinks(settings: Settings) -> tuple[Sink, ...]:
+    """The sinks of a configuration."""
+    return tuple(discover.load("sink", name)() for name in settings.sinks)
 
 
 def announcer(settings: Settings) -> Any:

@@ -1,40 +1,42 @@
 """Exports evidence: one file that verifies without the ledger it came from.
 
-A bundle is text: a signed statement of what is in it, the signed checkpoint of the tree, then
-three lines per record (hash and proof, header, body). The format is specified in
-`spec/ledger.md`; `verify` reads it.
+A bundle is text: a signed statement of what is in it, then for every lane of the ledger the signed
+checkpoint of its tree and three lines per record (hash and proof, header, body). The statement
+names all lanes, so that none can be taken out. The format is specified in `spec/ledger.md`;
+`verify` reads it.
 """
 
 from __future__ import annotations
 
 import json
 from base64 import b64encode
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import msgspec
 
 from ..model import LedgerError
-from .checkpoint import Checkpoint, Identity, Signer
+from .checkpoint import Checkpoint, Signer
 from .entry import ZERO, Query, Row, record_of, session_of, token
-from .merkle import Tree, consistency_path, inclusion_paths, leaf_hash
+from .merkle import EMPTY_ROOT, Tree, consistency_path, inclusion_paths, leaf_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import BinaryIO, Protocol
+    from collections.abc import Iterator, Sequence
+    from typing import BinaryIO
 
-    from .checkpoint import Sealed
+    from .checkpoint import Identity, Sealed
 
-    class Reader(Protocol):
-        """The reading half of a store."""
 
-        @property
-        def size(self) -> int: ...
+class Reader(Protocol):
+    """The reading half of a store."""
 
-        def rows(self, query: Query) -> Iterator[Row]: ...
+    @property
+    def size(self) -> int: ...
 
-        def hashes(self, start: int, stop: int) -> Iterator[bytes]: ...
+    def rows(self, query: Query) -> Iterator[Row]: ...
 
-        def sealed(self, newest: bool = False) -> Iterator[Sealed]: ...
+    def hashes(self, start: int, stop: int) -> Iterator[bytes]: ...
+
+    def sealed(self, newest: bool = False) -> Iterator[Sealed]: ...
 
 
 STATEMENT: Final = "aegis-bundle/1"
@@ -60,27 +62,50 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
 WHOLE: Final = Scope()
 
 
-class Exported(msgspec.Struct, frozen=True):
-    """What an export wrote. `stop` is exclusive; `size` is that of the signed tree."""
+class Lane(NamedTuple):
+    """One of the trees a ledger consists of: one for every process that wrote at the same time.
 
+    `reader` is None where it is known to have been there, and is gone.
+    """
+
+    reader: Reader | None
+    signer: Signer
+
+
+class Exported(msgspec.Struct, frozen=True):
+    """What an export wrote; `size` is that of all signed trees together."""
+
+    scope: str
+    count: int
+    size: int
+    fingerprint: str
+    lanes: tuple[ExportedLane, ...]
+
+
+class ExportedLane(msgspec.Struct, frozen=True):
+    """What an export wrote of a lane: `count` of its records from `start` up to `stop`
+    (exclusive), proven against the tree of its first `size`.
+    """
+
+    origin: str
     scope: str
     start: int
     stop: int
     count: int
     size: int
-    fingerprint: str
 
 
 class _Part(msgspec.Struct, frozen=True):
-    """Which records go into a bundle, and what the statement says about a session."""
+    """Which records of a lane go into a bundle, and what the statement says about a session."""
 
     scope: str
     start: int
     stop: int
     count: int
+    size: int = 0
     session: str = "-"
     after: str = ZERO
-    head: str = ""
+    head: str = ZERO
 
 
 def export(
@@ -92,38 +117,101 @@ def export(
     created: int,
     tool: str = "aegis",
 ) -> Exported:
+    """Write a bundle of a ledger that has one lane; see `export_lanes`."""
+    return export_lanes([Lane(reader, signer)], out, scope, created=created, tool=tool)
+
+
+def export_lanes(
+    lanes: Sequence[Lane],
+    out: BinaryIO,
+    scope: Scope = WHOLE,
+    *,
+    created: int,
+    tool: str = "aegis",
+) -> Exported:
     """Write a bundle. `created` is the time in microseconds since the Unix epoch.
 
-    Nothing is signed before the ledger was found to continue its last checkpoint. Raises
-    LedgerError where it does not, or where there is nothing to export.
+    The bundle holds what the stores hold as this begins: at least everything any process has
+    acknowledged as `written` by then. Nothing is signed before every lane was found to continue
+    its last checkpoint. Raises LedgerError where one does not, or there is nothing to export.
     """
-    size = reader.size
-    part = _select(reader, size, scope)
-    whole = part.scope == "full"
-    wanted: list[int] = []
-    if not whole:
-        if part.count > PROOFS_MAX:
-            raise LedgerError(
-                f"{part.count} records need too many proofs (at most {PROOFS_MAX}); "
-                "export the whole ledger, or a shorter span"
+    parts = [
+        _Part("missing", 0, 0, 0)
+        if lane.reader is None
+        else _select(lane.reader, lane.reader.size, scope)
+        for lane in lanes
+    ]
+    count = sum(part.count for part in parts)
+    if count == 0:
+        what = "there are" if scope.session is None else f"session `{scope.session}` has"
+        raise LedgerError(f"{what} no records to export")
+    proofs = sum(part.count for part in parts if part.scope != "full")
+    if proofs > PROOFS_MAX:
+        raise LedgerError(
+            f"{proofs} records need too many proofs (at most {PROOFS_MAX}); "
+            "export the whole ledger, or a shorter span"
+        )
+    trees = [
+        (EMPTY_ROOT, {}) if lane.reader is None else _tree(lane.reader, lane.signer.identity, part)
+        for lane, part in zip(lanes, parts, strict=True)
+    ]
+    signer = lanes[0].signer
+    said = {
+        "created": created,
+        "key": b64encode(signer.identity.public).decode(),
+        "lanes": [
+            _said(lane.signer.identity.name, part, root)
+            for lane, part, (root, _) in zip(lanes, parts, trees, strict=True)
+        ],
+        "origin": signer.identity.name,
+        "tool": tool,
+    }
+    text = json.dumps(said, sort_keys=True, separators=(",", ":"))
+    out.write(signer.sign(f"{STATEMENT}\n{text}\n").encode() + b"\n")
+    for lane, part, (root, paths) in zip(lanes, parts, trees, strict=True):
+        if lane.reader is not None:
+            name = lane.signer.identity.name
+            note = lane.signer.sign(Checkpoint(name, part.size, root).text)
+            out.write(note.encode() + b"\n")
+            _write(out, lane.reader, part, paths)
+    return Exported(
+        scope=_scope(parts, scope),
+        count=count,
+        size=sum(part.size for part in parts),
+        fingerprint=signer.identity.fingerprint,
+        lanes=tuple(
+            ExportedLane(
+                lane.signer.identity.name, part.scope, part.start, part.stop, part.count, part.size
             )
-        wanted = [row.seq for row in _rows(reader, part)]
-    _check_sealed(reader, signer.identity, size)
-    root, paths = inclusion_paths(reader.hashes(0, size), size, wanted)
-    out.write(signer.sign(_statement(part, signer.identity, size, root, created, tool)).encode())
-    out.write(b"\n")
-    out.write(signer.sign(Checkpoint(signer.identity.name, size, root).text).encode())
-    out.write(b"\n")
+            for lane, part in zip(lanes, parts, strict=True)
+        ),
+    )
+
+
+def _scope(parts: list[_Part], scope: Scope) -> str:
+    if scope.session is not None:
+        return "session"
+    return "full" if all(part.scope in ("full", "missing") for part in parts) else "range"
+
+
+def _write(out: BinaryIO, reader: Reader, part: _Part, paths: dict[int, list[bytes]]) -> None:
+    """Write the records of a lane."""
     count = 0
     for row in _rows(reader, part):
         if leaf_hash(row.entry) != row.hash:
             raise LedgerError(f"record {row.seq} was changed; run `aegis evidence verify`")
-        proof = b"" if whole else b" " + b64encode(b"".join(paths[row.seq]))
+        proof = b"" if part.scope == "full" else b" " + b64encode(b"".join(paths[row.seq]))
         out.write(b"= %b%b\n%b\n" % (row.hash.hex().encode(), proof, row.entry))
         count += 1
     if count != part.count:
         raise LedgerError(f"{count} records where {part.count} were expected; export again")
-    return Exported(part.scope, part.start, part.stop, count, size, signer.identity.fingerprint)
+
+
+def _tree(reader: Reader, identity: Identity, part: _Part) -> tuple[bytes, dict[int, list[bytes]]]:
+    """The root of a lane's tree, and the proofs of its records in a partial bundle."""
+    wanted = [] if part.scope == "full" else [row.seq for row in _rows(reader, part)]
+    _check_sealed(reader, identity, part.size)
+    return inclusion_paths(reader.hashes(0, part.size), part.size, wanted)
 
 
 def _select(reader: Reader, size: int, scope: Scope) -> _Part:
@@ -135,22 +223,23 @@ def _select(reader: Reader, size: int, scope: Scope) -> _Part:
         last = next(reader.rows(msgspec.structs.replace(span, newest_first=True)), None)
         start, stop = (first.seq, last.seq + 1) if first and last else (0, 0)
     if session is None:
-        if start == stop:
-            raise LedgerError("there are no records to export")
         name = "full" if (start, stop) == (0, size) else "range"
-        return _Part(name, start, stop, stop - start)
+        return _Part(name, start, stop, stop - start, size)
     first, last, count = None, None, 0
     for row in reader.rows(Query(session=session, start=start, stop=stop)):
         first = first or row
         last = row
         count += 1
+    word = token(session)
     if first is None or last is None:
-        raise LedgerError(f"session `{session}` has no records to export")
+        return _Part("session", start, stop, 0, size, word)
     after = record_of(first.hash, first.entry).prev
-    return _Part("session", start, stop, count, token(session), after, last.hash.hex())
+    return _Part("session", start, stop, count, size, word, after, last.hash.hex())
 
 
 def _rows(reader: Reader, part: _Part) -> Iterator[Row]:
+    if part.count == 0:
+        return iter(())
     query = Query(start=part.start, stop=part.stop)
     if part.scope == "session":
         query = msgspec.structs.replace(query, session=session_of(part.session))
@@ -170,24 +259,18 @@ def _check_sealed(reader: Reader, identity: Identity, size: int) -> None:
         raise LedgerError("the ledger is not the one that was signed; run `aegis evidence verify`")
 
 
-def _statement(
-    part: _Part, identity: Identity, size: int, root: bytes, created: int, tool: str
-) -> str:
-    said: dict[str, Any] = {
+def _said(origin: str, part: _Part, root: bytes) -> dict[str, Any]:
+    """What the statement says about a lane."""
+    return {
         "count": part.count,
-        "created": created,
         "from": part.start,
-        "key": b64encode(identity.public).decode(),
-        "origin": identity.name,
+        "origin": origin,
         "root": b64encode(root).decode(),
         "scope": part.scope,
         "session": {"after": part.after, "head": part.head, "name": part.session},
-        "size": size,
+        "size": part.size,
         "to": part.stop,
-        "tool": tool,
     }
-    text = json.dumps(said, sort_keys=True, separators=(",", ":"))
-    return f"{STATEMENT}\n{text}\n"
 
 
 def inclusion(reader: Reader, seq: int, size: int) -> list[bytes]:

@@ -58,6 +58,14 @@ def load_identity(path: str | os.PathLike[str]) -> Identity:
     return Identity.parse(text)
 
 
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file only its owner can read, whole or not at all. Raises LedgerError."""
+    try:
+        _write(path, data, 0o600)
+    except OSError as error:
+        raise LedgerError(f"`{path}`: {error.strerror}") from None
+
+
 def _read(path: Path) -> Ed25519PrivateKey:
     # the open file is what is checked, so nothing can be swapped in between
     with path.open("rb") as file:

@@ -14,7 +14,7 @@ import msgspec
 from ..model import LedgerError
 from .entry import session_of
 from .record import KINDS
-from .verify import Lines, verify
+from .verify import LANES_MAX, Lines, verify
 from .walk import Malformed
 
 if TYPE_CHECKING:
@@ -65,9 +65,10 @@ def _collect(source: str | os.PathLike[str] | bytes, verified: Report) -> Docume
     kinds: Counter[str] = Counter()
     verdicts: Counter[str] = Counter()
     statuses: Counter[str] = Counter()
-    lines: list[tuple[str, ...]] = []
+    lines: list[tuple[int, tuple[str, ...]]] = []
+    shown: Counter[int] = Counter()
     first = last = 0
-    for header, body in _records(source):
+    for lane, header, body in _records(source):
         words = header.decode("utf-8", "replace").split(" ")
         fields = _fields(body)
         if len(words) != 5 or words[2] not in KINDS:
@@ -80,33 +81,43 @@ def _collect(source: str | os.PathLike[str] | bytes, verified: Report) -> Docume
         at = fields.get("at")
         if isinstance(at, int):
             first, last = min(first or at, at), max(last, at)
-        if len(lines) < ROWS_MAX:
-            lines.append(_line(words, fields))
+        if shown[lane] < ROWS_MAX:
+            shown[lane] += 1
+            number = f"{lane}:{words[1]}" if verified.lanes > 1 else words[1]
+            lines.append((at if isinstance(at, int) else 0, _line(number, words, fields)))
+    if verified.lanes > 1:
+        lines.sort(key=lambda line: line[0])
+    del lines[ROWS_MAX:]
     span = f"{_time(first)} to {_time(last)}" if last else "–"
     summary = (
         ("Integrity", "verified" if verified.ok else "NOT VERIFIED"),
         ("Signed by", f"{verified.origin or '–'}, key {verified.fingerprint or '–'}"),
         ("Signer", "the trusted key" if verified.pinned else "NOT checked against a trusted key"),
         ("Scope", f"{verified.scope or '–'}, {verified.entries} records of {verified.size}"),
+        ("Lanes", str(verified.lanes)),
         ("Period", span),
         ("Records", _counts(kinds)),
         ("Verdicts", _counts(verdicts)),
         ("Outcomes", _counts(statuses)),
     )
-    return Document(verified, summary, tuple(lines), sum(kinds.values()) - len(lines))
+    told = tuple(line for _, line in lines)
+    return Document(verified, summary, told, sum(kinds.values()) - len(told))
 
 
-def _records(source: str | os.PathLike[str] | bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The header and body of every record; stops where the bundle is malformed."""
+def _records(source: str | os.PathLike[str] | bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """The lane, header and body of every record; stops where the bundle is malformed."""
     with io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb") as file:
         lines = Lines(file)
         try:
             lines.note()
-            lines.note()
+            for lane in range(LANES_MAX):
+                lines.note()
+                for item in lines.items():
+                    yield lane, item.header, item.entry[len(item.header) + 1 :]
+                if not lines.ahead:
+                    return
         except Malformed:
             return
-        for item in lines.items():
-            yield item.header, item.entry[len(item.header) + 1 :]
 
 
 def _fields(body: bytes) -> dict[str, Any]:
@@ -117,7 +128,7 @@ def _fields(body: bytes) -> dict[str, Any]:
     return fields if isinstance(fields, dict) else {}
 
 
-def _line(words: list[str], fields: dict[str, Any]) -> tuple[str, ...]:
+def _line(number: str, words: list[str], fields: dict[str, Any]) -> tuple[str, ...]:
     actor = fields.get("actor")
     if isinstance(actor, dict):
         actor = actor.get("agent") or actor.get("principal")
@@ -129,7 +140,7 @@ def _line(words: list[str], fields: dict[str, Any]) -> tuple[str, ...]:
     names = ("verdict", "status", "state", "outcome")
     result = next((_text(fields[name]) for name in names if name in fields), "")
     cells = (
-        words[1],
+        number,
         _time(fields.get("at")),
         words[2],
         session_of(words[3]) or "–",
@@ -164,8 +175,7 @@ def _markdown(document: Document) -> str:
     parts += [f"| {name} | {_md(value)} |" for name, value in document.summary]
     if document.report.faults:
         parts += ["\n## Faults\n"]
-        parts += [f"- **{fault.code}** {_where(fault.seq)}{_md(fault.message)}"
-                  for fault in document.report.faults]  # fmt: skip
+        parts += [f"- **{code}** {_md(text)}" for code, text in _faults(document.report)]
     parts += ["\n## Timeline\n", "| " + " | ".join(HEADINGS) + " |", "|---" * len(HEADINGS) + "|"]
     parts += ["| " + " | ".join(map(_md, line)) + " |" for line in document.lines]
     if document.left_out:
@@ -181,8 +191,11 @@ def _md(text: str) -> str:
     return out
 
 
-def _where(seq: int) -> str:
-    return f"record {seq}: " if seq >= 0 else ""
+def _faults(report: Report) -> Iterator[tuple[str, str]]:
+    """The name of every fault, and the rest of its line."""
+    for line in str(report).split("\n")[: len(report.faults)]:
+        code, _, text = line.partition(": ")
+        yield code, text
 
 
 _STYLE = (
@@ -202,8 +215,7 @@ def _html(document: Document) -> str:
         for name, value in document.summary
     )
     faults = "".join(
-        f"<li><b>{escape(fault.code)}</b> {_where(fault.seq)}{escape(fault.message)}</li>"
-        for fault in document.report.faults
+        f"<li><b>{escape(code)}</b> {escape(text)}</li>" for code, text in _faults(document.report)
     )
     head = "".join(f"<th>{escape(name)}</th>" for name in HEADINGS)
     lines = "".join(

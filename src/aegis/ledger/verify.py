@@ -16,7 +16,7 @@ import json
 import os
 import sys
 from hashlib import sha256
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -30,7 +30,13 @@ LINE_MAX = 1024 * 1024
 """Longest line in bytes: four times the largest record body."""
 
 STATEMENT = "aegis-bundle/1"
-SCOPES = ("full", "range", "session")
+SCOPES = ("full", "range", "session", "missing")
+
+LANES_MAX = 64
+"""Most lanes of a ledger."""
+
+EMPTY_ROOT = sha256(b"").digest()
+"""Root of the tree without leaves (RFC 6962, section 2.1)."""
 
 
 def verify(
@@ -52,10 +58,9 @@ def verify(
             return verify(file, trusted_key, fingerprint, checkpoint)
     lines = Lines(io.BytesIO(source) if isinstance(source, bytes) else source)
     try:
-        claim = _statement(lines, report, trusted_key, fingerprint, checkpoint)
-        Walk(claim, report).run(lines.items())
-        if lines.broken:
-            report.fault("malformed", -1, lines.broken)
+        public, claims = _statement(lines, report, trusted_key, fingerprint)
+        kept = _kept(report, public, claims, checkpoint) if checkpoint is not None else ""
+        _sections(lines, report, public, claims, kept)
     except Malformed as error:
         report.fault("empty" if lines.empty else "malformed", -1, str(error))
     except Enough:
@@ -71,10 +76,11 @@ class Lines:
         self.number = 0
         self.empty = False
         self.broken = ""
+        self.ahead = b""
 
     def next(self) -> bytes:
         """The next line, without its newline."""
-        line = self.file.readline(LINE_MAX)
+        line, self.ahead = self.ahead or self.file.readline(LINE_MAX), b""
         if not line.endswith(b"\n"):
             self.empty = not line and self.number == 0
             what = "is cut off or too long" if line else "is missing: the file ends here"
@@ -101,14 +107,16 @@ class Lines:
             raise Malformed(f"line {self.number}: the note is not UTF-8") from None
 
     def items(self) -> Iterator[Item]:
-        """The records: three lines each."""
+        """The records: three lines each. Ends at the end, or where something else follows."""
         readline = self.file.readline
         while True:
-            line = readline(LINE_MAX)
-            if not line:
+            line = self.ahead or readline(LINE_MAX)
+            self.ahead = b""
+            if line[:2] != b"= ":
+                self.ahead = line
                 return
             header, body = readline(LINE_MAX), readline(LINE_MAX)
-            if line[:2] != b"= " or header[-1:] != b"\n" or body[-1:] != b"\n":
+            if header[-1:] != b"\n" or body[-1:] != b"\n":
                 # the walk goes on to say which records are missing
                 self.broken = f"line {self.number + 1}: not a whole record of three lines"
                 return
@@ -145,8 +153,8 @@ def parse_checkpoint(text: str) -> tuple[str, int, bytes]:
 
 
 def _statement(
-    lines: Lines, report: Report, trusted: bytes | None, fingerprint: str, kept: bytes | None
-) -> Claim:
+    lines: Lines, report: Report, trusted: bytes | None, fingerprint: str
+) -> tuple[bytes, dict[str, Claim]]:
     # Step 1: read the statement.
     text, signature = lines.note()
     head, _, rest = text.partition("\n")
@@ -155,54 +163,120 @@ def _statement(
     try:
         said = json.loads(rest)
         public = canonical(said["key"], 32)
-        root = canonical(said["root"], 32)
-        scope, origin, session = said["scope"], said["origin"], said["session"]
-        numbers = [said[name] for name in ("from", "to", "count", "size", "created")]
-        token, before, last = (session[name].encode() for name in ("name", "after", "head"))
+        origin, created = said["origin"], said["created"]
+        claims = {lane["origin"]: _claim(lane) for lane in said["lanes"]}
+        if not isinstance(origin, str) or not _whole(created):
+            raise ValueError("its origin or time is none")
+        if not 0 < len(said["lanes"]) <= LANES_MAX or next(iter(claims)) != origin:
+            raise ValueError("its first lane must have its origin")
+        if len(claims) != len(said["lanes"]) or not all(_within(name, origin) for name in claims):
+            raise ValueError("its lanes must be those of one ledger")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Malformed(f"the statement cannot be read: {error}") from None
-    if scope not in SCOPES or not isinstance(origin, str):
-        raise Malformed("the statement's scope or origin is unknown")
-    if not all(type(number) is int and number >= 0 for number in numbers):
-        raise Malformed("the statement's numbers must be whole and not negative")
-    start, stop, count, size, created = numbers
-    report.scope, report.size, report.origin, report.created = scope, size, origin, created
+    report.origin, report.created, report.lanes = origin, created, len(claims)
+    report.size = sum(claim.size for claim in claims.values())
+    scopes = {claim.scope for claim in claims.values()} - {"missing"}
+    report.scope = scopes.pop() if len(scopes) == 1 else "range"
     report.fingerprint = "sha256:" + sha256(public).hexdigest()
     # Step 2: is it the key that is trusted?
     report.pinned = trusted == public or (not trusted and fingerprint == report.fingerprint)
     if (trusted or fingerprint) and not report.pinned:
         report.fault("wrong-key", -1, f"signed by {report.fingerprint}, which is not trusted")
-    # Step 3: do both signatures fit, and do statement and checkpoint speak of one tree?
+    # Step 3: does its signature fit?
     _signed(report, public, origin, text, signature, "statement")
-    note, note_signature = lines.note()
-    _signed(report, public, origin, note, note_signature, "checkpoint")
-    if parse_checkpoint(note) != (origin, size, root):
-        raise Malformed("the statement and the checkpoint speak of different trees")
-    whole = scope == "full"
-    if not start <= stop <= size or (whole and (start, stop) != (0, size)):
-        raise Malformed("the statement's range does not lie in the tree")
-    if scope != "session" and count != stop - start:
-        raise Malformed("the statement's count does not fit its range")
-    marks = {size: root}
-    if kept is not None:
-        _kept(report, public, origin, kept, marks, whole)
-    return Claim(scope, start, stop, count, marks, token, before, last)
+    if not any(claim.total for claim in claims.values()):
+        report.fault("empty", -1, "there are no records")
+    return public, claims
 
 
-def _kept(
-    report: Report, public: bytes, origin: str, kept: bytes, marks: dict[int, bytes], whole: bool
+def _claim(said: dict[str, Any]) -> Claim:
+    """What the statement says about a lane. Raises what `_statement` catches."""
+    scope, session = said["scope"], said["session"]
+    numbers = [said[name] for name in ("from", "to", "count", "size")]
+    token, before, head = (session[name].encode() for name in ("name", "after", "head"))
+    if scope not in SCOPES or not all(_whole(number) for number in numbers):
+        raise ValueError("a lane's scope is unknown, or a number is not whole and positive")
+    start, stop, count, size = numbers
+    if not start <= stop <= size or (scope == "full" and (start, stop) != (0, size)):
+        raise ValueError("a lane's range does not lie in its tree")
+    if (scope == "missing" and size) or (scope != "session" and count != stop - start):
+        raise ValueError("a lane's count does not fit its range")
+    root = canonical(said["root"], 32)
+    if size == 0 and root != EMPTY_ROOT:
+        raise ValueError("a tree without records has another root")
+    return Claim(scope, size, start, stop, count, {size: root}, token, before, head)
+
+
+def _whole(number: object) -> bool:
+    return type(number) is int and number >= 0
+
+
+def _within(name: str, origin: str) -> bool:
+    """Whether a lane belongs to the ledger whose first lane is `origin`."""
+    return name == origin or (name.startswith(origin + "/") and _plain(name[len(origin) + 1 :]))
+
+
+def _plain(number: str) -> bool:
+    return number.isascii() and number.isdigit() and str(int(number[:18])) == number != "0"
+
+
+def _sections(
+    lines: Lines, report: Report, public: bytes, claims: dict[str, Claim], kept: str
 ) -> None:
-    """A checkpoint that was kept from earlier must be part of this tree."""
+    """Steps 3 to 8 for each lane."""
+    text, signature = "", b""
+    for name, claim in claims.items():
+        report.lane = name
+        if claim.scope == "missing":
+            report.fault("lane-missing", -1, f"lane `{name}` was gone when this was exported")
+            continue
+        if not text:
+            lines.ahead = lines.ahead or lines.file.readline(LINE_MAX)
+            if not lines.ahead:
+                report.fault("lane-missing", -1, f"lane `{name}` was exported and is not here")
+                continue
+            text, signature = lines.note()
+        origin, size, root = parse_checkpoint(text)
+        if origin != name:
+            if origin not in claims:
+                raise Malformed("a checkpoint is not that of a lane of the statement")
+            report.fault("lane-missing", -1, f"lane `{name}` was exported and is not here")
+            continue
+        _signed(report, public, name, text, signature, "checkpoint")
+        if (size, root) != (claim.size, claim.marks[claim.size]):
+            raise Malformed("the statement and the checkpoint speak of different trees")
+        text = ""
+        Walk(claim, report).run(lines.items())
+        if lines.broken:
+            report.fault("malformed", -1, lines.broken)
+    report.lane = ""
+    if text or lines.ahead:
+        report.fault("malformed", -1, f"line {lines.number + 1}: nothing may follow the last lane")
+    if kept:
+        report.fault("lane-missing", -1, f"a kept checkpoint is of lane `{kept}`")
+
+
+def _kept(report: Report, public: bytes, claims: dict[str, Claim], kept: bytes) -> str:
+    """A checkpoint that was kept from earlier must be part of its lane's tree; returns its origin
+    where there is no such lane.
+    """
     lines = Lines(io.BytesIO(kept.rstrip(b"\n") + b"\n\n"))
     text, signature = lines.note()
+    origin, size, root = parse_checkpoint(text)
+    report.lane = origin
     _signed(report, public, origin, text, signature, "kept checkpoint")
-    _, size, root = parse_checkpoint(text)
-    if size > report.size:
-        report.fault("tail-truncated", report.size, f"a kept checkpoint covers {size} records")
-    elif size < report.size and not whole:
+    claim = claims.get(origin)
+    if claim is None or claim.scope == "missing":
+        report.lane = ""
+        return origin
+    if size > claim.size:
+        report.fault("tail-truncated", claim.size, f"a kept checkpoint covers {size} records")
+    elif size < claim.size and claim.scope != "full":
         raise Malformed("a kept checkpoint of another size can be checked on a full bundle only")
-    elif marks.setdefault(size, root) != root:
+    elif claim.marks.setdefault(size, root) != root:
         report.fault("rehashed", -1, f"a kept checkpoint of size {size} has another root")
+    report.lane = ""
+    return ""
 
 
 def verify_rows(
@@ -227,8 +301,11 @@ def verify_rows(
             if marks.setdefault(size, root) != root:
                 report.fault("rehashed", size - 1, "two checkpoints differ about one tree")
         report.size = stop = max(marks, default=0)
-        claim = Claim("full", 0, stop, stop, marks)
+        claim = Claim("full", stop, 0, stop, stop, marks)
+        report.lane = report.origin
         Walk(claim, report, open_end=True).run(items)
+        if not (report.entries or report.faults):
+            report.fault("empty", -1, "there are no records")
         report.size = max(stop, report.entries)
         report.unsealed = max(0, report.entries - stop)
     except Malformed as error:

@@ -26,6 +26,7 @@ FAULTS = {
     "head-truncated": "records are missing at the beginning",
     "record-missing": "records are missing in the middle",
     "tail-truncated": "records are missing at the end",
+    "lane-missing": "one of the lanes that were signed together is not there",
     "bad-proof": "an inclusion proof does not lead to the signed root",
     "rehashed": "every record fits its own hash, but the tree is not the one that was signed",
     "index-mismatch": "a store's index columns say something else than the record",
@@ -44,16 +45,22 @@ ZERO = b"0" * 64
 
 
 class Fault(NamedTuple):
-    """One thing that is wrong: its name, the record's index (-1: the whole), and words."""
+    """One thing that is wrong: its name, the record's index (-1: the whole), words, and the lane
+    by its origin (empty: the whole).
+    """
 
     code: str
     seq: int
     message: str
+    lane: str = ""
 
 
 @dataclass
 class Report:
-    """What verification found. `pinned` is True where a trusted key was given and matched."""
+    """What verification found. `pinned` is True where a trusted key was given and matched.
+
+    `entries`, `size` and `sessions` are sums over the `lanes`.
+    """
 
     faults: list[Fault] = field(default_factory=list)
     entries: int = 0
@@ -65,6 +72,8 @@ class Report:
     sessions: int = 0
     created: int = 0
     unsealed: int = 0
+    lanes: int = 1
+    lane: str = ""
 
     @property
     def ok(self) -> bool:
@@ -73,15 +82,19 @@ class Report:
 
     def fault(self, code: str, seq: int, message: str) -> None:
         """Add a fault; stops the verification once there are FAULTS_MAX."""
-        self.faults.append(Fault(code, seq, message))
+        self.faults.append(Fault(code, seq, message, self.lane))
         if len(self.faults) >= FAULTS_MAX:
             raise Enough
 
     def __str__(self) -> str:
         """The report for people."""
-        lines = [f"{f.code}: {f'record {f.seq}: ' if f.seq >= 0 else ''}{f.message}"
-                 for f in self.faults]  # fmt: skip
+        lines = []
+        for code, seq, message, lane in self.faults:
+            where = f"lane {lane}: " if lane and self.lanes > 1 else ""
+            lines.append(f"{code}: {where}{f'record {seq}: ' if seq >= 0 else ''}{message}")
         what = f"{self.entries} records of a ledger of {self.size} ({self.scope or 'unreadable'})"
+        if self.lanes > 1:
+            what += f" in {self.lanes} lanes"
         lines.append(f"{'verified' if self.ok else 'REFUSED'}: {what}")
         if self.unsealed:
             lines.append(f"the last {self.unsealed} records are not covered by a checkpoint yet")
@@ -95,9 +108,10 @@ class Report:
 
 
 class Claim(NamedTuple):
-    """What a signed statement promises about the records that follow it."""
+    """What a signed statement promises about the records of a lane, in a tree of `size`."""
 
     scope: str
+    size: int
     start: int
     stop: int
     total: int
@@ -143,12 +157,14 @@ class Walk:
         self.gaps: list[tuple[int, int]] = []
         self.late: list[int] = []
         self.jumps: list[int] = []
+        self.leaves = 0
         self.loose = False
         """A record is known to be damaged or misplaced: broken chains after it are its echo."""
 
     def run(self, items: Iterable[Item]) -> None:
         """Steps 4 to 8. Faults go to the report; raises Enough after FAULTS_MAX of them."""
         report, heads, marks, whole = self.report, self.heads, self.claim.marks, self.whole
+        size = self.claim.size
         start = ZERO if whole else None
         peaks: list[bytes] = []
         leaves = 0
@@ -174,7 +190,7 @@ class Walk:
                     self._chain(seq, session, words[4], first=leaves == 0)
                 heads[session] = stated
                 # Step 7: it is a leaf of the signed tree (with a proof; else see below).
-                if not whole and not proven(leaf, seq, report.size, proof, marks[report.size]):
+                if not whole and not proven(leaf, seq, size, proof, marks[size]):
                     report.fault("bad-proof", seq, "its proof does not lead to the signed root")
             if whole:
                 # Step 7 for a whole tree: its roots are those that were signed.
@@ -186,7 +202,9 @@ class Walk:
                 if leaves + 1 in marks or proof is not None:
                     self._root(leaves + 1, peaks, proof)
             leaves += 1
-        report.entries, report.sessions = leaves, len(heads)
+        self.leaves = leaves
+        report.entries += leaves
+        report.sessions += len(heads) if leaves else 0
         self._complete(heads.get(self.claim.session, b""))
 
     def _damaged(self, words: list[bytes]) -> None:
@@ -233,8 +251,9 @@ class Walk:
     def _complete(self, head: bytes) -> None:
         # Step 8: nothing is missing.
         report, claim = self.report, self.claim
-        if report.entries == 0 and not self.late and not self.gaps:
-            report.fault("empty", -1, "there are no records")
+        if self.leaves == 0 and not self.late and not self.gaps:
+            if claim.total:
+                report.fault("empty", -1, "there are no records")
             return
         for seq in self.late:
             report.fault("reordered", seq, "it stands after a later record")
@@ -251,7 +270,7 @@ class Walk:
             report.fault(code, seq, "a record of the session before this one is missing")
         if head not in (claim.head, b"") and not self.late:
             report.fault("tail-truncated", self.expected, "the session has later records")
-        if report.entries != claim.total and not report.faults:
+        if self.leaves != claim.total and not report.faults:
             report.fault("record-missing", -1, f"{claim.total} records were signed")
 
 
