@@ -341,3 +341,17 @@ def test_a_cancelled_caller_leaves_an_outcome(runtime):
 
     asyncio.run(go())
     assert list(runtime.journal.records())[-1].fields["status"] == "unknown"
+
+
+def test_sinks_hear_of_every_action_and_nothing_secret(tmp_path, caplog):
+    caplog.set_level("INFO", "aegis.actions")
+    runtime = open_runtime(loaded(tmp_path, sinks=["log"]))
+    runtime.govern(Action("read", "crm/4012 8888 8888 1881"), lambda a: 1)
+    runtime.govern(Action("delete", "crm"), never)
+    runtime.close()
+    events = [record.event for record in caplog.records if hasattr(record, "event")]
+    assert [(e["verdict"], e["status"]) for e in events] == [
+        ("allow", "performed"),
+        ("block", "refused"),
+    ]
+    assert "4012" not in json.dumps(events)

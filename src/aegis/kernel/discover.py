@@ -33,13 +33,12 @@ BUILTIN: dict[str, dict[str, str]] = {
         "sqlite": "aegis.builtin.stores.sqlite:SqliteStore",
     },
     "approver": {"notice": "aegis.builtin.approvers.notice:NoticeApprover"},
-    "authenticator": {},
     "secrets": {
         "env": "aegis.builtin.secrets.env:EnvSecrets",
         "file": "aegis.builtin.secrets.file:FileSecrets",
         "keyring": "aegis.builtin.secrets.keyring:KeyringSecrets",
     },
-    "sink": {},
+    "sink": {"log": "aegis.builtin.sinks.log:LogSink"},
     "state": {"sqlite": "aegis.builtin.stores.state:SqliteState"},
 }
 """What ships, by kind and name, as `module:attribute`."""

@@ -20,6 +20,7 @@ from ..flow.drive import Diverged, drive_async, drive_sync, pack, replay, unpack
 from ..ledger.record import AdminBody
 from ..model import Action, Actor, CallerError, HeldError, stamped
 from ..tools.names import capability
+from .events import tell
 from .meter import Meter
 from .ports import Ports, Source, now
 from .state import ACTIVE, PAUSED, Agent, Run
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from ..flow.drive import Flow, Trail
     from ..flow.effects import Effect
     from ..model import Outcome, Receipt
+    from ..plugin.contracts import Sink
     from .admission import Gate
     from .desk import Desk
     from .dispatch import Dispatch
@@ -54,6 +56,7 @@ class Parts:
     desk: Desk
     gate: Gate
     dispatch: Dispatch
+    sinks: tuple[Sink, ...] = ()
 
 
 class Runtime:
@@ -68,6 +71,7 @@ class Runtime:
         self.desk = parts.desk
         self.gate = parts.gate
         self.dispatch = parts.dispatch
+        self.sinks = parts.sinks
         self.meter = Meter()
         self.session = session or str(uuid_utils.uuid7())
         self.closed = False
@@ -97,7 +101,7 @@ class Runtime:
         ports = self.ports
         flow = run(action, self.rules, view, dry=dry)
         outcome = drive_sync(flow, ports.sync(perform), None, ports.late)
-        self.meter.ended(outcome)
+        self._ended(outcome)
         return outcome
 
     async def agovern(
@@ -144,7 +148,7 @@ class Runtime:
         flow, _, trail, effect = self._unpark(run_id, view, False)
         ports = self.ports
         outcome = drive_sync(flow, ports.sync(perform), trail, ports.late, begun=effect)
-        self.meter.ended(outcome)
+        self._ended(outcome)
         return outcome
 
     # administrative acts: each is a record
@@ -201,6 +205,7 @@ class Runtime:
         self.desk.ttl_seconds = parts.settings.approvals.ttl_seconds
         self.ports.wait_seconds = parts.settings.approvals.wait_seconds
         self.dispatch = parts.dispatch
+        self.sinks = parts.sinks
 
     def ready(self) -> dict[str, bool]:
         """Whether each part can do its work."""
@@ -212,6 +217,11 @@ class Runtime:
             self.closed = True
             self.journal.close()
             self.state.close()
+
+    def _ended(self, outcome: Outcome) -> None:
+        self.meter.ended(outcome)
+        if self.sinks:
+            tell(self.sinks, outcome, self.rules.redact)
 
     def _stamp(self, action: Action) -> Action:
         actor = action.actor
@@ -252,7 +262,7 @@ class Runtime:
         finally:
             if stream:
                 await source.close()
-        self.meter.ended(outcome)
+        self._ended(outcome)
         return outcome
 
     def _park(self, parked: Parked, action: Action, trail: Trail, stream: bool) -> None:

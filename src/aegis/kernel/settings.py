@@ -198,6 +198,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     providers: Annotated[
         dict[str, ProviderSettings], about("model providers by name, first match serves a model")
     ] = {}
+    sinks: Annotated[
+        tuple[str, ...],
+        about("plugins that receive an event for every action; `log` writes it to the log"),
+    ] = ()
     redact: Annotated[
         tuple[str, ...], about("names of parameters whose values never reach a record")
     ] = ()

@@ -23,7 +23,6 @@ GROUPS = {
     "store": "aegis.stores",
     "state": "aegis.state",
     "approver": "aegis.approvers",
-    "authenticator": "aegis.authenticators",
     "secrets": "aegis.secrets",
     "sink": "aegis.sinks",
 }
@@ -80,12 +79,6 @@ class Guard(Protocol):
         ...
 
 
-class Delta(Protocol):
-    """One piece of a streamed reply, as the provider's wire gave it."""
-
-    raw: Any
-
-
 @runtime_checkable
 class Provider(Protocol):
     """A model provider: takes an OpenAI chat-completions body, gives one back."""
@@ -125,15 +118,6 @@ class Approver(Protocol):
 
 
 @runtime_checkable
-class Authenticator(Protocol):
-    """Turns credentials of a request into a principal."""
-
-    def authenticate(self, headers: Mapping[bytes, bytes]) -> Principal | None:
-        """The principal, or None where these headers carry no valid credential."""
-        ...
-
-
-@runtime_checkable
 class SecretProvider(Protocol):
     """Resolves `secret://<name>/<path>` references in the configuration."""
 
@@ -146,20 +130,17 @@ class SecretProvider(Protocol):
 
 @runtime_checkable
 class Sink(Protocol):
-    """Receives events after the fact (logs, SIEM, metrics). Never on the path of an action."""
+    """Receives one event for each action that came to its end. Constructed without arguments."""
 
     name: str
 
     def emit(self, event: Mapping[str, Any]) -> None:
-        """Take one event; must not block."""
-        ...
+        """Take one event; must not block. An exception is logged and changes nothing.
 
-
-class Meter(Protocol):
-    """What a view reads off a result: usage."""
-
-    def usage(self, result: Any) -> Usage:
-        """The usage of a result."""
+        `event` holds strings and numbers only: action, type, target, protocol, agent, principal,
+        tenant, session, verdict, risk, rule, policy, status, code, reason, record, and the
+        guards' findings as `category/rule` words. Nothing in it was not redacted.
+        """
         ...
 
 
