@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..approval import Request
     from ..ledger.checkpoint import Sealed
     from ..ledger.entry import Query, Row, Stored
-    from ..model import Action, Finding, Principal, Text, Usage
+    from ..model import Action, Finding, Text
 
 GROUPS = {
     "guard": "aegis.guards",
