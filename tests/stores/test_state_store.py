@@ -1,0 +1,96 @@
+"""The state store on disks that are full, read-only or locked: a sentence, never SQLite's own."""
+
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+from aegis.builtin.stores.state import SqliteState
+from aegis.kernel.state import Agent
+from aegis.model import AegisError
+
+
+@pytest.fixture
+def path(tmp_path):
+    made = tmp_path / "home" / "state.db"
+    state = SqliteState(made)
+    state.put_agent(Agent("Bot"))
+    state.close()
+    return made
+
+
+def test_a_locked_store_says_who_waits_for_whom(path, monkeypatch):
+    monkeypatch.setattr("aegis.builtin.stores.state.BUSY_SECONDS", 0.05)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    state = SqliteState(path)
+    try:
+        with pytest.raises(AegisError, match=r"state\.db.*another process.*try again"):
+            state.put_agent(Agent("Other"))
+        assert [agent.name for agent in state.agents()] == ["Bot"]
+    finally:
+        state.close()
+        other.close()
+
+
+def test_what_is_no_database_is_named(tmp_path):
+    path = tmp_path / "state.db"
+    path.write_bytes(b"not a database" * 100)
+    with pytest.raises(AegisError, match=r"state\.db.*not a database.*bring back"):
+        SqliteState(path)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(AegisError, match=r"state\.db"):
+        SqliteState(tmp_path / "file" / "state.db")
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from aegis.builtin.stores.state import SqliteState
+from aegis.kernel.state import Agent
+from aegis.model import AegisError
+state = SqliteState(Path(sys.argv[1]))
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+try:
+    state.put_agent(Agent("x" * 50_000))
+except AegisError as error:
+    print(error)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+state.put_agent(Agent("later"))
+print([agent.name for agent in state.agents()])
+"""
+
+
+def test_a_full_disk_is_a_sentence_and_space_is_enough_to_go_on(path):
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(path)], capture_output=True, text=True, check=False
+    )
+    said, names = done.stdout.splitlines() or (done.stderr, "")
+    assert "state.db" in said
+    assert "full" in said
+    assert names == "['Bot', 'later']"
+
+
+def test_a_store_opened_to_read_writes_nothing_and_says_so(path):
+    before = {file.name: file.read_bytes() for file in path.parent.iterdir()}
+    state = SqliteState(path, readonly=True)
+    assert [agent.name for agent in state.agents()] == ["Bot"]
+    with pytest.raises(AegisError, match=r"state\.db"):
+        state.put_agent(Agent("Other"))
+    state.close()
+    after = {file.name: file.read_bytes() for file in path.parent.iterdir()}
+    assert {name: after[name] for name in before} == before
+
+
+def test_a_store_that_is_not_there_is_empty_to_read_and_is_not_made(tmp_path):
+    path = tmp_path / "home" / "state.db"
+    state = SqliteState(path, readonly=True)
+    assert state.agents() == []
+    state.close()
+    assert not path.parent.exists()
+
+
