@@ -67,9 +67,7 @@ DISGUISES = {
     "combining marks": marked,
     "diacritics": lambda t: t.translate(str.maketrans("aeiou", "áéíóú")),
     "homoglyphs": lambda t: t.translate(str.maketrans("aeopc", "аеорс")),
-    "mathematical": lambda t: "".join(
-        chr(0x1D41A + ord(c) - 97) if c.isalpha() else c for c in t
-    ),
+    "mathematical": lambda t: "".join(chr(0x1D41A + ord(c) - 97) if c.isalpha() else c for c in t),
     "leet": lambda t: t.translate(str.maketrans("eios", "3105")),
     "spaced": lambda t: "  ".join(" ".join(word) for word in t.split()),
     "dotted": lambda t: "  ".join(".".join(word) for word in t.split()),

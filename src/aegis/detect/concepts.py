@@ -10,12 +10,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from .tagger import Tag
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from .ruleset import ConceptRule, Match
+    from .tagger import Tag
 
 _REACH = 14
 """How many neighbouring concept words a rule looks at on either side of its first step."""
@@ -60,9 +59,7 @@ def _apart(text: str, low: int, high: int, match: Match) -> bool:
     return match.sentence and _BREAK.search(between) is not None
 
 
-def _attempt(
-    text: str, tags: Sequence[Tag], anchor: int, match: Match
-) -> tuple[int, int] | None:
+def _attempt(text: str, tags: Sequence[Tag], anchor: int, match: Match) -> tuple[int, int] | None:
     """Grow a match from the tag at `anchor`, nearest neighbours first."""
     first = tags[anchor]
     low, high = first.start, first.end
@@ -116,19 +113,25 @@ def candidates(
         for concept in tag.concepts:
             index.setdefault(concept, []).append(number)
     for rule in rules:
-        for match in rule.matches:
+        # surest first, so that a weaker match of the same words is not looked at
+        taken: list[tuple[int, int]] = []
+        for match in sorted(rule.matches, key=lambda one: -one.score):
             if match.kinds and kind not in match.kinds:
                 continue
             if not all(any(one in index for one in step) for step in match.steps):
                 continue
             anchors = sorted({n for one in match.steps[0] for n in index.get(one, ())})
             for anchor in anchors:
+                place = tags[anchor].start
+                if any(low <= place < high for low, high in taken):
+                    continue
                 span = _attempt(text, tags, anchor, match)
                 if span is None:
                     continue
                 low, high = span
                 if match.unless and _negated(text, tags, anchor, low, match):
                     continue
+                taken.append(span)
                 out.append(Candidate(rule, low, high, match.score))
     return out
 
@@ -136,7 +139,9 @@ def candidates(
 def _opens(text: str, at: int) -> bool:
     """Whether a sentence begins here: an order, then, rather than talk about one."""
     before = text[max(0, at - 24) : at].rstrip()
-    return not before or before[-1] in ".!?;:\n" or before.lower().endswith(("please", "now", "and"))
+    return (
+        not before or before[-1] in ".!?;:\n" or before.lower().endswith(("please", "now", "and"))
+    )
 
 
 def weighed(candidate: Candidate, text: str, tags: Sequence[Tag], kind: str) -> int:

@@ -61,7 +61,7 @@ SECRET_MAX = 16_384
 """Longest secret followed beyond its window, in code points (an RSA key of 8192 bits has 6,400)."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9_./+=~%-]*")
-_ARMOUR = re.compile(r"(?:[^-]|-(?!----END)|-----END [A-Z0-9 ]*-----(?:$|\n))*")
+_ARMOUR = re.compile(r"(?:[^-]|-(?=[^-]|\Z))*(?:-----END [A-Z0-9 ]*-----)?")
 
 _CHUNK = 4096
 """Code points tested at once when looking for the blocks worth reading."""
@@ -161,7 +161,9 @@ class Engine:
         self, view: View, kind: str, categories: frozenset[str] | None, views: list[View]
     ) -> list[Hit]:
         plan = self._planner.plan(view.data, kind)
-        hits = self._confirm(view, plan, self._tags(), kind, categories) if plan is not NOTHING else []
+        hits = (
+            self._confirm(view, plan, self._tags(), kind, categories) if plan is not NOTHING else []
+        )
         if view.depth < DEPTH_MAX:
             for trigger in plan.triggers:
                 decoder = DECODERS.get(trigger)
@@ -214,17 +216,15 @@ class Engine:
                     Hit(start, end, rule.id, rule.category, rule.type, value.score, rule.severity,
                         replacement, view.name)
                 )  # fmt: skip
-        rules = [
-            rule for rule in plan.rules if categories is None or rule.category in categories
-        ]
+        rules = [rule for rule in plan.rules if categories is None or rule.category in categories]
         if rules:
             tags = tagger.tags(view.text, view.data)
             for found in candidates(view.text, tags, rules, kind):
                 start, end = view.back(found.start, found.end)
                 score = weighed(found, view.text, tags, kind)
-                rule = found.rule
+                idea = found.rule
                 hits.append(
-                    Hit(start, end, rule.id, rule.category, rule.type, score, rule.severity,
+                    Hit(start, end, idea.id, idea.category, idea.type, score, idea.severity,
                         None, view.name)
                 )  # fmt: skip
         return hits
@@ -332,11 +332,14 @@ def _moved(hit: Hit, by: int) -> Hit:
 
 
 def _best(hits: Iterable[Hit]) -> list[Hit]:
-    """One hit per rule and place: of overlapping hits of a rule the surest."""
+    """Of overlapping hits the surest, then the longest: one per rule, and one value per place."""
     out: list[Hit] = []
-    for hit in sorted(hits, key=lambda one: (-one.score, -(one.end - one.start), one)):
+    for hit in sorted(hits, key=lambda one: (-one.score, one.start - one.end, one)):
         if not any(
-            one.rule == hit.rule and one.start < hit.end and hit.start < one.end for one in out
+            one.start < hit.end
+            and hit.start < one.end
+            and (one.rule == hit.rule or (one.mask is not None and hit.mask is not None))
+            for one in out
         ):
             out.append(hit)
     return out

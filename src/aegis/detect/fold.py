@@ -54,7 +54,12 @@ def fold_char(char: str) -> str:
         return special
     code = ord(char)
     category = unicodedata.category(char)
-    if category == "Cf" or char in _BLANKS or 0xFE00 <= code <= 0xFE0F or 0xE0100 <= code <= 0xE01EF:
+    if (
+        category == "Cf"
+        or char in _BLANKS
+        or 0xFE00 <= code <= 0xFE0F
+        or 0xE0100 <= code <= 0xE01EF
+    ):
         return ""
     if category in ("Mn", "Me", "Lm") and any(low <= code <= high for low, high in _MARKS):
         return ""
@@ -163,7 +168,7 @@ def fold(text: str) -> View:
         for char, new in changed.items():
             folded = folded.replace(char, new)
     else:
-        folded = text.translate(str.maketrans(changed))
+        folded = text.translate({ord(char): new for char, new in changed.items()})
     view = View(folded, rest=rest)
     lengths = {char: len(new) for char, new in changed.items() if len(new) != 1}
     if lengths:

@@ -79,8 +79,8 @@ class Planner:
     """Turns a text into a plan. Thread-safe; built once."""
 
     __slots__ = (
-        "_cache", "_composites", "_concept_words", "_direct", "_first", "_key_needs", "_keys", "_marks",
-        "_rules", "_shapes", "_spans", "_triggers", "_words", "letters",
+        "_cache", "_composites", "_concept_words", "_direct", "_first", "_keys", "_marks", "_rules",
+        "_shapes", "_spans", "_triggers", "_words", "letters",
     )  # fmt: skip
 
     def __init__(self, rules: RuleSet) -> None:

@@ -34,9 +34,26 @@ _SECRET_KEYS = (
 """Key names, lower case and without separators, whose values are never recorded."""
 
 _OPEN_KEYS = frozenset(
-    "tokens maxtokens inputtokens outputtokens totaltokens cachedtokens prompttokens tokencount"
-    " completiontokens nexttoken pagetoken nextpagetoken tokenizer tokentype passwordpolicy"
-    " secretname secretref cookiepolicy".split()
+    [
+        "tokens",
+        "maxtokens",
+        "inputtokens",
+        "outputtokens",
+        "totaltokens",
+        "cachedtokens",
+        "prompttokens",
+        "tokencount",
+        "completiontokens",
+        "nexttoken",
+        "pagetoken",
+        "nextpagetoken",
+        "tokenizer",
+        "tokentype",
+        "passwordpolicy",
+        "secretname",
+        "secretref",
+        "cookiepolicy",
+    ]
 )
 """Keys that contain such a name but hold something else."""
 
@@ -156,7 +173,8 @@ def _collect(value: Any, strings: list[str], depth: int) -> bool:
     if isinstance(value, (list, tuple)):
         if depth >= DEPTH_MAX:
             raise ActionError(f"value nested deeper than {DEPTH_MAX} levels; flatten it")
-        return any([_collect(item, strings, depth + 1) for item in value])
+        # every item is collected, whatever an earlier one says
+        return sum(_collect(item, strings, depth + 1) for item in value) > 0
     return False
 
 

@@ -152,7 +152,8 @@ def read_rule(path: Path) -> SpanRule | ConceptRule:
         path.name, raw.category, raw.type, raw.severity, raw.score, tuple(patterns),
         tuple(gate), raw.mask, tuple(raw.validators),
         tuple(_context(word) for word in raw.context), raw.context_required,
-        raw.context_score, raw.before, raw.after, tuple(map(_context, raw.refuse)), tuple(raw.kinds),
+        raw.context_score, raw.before, raw.after, tuple(map(_context, raw.refuse)),
+        tuple(raw.kinds),
         raw.decoded,
     )  # fmt: skip
 
@@ -166,11 +167,10 @@ def _literal(part: str) -> str:
     """Plain words lose the meaning of their dots and signs; patterns keep it."""
     if _PATTERN.search(part):
         return part
-    escaped = "|".join(
+    return "|".join(
         r"\b" + re.escape(word[2:]) if word.startswith(r"\b") else re.escape(word)
         for word in part.split("|")
     )
-    return escaped
 
 
 def _folded(text: str) -> str:

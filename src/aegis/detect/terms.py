@@ -103,17 +103,82 @@ COMMON = _common()
 _OPENER_WORDS = 3
 """Most words of a phrase that its opener spells out."""
 
-_ENDINGS = (
-    " s es d ed ing e er ers or ors r y ly al ally ity tion tions ation ations ment ments able ible"
-    " ion ions ive ness ic ies ied a i u o em om ami ach ow ego ych ie iem owi ej en n t st te nd"
-    " ar ir an ando re te la lar lari larini ler leri lerini ini"
-).split(" ")
+_ENDINGS = [
+    "",
+    "s",
+    "es",
+    "d",
+    "ed",
+    "ing",
+    "e",
+    "er",
+    "ers",
+    "or",
+    "ors",
+    "r",
+    "y",
+    "ly",
+    "al",
+    "ally",
+    "ity",
+    "tion",
+    "tions",
+    "ation",
+    "ations",
+    "ment",
+    "ments",
+    "able",
+    "ible",
+    "ion",
+    "ions",
+    "ive",
+    "ness",
+    "ic",
+    "ies",
+    "ied",
+    "a",
+    "i",
+    "u",
+    "o",
+    "em",
+    "om",
+    "ami",
+    "ach",
+    "ow",
+    "ego",
+    "ych",
+    "ie",
+    "iem",
+    "owi",
+    "ej",
+    "en",
+    "n",
+    "t",
+    "st",
+    "te",
+    "nd",
+    "ar",
+    "ir",
+    "an",
+    "ando",
+    "re",
+    "te",
+    "la",
+    "lar",
+    "lari",
+    "larini",
+    "ler",
+    "leri",
+    "lerini",
+    "ini",
+]
 """Endings a stem is looked up with where only whole words are compared."""
 
 
 def opener(phrase: str) -> str:
     """The RE2 pattern of the rare part of a phrase: its longest word that is not COMMON, else its
-    first words."""
+    first words.
+    """
     parts = [part.strip("'") for part in words(phrase)]
     rare = [part for part in parts if part.rstrip("*") not in COMMON and len(part) >= 3]
     if rare:

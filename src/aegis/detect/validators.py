@@ -6,10 +6,10 @@ in rule files by their key in `VALIDATORS`.
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from hashlib import sha256
 from typing import TYPE_CHECKING
+
+from .opaque import not_placeholder, not_sample, opaque, password, strong
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,8 +131,43 @@ def my_number(value: str) -> bool:
 
 
 _CN_PROVINCES = frozenset(
-    "11 12 13 14 15 21 22 23 31 32 33 34 35 36 37 41 42 43 44 45 46 50 51 52 53 54 61 62 63 64 65"
-    " 71 81 82 83".split()
+    [
+        "11",
+        "12",
+        "13",
+        "14",
+        "15",
+        "21",
+        "22",
+        "23",
+        "31",
+        "32",
+        "33",
+        "34",
+        "35",
+        "36",
+        "37",
+        "41",
+        "42",
+        "43",
+        "44",
+        "45",
+        "46",
+        "50",
+        "51",
+        "52",
+        "53",
+        "54",
+        "61",
+        "62",
+        "63",
+        "64",
+        "65",
+        "71",
+        "81",
+        "82",
+        "83",
+    ]
 )
 
 
@@ -211,9 +246,12 @@ def nhs(value: str) -> bool:
 
 
 def ipv4(value: str) -> bool:
-    """Four octets in range, without leading zeros (RFC 6943 section 3.1.1)."""
+    """Four octets in range, without leading zeros (RFC 6943 section 3.1.1).
+
+    Loopback, unspecified and netmask addresses point at nobody.
+    """
     parts = value.split(".")
-    if len(parts) != 4:
+    if len(parts) != 4 or value.startswith(("127.", "0.", "255.")):
         return False
     return all(p.isdigit() and len(p) <= 3 and int(p) < 256 and p == str(int(p)) for p in parts)
 
@@ -275,7 +313,9 @@ def bech32(value: str) -> bool:
     for item in values:
         top = check >> 25
         check = (check & 0x1FFFFFF) << 5 ^ item
-        for bit, generator in enumerate((0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)):
+        for bit, generator in enumerate(
+            (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
+        ):
             check ^= generator if top >> bit & 1 else 0
     return check in (1, 0x2BC830A3)
 
@@ -299,83 +339,6 @@ def phone(value: str) -> bool:
     """Seven to fifteen digits (ITU-T E.164) that are not all alike."""
     number = digits_of(value)
     return 7 <= len(number) <= 15 and len(set(number)) > 2
-
-
-def entropy(value: str) -> float:
-    """Shannon entropy of the characters, in bits per character."""
-    if not value:
-        return 0.0
-    size = len(value)
-    return -sum(n / size * math.log2(n / size) for n in Counter(value).values())
-
-
-_PLACEHOLDERS = (
-    "example", "placeholder", "changeme", "change_me", "your", "xxxx", "****", "....", "dummy",
-    "sample", "redacted", "insert", "replace", "todo", "fake", "test_key", "testkey", "<", "${",
-    "{{", "process.env", "os.environ", "getenv", "abcdef", "123456789", "00000000", "none", "null",
-    "undefined", "mykey", "my_key", "my-key", "secret_key", "api_key", "env.", "config.", "vault:",
-    "secret://", "password", "notreal",
-)  # fmt: skip
-
-
-def not_placeholder(value: str) -> bool:
-    """False for the stand-ins people write where a secret goes."""
-    lowered = value.lower()
-    return len(set(lowered)) > 4 and not any(word in lowered for word in _PLACEHOLDERS)
-
-
-def not_sample(value: str) -> bool:
-    """As `not_placeholder`, for keys whose prefix already says what they are: runs such as
-    `abcdef` or `123456789` do not excuse those.
-    """
-    lowered = value.lower()
-    return len(set(lowered)) > 4 and not any(
-        word in lowered for word in _PLACEHOLDERS if word not in _RUNS
-    )
-
-
-_RUNS = frozenset({"abcdef", "123456789", "00000000"})
-
-
-def opaque(value: str) -> bool:
-    """A string that looks generated: several kinds of characters and high entropy."""
-    if not not_placeholder(value) or uuid_like(value):
-        return False
-    lower = any(char.islower() for char in value)
-    upper = any(char.isupper() for char in value)
-    digit = any(char.isdigit() for char in value)
-    if not digit and not (lower and upper):
-        return False
-    return entropy(value) >= (3.0 if len(value) < 28 else 3.3)
-
-
-def strong(value: str) -> bool:
-    """As `opaque`, and of letters and digits both: what a generator of keys prints."""
-    return (
-        opaque(value)
-        and sum(char.isdigit() for char in value) >= 2
-        and any(char.isalpha() for char in value)
-    )
-
-
-def password(value: str) -> bool:
-    """A string that was chosen as a password rather than said: letters with digits or signs."""
-    value = value.rstrip(".!?:")
-    lowered = value.lower()
-    if len(value) < 6 or any(word in lowered for word in _PLACEHOLDERS) or "(" in value:
-        return False
-    kinds = (
-        any(char.isdigit() for char in value)
-        + any(char.isupper() for char in value[1:])
-        + any(not char.isalnum() for char in value)
-    )
-    return kinds >= 1 and len(set(lowered)) > 3 and (any(map(str.isdigit, value)) or kinds >= 2)
-
-
-def uuid_like(value: str) -> bool:
-    """The 8-4-4-4-12 shape of RFC 9562."""
-    parts = value.split("-")
-    return [len(part) for part in parts] == [8, 4, 4, 4, 12]
 
 
 VALIDATORS: dict[str, Callable[[str], bool]] = {

@@ -182,7 +182,7 @@ def from_entities(view: View) -> Iterator[View]:
 
 
 def from_escapes(view: View) -> Iterator[View]:
-    """`\\u0041`, `\\x41`, `\\u{41}` and `U+0041`."""
+    r"""`\u0041`, `\x41`, `\u{41}` and `U+0041`."""
 
     def new(found: re.Match[str]) -> str:
         return _char(int(next(group for group in found.groups() if group), 16))
@@ -226,7 +226,6 @@ def from_leet(view: View) -> Iterator[View]:
 
 def from_spaced(view: View) -> Iterator[View]:
     """Letters written apart, put together again; words keep their wider gaps."""
-
     text = view.text
     keep: list[int] = []
     position = 0
@@ -243,7 +242,7 @@ def from_spaced(view: View) -> Iterator[View]:
     if not position:
         return
     keep.extend(range(position, len(text)))
-    joined = "".join(text[i] if text[i].isalnum() or text[i] in " \n" else text[i] for i in keep)
+    joined = "".join(text[i] for i in keep)
     yield view.derive(joined, triggers.SPACED, keep, [i + 1 for i in keep])
 
 

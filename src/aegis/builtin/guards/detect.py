@@ -40,9 +40,7 @@ class DetectGuard:
         self.stages = stages
         self.covers = tuple(one.name for one in settings)
         self._engine = engine
-        self._by_category = {
-            category: one for one in settings for category in CATEGORIES[one.name]
-        }
+        self._by_category = {category: one for one in settings for category in CATEGORIES[one.name]}
         self._categories = frozenset(self._by_category)
         # read as widely as the widest guard asks, then drop what a narrower one did not ask for
         self._sensitivity = min(
@@ -85,9 +83,7 @@ class DetectGuard:
         """A scanner for a text that arrives in pieces."""
         return DetectScan(
             self,
-            Stream(
-                self._ready(), kind, categories=self._categories, sensitivity=self._sensitivity
-            ),
+            Stream(self._ready(), kind, categories=self._categories, sensitivity=self._sensitivity),
         )
 
     def findings(self, hits: Sequence[Hit], text: int = 0, key: bool = False) -> list[Finding]:
