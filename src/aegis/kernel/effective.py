@@ -201,20 +201,27 @@ def register_agent(runtime: Runtime, agent: Agent) -> None:
     """
     check_agent(agent)
     agents = runtime.state.agents()
-    known = next((other for other in agents if other.name == agent.name), None)
-    if known is None and len(agents) >= AGENTS_MAX:
+    if len(agents) >= AGENTS_MAX and all(other.name != agent.name for other in agents):
         raise CallerError(f"{AGENTS_MAX} agents are registered already")
-    if known is not None:
+    changed = False
+
+    def registered(known: Agent | None) -> Agent:
+        nonlocal changed
+        if known is None:
+            changed = True
+            return msgspec.structs.replace(agent, updated=clock())
         if known.by != agent.by and known.updated and (known.allow or known.block or known.review):
             raise CallerError(f"agent `{agent.name}` is registered by somebody else")
-        agent = msgspec.structs.replace(
+        fresh = msgspec.structs.replace(
             agent, status=known.status, reason=known.reason, updated=known.updated
         )
-        if agent == known:
-            return
-    runtime.state.put_agent(msgspec.structs.replace(agent, updated=clock()))
-    details = {"agent": agent.name, "owner": agent.owner, **lists_of(agent)}
-    runtime.admin("agent.register", by=agent.by or agent.owner or "local", details=details)
+        changed = fresh != known
+        return msgspec.structs.replace(fresh, updated=clock()) if changed else known
+
+    runtime.state.change_agent(agent.name, registered)
+    if changed:
+        details = {"agent": agent.name, "owner": agent.owner, **lists_of(agent)}
+        runtime.admin("agent.register", by=agent.by or agent.owner or "local", details=details)
 
 
 class Tightened:

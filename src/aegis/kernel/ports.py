@@ -24,6 +24,8 @@ from ..flow import (
     Settled,
 )
 
+from ..model import LedgerError
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from .admission import Gate
     from .desk import Desk
     from .journal import Journal
+    from .mender import Mender
     from .meter import Meter
 
     Asker = Callable[[Ask], Answer | None]
@@ -55,8 +58,10 @@ class Ports:
         meter: Meter,
         wait_seconds: float,
         asker: Asker | None,
+        mender: Mender,
     ) -> None:
         self.journal = journal
+        self.mender = mender
         self.gate = gate
         self.desk = desk
         self.meter = meter
@@ -112,9 +117,7 @@ class Ports:
         }
 
     def _append(self, effect: Append) -> Receipt:
-        receipt: Receipt = self.journal.append(
-            effect.kind, effect.session, effect.body, effect.durability
-        )
+        receipt = self._placed(effect, effect.durability)
         if effect.durability != "buffered":
             try:
                 self.journal.wait(receipt.seq, effect.durability)
@@ -124,11 +127,33 @@ class Ports:
                 raise Interrupted(receipt, error) from error
         return receipt
 
+    def _placed(self, effect: Append, durability: str) -> Receipt:
+        """The place of a record. After a failure of the store, it is tried to go on."""
+        try:
+            return self.journal.append(effect.kind, effect.session, effect.body, durability)
+        except LedgerError:
+            if self.journal.healthy or not self.mender.mend():
+                raise
+        return self.journal.append(effect.kind, effect.session, effect.body, durability)
+
     def _append_async(self, effect: Append) -> Any:
-        receipt = self.journal.append(effect.kind, effect.session, effect.body, effect.durability)
+        try:
+            receipt = self.journal.append(
+                effect.kind, effect.session, effect.body, effect.durability
+            )
+        except LedgerError:
+            if self.journal.healthy:
+                raise
+            return self._mended(effect)
         if effect.durability == "buffered":
             return receipt
         return self._durable(receipt, effect.durability)
+
+    async def _mended(self, effect: Append) -> Receipt:
+        """A record after a failure of the store, whose reopening does not hold up the loop."""
+        await asyncio.to_thread(self.mender.mend)
+        receipt = self.journal.append(effect.kind, effect.session, effect.body, effect.durability)
+        return await self._durable(receipt, effect.durability)
 
     async def _durable(self, receipt: Receipt, durability: str) -> Receipt:
         try:
@@ -138,8 +163,7 @@ class Ports:
         return receipt
 
     def _append_late(self, effect: Append) -> Receipt:
-        receipt: Receipt = self.journal.append(effect.kind, effect.session, effect.body, "written")
-        return receipt
+        return self._placed(effect, "written")
 
     def _settle(self, effect: Settle) -> Settled:
         self.meter.settled(effect)

@@ -21,6 +21,7 @@ from ..ledger.record import AdminBody
 from ..model import Action, Actor, CallerError, HeldError, stamped
 from ..tools.names import capability
 from .events import tell
+from .mender import Mender
 from .meter import Meter
 from .ports import Ports, Source, now
 from .state import ACTIVE, PAUSED, Agent, Run
@@ -72,6 +73,7 @@ class Runtime:
         self.gate = parts.gate
         self.dispatch = parts.dispatch
         self.sinks = parts.sinks
+        self.mender = parts.mender or Mender(parts.journal)
         self.meter = Meter()
         self.session = session or str(uuid_utils.uuid7())
         self.closed = False
@@ -82,6 +84,7 @@ class Runtime:
             self.meter,
             parts.settings.approvals.wait_seconds,
             asker,
+            self.mender,
         )
 
     def govern(
@@ -193,6 +196,7 @@ class Runtime:
             outcome=outcome,
             user_agent=user_agent,
         )
+        self.mender.mend()
         receipt: Receipt = self.journal.append("admin", "admin", body, "synced")
         self.journal.wait(receipt.seq, "synced")
         return receipt
@@ -208,15 +212,23 @@ class Runtime:
         self.sinks = parts.sinks
 
     def ready(self) -> dict[str, bool]:
-        """Whether each part can do its work."""
-        return {"ledger": self.journal.healthy, "state": not self.closed}
+        """Whether each part can do its work; a ledger that stopped may be brought back by this,
+        which takes as long as its store takes.
+        """
+        return {"ledger": self.mender.mend(), "state": not self.closed}
 
     def close(self) -> None:
-        """Write everything out and release files. Idempotent."""
+        """Write everything out and release files. Idempotent.
+
+        Raises LedgerError where records could not be stored; all the rest is closed then too.
+        """
         if not self.closed:
             self.closed = True
-            self.journal.close()
-            self.state.close()
+            self.mender.end()
+            try:
+                self.journal.close()
+            finally:
+                self.state.close()
 
     def _ended(self, outcome: Outcome) -> None:
         self.meter.ended(outcome)
@@ -299,10 +311,11 @@ class Runtime:
         return flow, action, trail, effect
 
     def _set_status(self, name: str, status: str, by: str, reason: str) -> None:
-        known = {agent.name: agent for agent in self.state.agents()}
-        agent = known.get(name, Agent(name))
-        self.state.put_agent(
-            msgspec.structs.replace(agent, status=status, reason=reason, updated=now())
+        self.state.change_agent(
+            name,
+            lambda known: msgspec.structs.replace(
+                known or Agent(name), status=status, reason=reason, updated=now()
+            ),
         )
         event = "agent.kill" if status == PAUSED else "agent.revive"
         self.admin(event, by=by, details={"agent": name, "reason": reason})

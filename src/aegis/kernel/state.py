@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ..approval import Request
 
@@ -91,8 +91,10 @@ class StateStore(Protocol):
         """All registered agents."""
         ...
 
-    def put_agent(self, agent: Agent) -> None:
-        """Add or replace an agent."""
+    def change_agent(self, name: str, change: Callable[[Agent | None], Agent]) -> Agent:
+        """Replace an agent by what `change` makes of it (None where it is new), in one
+        transaction over all processes: a kill and a registration cannot undo one another.
+        """
         ...
 
     def add_approval(self, request: Request) -> bool:

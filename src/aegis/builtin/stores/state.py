@@ -20,7 +20,7 @@ from ...kernel.state import Agent, Key, Run
 from ...model import AegisError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 SCHEMA_VERSION = 1
@@ -188,9 +188,27 @@ class SqliteState:
         rows = self._read("SELECT body FROM agents ORDER BY name")
         return [msgspec.json.decode(row[0], type=Agent) for row in rows]
 
-    def put_agent(self, agent: Agent) -> None:
-        """Add or replace an agent."""
-        self._write("INSERT OR REPLACE INTO agents VALUES (?, ?)", (agent.name, _pack(agent)))
+    def change_agent(self, name: str, change: Callable[[Agent | None], Agent]) -> Agent:
+        """Replace an agent by what `change` makes of it (None where it is new), in one
+        transaction over all processes: a kill and a registration cannot undo one another.
+        """
+        with self._lock, self._explained():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                row = self._db.execute("SELECT body FROM agents WHERE name=?", (name,)).fetchone()
+                known = msgspec.json.decode(row[0], type=Agent) if row else None
+                agent: Agent = change(known)
+                if agent != known:
+                    self._db.execute(
+                        "INSERT OR REPLACE INTO agents VALUES (?, ?)", (name, _pack(agent))
+                    )
+                self._db.execute("COMMIT")
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+        if agent != known:
+            self._epoch.bump()
+        return agent
 
     def add_approval(self, request: Request) -> bool:
         """Add a pending approval; False where that id is there already."""
