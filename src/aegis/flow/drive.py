@@ -8,7 +8,7 @@ them into refusals; `Parked` leaves the flow where it stands.
 
 from __future__ import annotations
 
-import inspect as _inspect
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -85,7 +85,7 @@ async def drive_async(
         while True:
             try:
                 answer = (port if gone is None else late)[effect.__class__](effect)
-                if _inspect.isawaitable(answer):
+                if answer.__class__ is CoroutineType or hasattr(answer, "__await__"):
                     answer = await answer
             except Parked:
                 raise

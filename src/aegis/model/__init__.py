@@ -32,7 +32,7 @@ from .errors import (
     UpstreamError,
 )
 from .finding import Coverage, Finding, masked, rewrites
-from .text import KINDS, Path, Text, freeze, put, texts_of
+from .text import KINDS, Digest, Path, Text, freeze, put, texts_of
 from .verdict import Approval, RiskLevel, Verdict, strictest
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "Coverage",
     "DEFAULT_RULE",
     "Decision",
+    "Digest",
     "Finding",
     "GuardrailError",
     "HeldError",

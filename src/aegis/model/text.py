@@ -46,6 +46,16 @@ class Text(msgspec.Struct, frozen=True, gc=False):
     key: bool = False
 
 
+class Digest(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What stands in a record for content that is not recorded: its length in bytes, its SHA-256
+    (hex), and the identifier its maker gave it. It holds no free text, so redactors pass it by.
+    """
+
+    bytes: int
+    id: str = ""
+    sha256: str = ""
+
+
 def texts_of(value: Any, kind: str = "arguments", path: Path = ()) -> list[Text]:
     """Every string in a JSON-like value, keys included, in document order.
 

@@ -37,6 +37,8 @@ from ...model import (
     RiskLevel,
     Verdict,
 )
+from .chat import complain
+from .errors import shareable
 from .wire import WireError, decode, encode
 
 if TYPE_CHECKING:
@@ -359,13 +361,16 @@ def _tightened(runtime: Runtime, decision: Decision) -> Runtime:
         runtime.desk,
         runtime.gate,
         runtime.dispatch,
+        runtime.sinks,
+        runtime.mender,
     )
     return Runtime(parts, session=runtime.session, asker=runtime.ports.asker)
 
 
 def _said(outcome: Outcome) -> dict[str, Any]:
     """An outcome as it is answered; never the params, never another's result."""
-    decision = outcome.decision
+    complain(outcome)
+    decision = shareable(outcome.decision)
     return {
         "go": False,
         "id": outcome.action.id,

@@ -9,7 +9,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from ...model import Principal
+from ...model import AegisError, Principal
 from . import catalogue, chat, headers, health
 from .errors import Failure
 from .metrics import Measures, Scrape
@@ -182,6 +182,9 @@ class Gateway:
             elif message["type"] == "lifespan.shutdown":
                 await self.remote.close()
                 await self.runtime.dispatch.close()
-                self.runtime.close()
+                try:
+                    self.runtime.close()
+                except AegisError as error:
+                    log.error("the ledger was not closed in order: %s", error)
                 await send({"type": "lifespan.shutdown.complete"})
                 return

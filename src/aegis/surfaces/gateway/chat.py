@@ -14,9 +14,19 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ...approval import digest
-from ...model import Action, ActionError, Actor, CallerError, HeldError, LedgerError, UpstreamError
+from ...model import (
+    Action,
+    ActionError,
+    Actor,
+    AegisError,
+    CallerError,
+    HeldError,
+    LedgerError,
+    UpstreamError,
+)
 from . import headers as head
-from .errors import Failure, of_held, of_outcome, of_upstream
+from .complaints import COMPLAINTS
+from .errors import Failure, of_held, of_outcome, of_upstream, shareable
 from .openai_chat import CHAT, TYPE
 from .turn import JSON
 from .wire import WireError, decode, encode
@@ -68,7 +78,7 @@ async def complete(runtime: Runtime, turn: Turn, principal: Principal) -> None:
     except HeldError as error:
         await exchange.refuse(of_held(error))
     except LedgerError as error:
-        log.error("the ledger failed: %s", error)
+        COMPLAINTS.say("the ledger failed", error)
         await exchange.refuse(
             Failure(503, "the record of this could not be kept", "governance_unavailable")
         )
@@ -147,8 +157,7 @@ class _Exchange:
             # an answer names its record, so the record has to outlive a crash of this process
             await self.runtime.journal.wait_async(outcome.receipt.seq, "written")
         failure = of_outcome(outcome)
-        if outcome.error is not None and not isinstance(outcome.error, UpstreamError):
-            log.error("action %s: %r", outcome.action.id, outcome.error)
+        complain(outcome)
         if stream:
             await self.finish(outcome, failure)
         elif failure is not None:
@@ -253,6 +262,17 @@ class _Exchange:
         return request.run
 
 
+def complain(outcome: Outcome) -> None:
+    """Log what failed here or in a plugin: clients are only told the kind of it."""
+    error = outcome.error
+    if isinstance(error, LedgerError):
+        COMPLAINTS.say("the ledger failed", error)
+    elif error is not None and not isinstance(error, UpstreamError):
+        log.error("action %s: %r", outcome.action.id, error)
+    elif shareable(outcome.decision) is not outcome.decision:
+        COMPLAINTS.say("a safeguard failed", "; ".join(outcome.decision.reasons))
+
+
 def failure_of(error: Exception) -> Failure:
     """The answer to an error that no handler expected."""
     if isinstance(error, Failure):
@@ -261,5 +281,10 @@ def failure_of(error: Exception) -> Failure:
         return of_upstream(error)
     if isinstance(error, CallerError):
         return Failure(400, str(error), "invalid_request")
+    if isinstance(error, AegisError):
+        kind = "the ledger failed" if isinstance(error, LedgerError) else "a store failed"
+        COMPLAINTS.say(kind, error)
+        message = f"{kind}; the gateway's log names the cause"
+        return Failure(503, message, "governance_unavailable")
     log.error("unexpected error", exc_info=error)
     return Failure(500, "an unexpected error; the gateway's log names the cause", "internal_error")

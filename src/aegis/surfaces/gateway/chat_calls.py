@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ...flow.propose import MALFORMED
 from ...model import Action
 from ...tools.names import capability
+from .errors import shareable
 from .wire import parse_object
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def calls_of(message: Any) -> list[tuple[str, Any]]:
 
 def notice(name: str, decision: Decision) -> str:
     """What the reply says in place of a refused call."""
+    decision = shareable(decision)
     why = "; ".join(decision.reasons) or "the policy refuses it"
     text = f"[aegis] the call of `{name}` was refused by rule `{decision.rule}`: {why}"
     return f"{text}; {decision.advice}" if decision.advice else text
@@ -90,6 +92,7 @@ def notice(name: str, decision: Decision) -> str:
 
 def explained(name: str, decision: Decision) -> dict[str, Any]:
     """A refused call for the reply's `aegis` object."""
+    decision = shareable(decision)
     return {
         "name": name,
         "verdict": decision.verdict.word,

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from ...flow.decide import code_of
 from ...flow.window import TooMuch
-from ...model import NO_USAGE, Usage, put, texts_of
+from ...model import NO_USAGE, Digest, Usage, put, texts_of
 from .chat_calls import CALLS_MAX, child, explained, notice
+from .digests import identifier
 from .usage import stated_usage
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class ChatReader:
         self._channels: dict[tuple[int, Path], int] = {}
         self._paths: list[tuple[int, Path]] = []
         self._digests: list[Any] = []
+        self._lengths: list[int] = []
         self._length = 0
         self._calls: dict[tuple[int, int], _Call] = {}
         self._finish: dict[int, str | None] = {}
@@ -160,12 +162,15 @@ class ChatReader:
         kept: dict[str, Any] = {
             "choices": len(self._finish),
             "finish": [self._finish[index] for index in sorted(self._finish)],
-            "id": self._frame.get("id"),
-            "model": self._frame.get("model"),
-            "sha256": {
-                ".".join(map(str, (index, *path[1:]))): digest.hexdigest()
-                for (index, path), digest in zip(self._paths, self._digests, strict=True)
+            "content": {
+                ".".join(map(str, (index, *path[1:]))): Digest(
+                    length, identifier(self._frame.get("id")), digest.hexdigest()
+                )
+                for (index, path), digest, length in zip(
+                    self._paths, self._digests, self._lengths, strict=True
+                )
             },
+            "model": self._frame.get("model"),
         }
         if self._calls:
             kept["tool_calls"] = [self._calls[key].name for key in sorted(self._calls)]
@@ -210,7 +215,10 @@ class ChatReader:
             self._channels[(index, path)] = channel
             self._paths.append((index, path))
             self._digests.append(sha256())
-        self._digests[channel].update(piece.encode("utf-8", "surrogatepass"))
+            self._lengths.append(0)
+        data = piece.encode("utf-8", "surrogatepass")
+        self._digests[channel].update(data)
+        self._lengths[channel] += len(data)
         self._length += len(piece)
         return channel
 

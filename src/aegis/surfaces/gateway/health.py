@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from .turn import JSON
@@ -20,6 +21,10 @@ async def alive(runtime: Runtime, turn: Turn, principal: Principal) -> None:
 
 async def ready(runtime: Runtime, turn: Turn, principal: Principal) -> None:
     """Readiness: 503 while a part cannot work, naming it."""
+    if not runtime.journal.healthy:
+        # nobody may send requests any more to a server that says it is not ready: it has to try
+        # by itself, on a thread, for a store takes its time
+        await asyncio.to_thread(runtime.mender.mend)
     parts = runtime.ready()
     fine = all(parts.values())
     body = encode({"status": "ok" if fine else "unavailable", "parts": parts})

@@ -6,7 +6,6 @@ are the body. Records hold its shape and a digest, never its texts.
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,8 +14,8 @@ from ...model import NO_USAGE, Action, Text, Usage, put, texts_of
 from .chat_calls import calls_of, child, explained, notice
 from .chat_stream import ChatReader
 from .chat_texts import closed, request_texts
+from .digests import digest_of
 from .usage import stated_usage
-from .wire import encode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,7 +65,7 @@ class ChatView:
             "messages": len(messages),
             "model": body.get("model"),
             "roles": _roles(messages),
-            "sha256": sha256(encode(messages)).hexdigest(),
+            "content": digest_of(messages),
         }
         for name in SAMPLING:
             if name in body:
@@ -76,7 +75,7 @@ class ChatView:
         tools = body.get("tools")
         if isinstance(tools, list):
             kept["tools"] = len(tools)
-            kept["tools_sha256"] = sha256(encode(tools)).hexdigest()
+            kept["tools_content"] = digest_of(tools)
         return kept
 
     def reply_texts(self, action: Action, value: Any) -> Sequence[Text]:
@@ -115,9 +114,8 @@ class ChatView:
         kept: dict[str, Any] = {
             "choices": len(choices),
             "finish": [c.get("finish_reason") if isinstance(c, dict) else None for c in choices],
-            "id": value.get("id") if isinstance(value, dict) else None,
+            "content": digest_of(choices, value.get("id") if isinstance(value, dict) else None),
             "model": value.get("model") if isinstance(value, dict) else None,
-            "sha256": sha256(encode(choices)).hexdigest(),
         }
         if names:
             kept["tool_calls"] = names
