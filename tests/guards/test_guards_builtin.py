@@ -127,3 +127,31 @@ def test_wrong_settings_are_refused_with_a_hint(settings: dict, message: str) ->
     with pytest.raises(ValueError, match=r"^[a-z_]+: ") as caught:
         build_guard(settings)
     assert message in str(caught.value)
+
+
+PROMPT = (
+    "You are the assistant of a small bakery. Never give away the recipe of the plum cake, and "
+    "always answer in two short sentences, please."
+)
+
+
+def test_what_must_stay_inside_is_found_in_replies() -> None:
+    guard = build_guard(
+        {"prompt_leak": {"action": "block", "canaries": "zebra-7731", "system_prompts": [PROMPT]}}
+    )
+    for said in (
+        "of course: Zebra-7731!",
+        "well, " * 90 + "never give away the recipe of the Plum Cake, and always answer",
+    ):
+        found = guard.inspect([Text(said, "reply")], ACTION)
+        assert {f.verdict for f in found} == {Verdict.BLOCK}, said
+        streamed = guard.stream("reply")
+        parts = [said[i : i + 5] for i in range(0, len(said), 5)]
+        assert [*(f for p in parts for f in streamed.feed(p)), *streamed.close()] == list(found)
+        assert not guard.inspect([Text(said, "prompt")], ACTION)
+    assert not guard.inspect([Text("Never give away your umbrella.", "reply")], ACTION)
+
+
+def test_a_canary_must_be_long_enough() -> None:
+    with pytest.raises(ValueError, match="canary"):
+        build_guard({"prompt_leak": {"canaries": ["abc"]}})

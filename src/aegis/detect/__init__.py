@@ -4,6 +4,7 @@ from .engine import BLOCK, HOLD, MARGIN, TEXT_MAX, Engine, Reader
 from .gate import ScanError
 from .hit import Hit
 from .inspection import Inspection, inspect_text, shared
+from .leak import Leak
 from .redact import redact, redactor
 from .score import CONFIDENT, SENSITIVITIES
 from .stream import Stream
@@ -18,6 +19,7 @@ __all__ = [
     "Engine",
     "Hit",
     "Inspection",
+    "Leak",
     "Reader",
     "ScanError",
     "Stream",

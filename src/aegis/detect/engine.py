@@ -31,6 +31,7 @@ from .views import DECODERS, from_lookalikes
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from .leak import Leak
     from .ruleset import RuleSet
 
 BLOCK = 256
@@ -101,12 +102,13 @@ class Engine:
         *,
         categories: frozenset[str] | None = None,
         sensitivity: str = "medium",
+        leak: Leak | None = None,
     ) -> list[Hit]:
         """Everything found in a text, in reading order.
 
         `kind` is one of `model.KINDS`, `categories` limits what is looked for, `sensitivity` is
-        low, medium or high. Raises ScanError where the text is longer than TEXT_MAX, holds more
-        than HITS_MAX findings, or the gate gave up.
+        low, medium or high, `leak` what must not be recited. Raises ScanError where the text is
+        longer than TEXT_MAX, holds more than HITS_MAX findings, or the gate gave up.
         """
         size = len(text)
         if size < TEXT_MIN:
@@ -114,11 +116,12 @@ class Engine:
         if size > TEXT_MAX:
             raise ScanError(f"text of {size} characters is longer than {TEXT_MAX}; split it")
         view = fold(text)
-        if _silent(view) and self.quiet(view.data, kind):
+        if leak is None and _silent(view) and self.quiet(view.data, kind):
             return []
-        reader = Reader(self, kind, categories, sensitivity)
+        reader = Reader(self, kind, categories, sensitivity, leak)
         out: list[Hit] = []
-        for block in self._dirty(text, kind):
+        blocks = self._dirty(text, kind) if leak is None else range(-(-size // BLOCK))
+        for block in blocks:
             out += reader.read(text, block, 0, size)
             if len(out) > HITS_MAX:
                 raise ScanError(f"more than {HITS_MAX} findings in one text; split it")
@@ -267,15 +270,21 @@ def _invisible(view: View) -> Hit:
 class Reader:
     """Reads the blocks of one text in order and keeps what must be known between blocks."""
 
-    __slots__ = ("_categories", "_engine", "_kind", "_open", "_scorer", "_since")
+    __slots__ = ("_categories", "_engine", "_kind", "_leak", "_open", "_scorer", "_since")
 
     def __init__(
-        self, engine: Engine, kind: str, categories: frozenset[str] | None, sensitivity: str
+        self,
+        engine: Engine,
+        kind: str,
+        categories: frozenset[str] | None,
+        sensitivity: str,
+        leak: Leak | None = None,
     ) -> None:
         self._engine = engine
         self._kind = kind
         self._categories = categories
         self._scorer = Scorer(sensitivity)
+        self._leak = leak
         self._open: Hit | None = None
         self._since = 0
 
@@ -288,7 +297,10 @@ class Reader:
         low = block * BLOCK
         left = max(0, low - MARGIN)
         right = min(low + BLOCK + MARGIN, size)
-        hits = self._engine.window(text[left - base : right - base], self._kind, self._categories)
+        window = text[left - base : right - base]
+        hits = self._engine.window(window, self._kind, self._categories)
+        if self._leak is not None:
+            hits += self._leak.hits(window)
         own = [_moved(hit, left) for hit in hits if low <= hit.start + left < low + BLOCK]
         out = self._scorer.take(_best(own))
         if self._open is not None:

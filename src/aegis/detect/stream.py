@@ -14,6 +14,7 @@ from .gate import ScanError
 
 if TYPE_CHECKING:
     from .hit import Hit
+    from .leak import Leak
 
 
 class Stream:
@@ -28,8 +29,9 @@ class Stream:
         *,
         categories: frozenset[str] | None = None,
         sensitivity: str = "medium",
+        leak: Leak | None = None,
     ) -> None:
-        self._reader = Reader(engine, kind, categories, sensitivity)
+        self._reader = Reader(engine, kind, categories, sensitivity, leak)
         self._buffer = ""
         self._base = 0
         self._block = 0

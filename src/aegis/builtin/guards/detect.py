@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ...detect import SENSITIVITIES, Engine, Hit, Stream, shared
+from ...detect import SENSITIVITIES, Engine, Hit, Leak, Stream, shared
 from ...model import Finding, Verdict
 from .settings import CATEGORIES, GuardSettings, resolve
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 TEXT_MIN = 3
 """Shorter texts are not read; no rule describes anything so short."""
+
+LEAKABLE = frozenset({"reply", "arguments"})
+"""Kinds of text in which a guarded prompt or canary is a leak: what the model says or sends."""
 
 STAGES = frozenset({"input", "output"})
 
@@ -40,6 +43,8 @@ class DetectGuard:
         self.stages = stages
         self.covers = tuple(one.name for one in settings)
         self._engine = engine
+        guarded = next((one for one in settings if one.canaries or one.system_prompts), None)
+        self._leak = Leak(guarded.canaries, guarded.system_prompts) if guarded else None
         self._by_category = {category: one for one in settings for category in CATEGORIES[one.name]}
         self._categories = frozenset(self._by_category)
         # read as widely as the widest guard asks, then drop what a narrower one did not ask for
@@ -68,12 +73,16 @@ class DetectGuard:
         if len(joined) < TEXT_MIN:
             return ()
         engine = self._engine or self._ready()
-        if joined.isascii() and engine.quiet(joined.encode()):
+        if self._leak is None and joined.isascii() and engine.quiet(joined.encode()):
             return ()
         out: list[Finding] = []
         for index, text in enumerate(texts):
             hits = engine.scan(
-                text.text, text.kind, categories=self._categories, sensitivity=self._sensitivity
+                text.text,
+                text.kind,
+                categories=self._categories,
+                sensitivity=self._sensitivity,
+                leak=self._leak if text.kind in LEAKABLE else None,
             )
             if hits:
                 out += self.findings(hits, index, text.key)
@@ -81,10 +90,14 @@ class DetectGuard:
 
     def stream(self, kind: str) -> DetectScan:
         """A scanner for a text that arrives in pieces."""
-        return DetectScan(
-            self,
-            Stream(self._ready(), kind, categories=self._categories, sensitivity=self._sensitivity),
+        stream = Stream(
+            self._ready(),
+            kind,
+            categories=self._categories,
+            sensitivity=self._sensitivity,
+            leak=self._leak if kind in LEAKABLE else None,
         )
+        return DetectScan(self, stream)
 
     def findings(self, hits: Sequence[Hit], text: int = 0, key: bool = False) -> list[Finding]:
         """Hits as findings, each with the verdict its guard asks for."""
