@@ -29,7 +29,7 @@ QUEUE_BYTES: Final = 64 * 1024 * 1024
 """Most bytes waiting to be stored."""
 
 STALL_SECONDS: Final = 5.0
-"""How long an append waits for room in the queue before it fails."""
+"""How long an append waits for room in the queue before it fails, and reopening for the store."""
 
 LINGER_SECONDS: Final = 0.01
 """How long entries nobody waits for are collected; what a crash of the process may cost them."""
@@ -226,8 +226,8 @@ class Committer:
 
     def stopped(self) -> bool:
         """Whether nothing of this touches the store any more; after a fault."""
-        self._thread.join(CLOSE_SECONDS)
-        if self._thread.is_alive() or not self._storing.acquire(timeout=CLOSE_SECONDS):
+        self._thread.join(STALL_SECONDS)
+        if self._thread.is_alive() or not self._storing.acquire(timeout=STALL_SECONDS):
             return False
         self._storing.release()
         return True
