@@ -92,5 +92,3 @@ def test_a_store_that_is_not_there_is_empty_to_read_and_is_not_made(tmp_path):
     assert state.agents() == []
     state.close()
     assert not path.parent.exists()
-
-

@@ -23,7 +23,6 @@ from ..flow import (
     Settle,
     Settled,
 )
-
 from ..model import LedgerError
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from ..model import Action, Receipt
     from .admission import Gate
     from .desk import Desk
-    from .journal import Journal
     from .mender import Mender
     from .meter import Meter
 
@@ -52,15 +50,14 @@ class Ports:
 
     def __init__(
         self,
-        journal: Journal,
+        mender: Mender,
         gate: Gate,
         desk: Desk,
         meter: Meter,
         wait_seconds: float,
         asker: Asker | None,
-        mender: Mender,
     ) -> None:
-        self.journal = journal
+        self.journal = mender.journal
         self.mender = mender
         self.gate = gate
         self.desk = desk

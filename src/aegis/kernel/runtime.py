@@ -58,6 +58,7 @@ class Parts:
     gate: Gate
     dispatch: Dispatch
     sinks: tuple[Sink, ...] = ()
+    mender: Mender | None = None
 
 
 class Runtime:
@@ -78,13 +79,12 @@ class Runtime:
         self.session = session or str(uuid_utils.uuid7())
         self.closed = False
         self.ports = Ports(
-            self.journal,
+            self.mender,
             self.gate,
             self.desk,
             self.meter,
             parts.settings.approvals.wait_seconds,
             asker,
-            self.mender,
         )
 
     def govern(
@@ -212,10 +212,8 @@ class Runtime:
         self.sinks = parts.sinks
 
     def ready(self) -> dict[str, bool]:
-        """Whether each part can do its work; a ledger that stopped may be brought back by this,
-        which takes as long as its store takes.
-        """
-        return {"ledger": self.mender.mend(), "state": not self.closed}
+        """Whether each part can do its work."""
+        return {"ledger": self.journal.healthy, "state": not self.closed}
 
     def close(self) -> None:
         """Write everything out and release files. Idempotent.

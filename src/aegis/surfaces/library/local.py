@@ -153,6 +153,8 @@ class Local:
             shared.desk,
             shared.gate,
             shared.dispatch,
+            shared.sinks,
+            shared.mender,
         )
         return Runtime(parts, session=self._session or shared.session, asker=shared.ports.asker)
 

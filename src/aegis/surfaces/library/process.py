@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...model import CallerError
+from ...model import AegisError, CallerError
 from . import approvals
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ AGENTS_MAX = 10_000
 _lock = threading.RLock()
 _current: Governor | None = None
 _pid = 0
+_finishing = False
 _load: Callable[[], Loaded] | None = None
 _agents: dict[str, Agent] = {}
 _inherited: list[Any] = []
@@ -125,7 +127,20 @@ def _open() -> Governor:
         governor.close()
         raise
     _current, _pid = governor, os.getpid()
+    global _finishing
+    if not _finishing:
+        # registered after the ledger's own: what runs at exit runs in the reverse order
+        atexit.register(_finish)
+        _finishing = True
     return governor
+
+
+def _finish() -> None:
+    """At the end of the process. What cannot be stored any more is one line, not a traceback."""
+    try:
+        shutdown()
+    except AegisError as error:
+        sys.stderr.write(f"aegis: {error}\n")
 
 
 def _loader(
@@ -171,4 +186,3 @@ def _forked() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forked)
-atexit.register(shutdown)
