@@ -156,6 +156,7 @@ def weighed(candidate: Candidate, text: str, tags: Sequence[Tag], kind: str) -> 
             break
         if "discussion" in tag.concepts and (
             (tag.end <= low and low - tag.end <= _NEAR and not _BREAK.search(text[tag.end : low]))
+            or (tag.start >= low and tag.end <= high)
             or (not opening and tag.start >= high and not _BREAK.search(text[high : tag.start]))
         ):
             score = score * DISCUSSED // 1000
