@@ -8,7 +8,7 @@ import pytest
 
 GUARDRAILS = {
     "injection": {"action": "block"},
-    "pii": {"action": "mask"},
+    "pii": {"action": "mask", "options": {"arguments": "mask"}},
     "secrets": {"action": "mask"},
 }
 MAIL = "ann.example@mail.example.com"

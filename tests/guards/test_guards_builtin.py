@@ -71,7 +71,7 @@ def test_a_guard_that_is_not_configured_says_nothing(
 )
 def test_actions(word: str, verdict: Verdict) -> None:
     guard = build_guard({"pii": {"action": word}})
-    (finding,) = guard.inspect([Text("mail jane@mail.example.org")], ACTION)
+    (finding,) = guard.inspect([Text("mail jane@mail.example.org", "prompt")], ACTION)
     assert finding.verdict is verdict
     assert (finding.mask is None) == (verdict is not Verdict.SANITIZE)
 

@@ -84,10 +84,31 @@ def tool_stream() -> bytes:
     return b"".join([*events, b"data: [DONE]\n\n"])
 
 
+def refusal(model: str) -> bytes:
+    """The answer of an upstream that refuses; nothing for other models."""
+    if model == "429":
+        error = {"error": {"message": "slow down", "type": "rate", "code": "rate_limit"}}
+        return answer(429, error, "retry-after: 7")
+    if model == "400":
+        error = {"error": {"message": "bad key sk-upstream-secret and bad field", "param": "n"}}
+        return answer(400, error)
+    if model == "401":
+        return answer(401, {"error": {"message": "Incorrect API key sk-upstream-secret"}})
+    if model == "500":
+        return answer(500, b"<html>boom sk-upstream-secret</html>")
+    if model == "503":
+        return answer(503, {"error": {"message": "overloaded"}}, "retry-after: 3")
+    if model == "302":
+        return answer(302, {}, "location: http://127.0.0.1:1/")
+    return b""
+
+
 async def whole(writer: asyncio.StreamWriter, body: dict, model: str) -> bool:
     """Answer a request for a whole completion; whether the connection stays open."""
     send = writer.write
-    if model == "echo":
+    if refused := refusal(model):
+        send(refused)
+    elif model == "echo":
         send(answer(200, completion(json.dumps(body))))
     elif model.startswith("say:"):
         send(answer(200, completion(model[4:])))
@@ -140,20 +161,6 @@ async def whole(writer: asyncio.StreamWriter, body: dict, model: str) -> bool:
     elif model == "half":
         send(answer(200, completion())[:-20])
         await asyncio.sleep(600)
-    elif model == "429":
-        error = {"error": {"message": "slow down", "type": "rate", "code": "rate_limit"}}
-        send(answer(429, error, "retry-after: 7"))
-    elif model == "400":
-        error = {"error": {"message": "bad key sk-upstream-secret and bad field", "param": "n"}}
-        send(answer(400, error))
-    elif model == "401":
-        send(answer(401, {"error": {"message": "Incorrect API key sk-upstream-secret"}}))
-    elif model == "500":
-        send(answer(500, b"<html>boom sk-upstream-secret</html>"))
-    elif model == "503":
-        send(answer(503, {"error": {"message": "overloaded"}}, "retry-after: 3"))
-    elif model == "302":
-        send(answer(302, {}, "location: http://127.0.0.1:1/"))
     elif model == "no-keep-alive":
         send(answer(200, completion(), "connection: close"))
         return False

@@ -1,1 +1,1 @@
-"""What ships as plugins. Found by name through the same table as anybody's (`kernel/discover.py`)."""
+"""What ships as plugins, found by name through the table anybody's are (`kernel/discover.py`)."""

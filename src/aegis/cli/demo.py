@@ -50,6 +50,8 @@ def demo(*, fast: bool = False, keep: Path | None = None) -> int:
         if made.code != 0:
             screen.told("aegis", made.said, "red")
             return 1
+        stage.mask_arguments()
+        screen.told("aegis", "pii: { action: mask, options: { arguments: mask } }  in aegis.yaml")
         rows: list[Shown] = []
         failed = 0
         for number, scene in enumerate(SCENES, 1):

@@ -154,6 +154,18 @@ class Stage:
         """Run `aegis …` to its end. Raises Differs where it does not end in time."""
         return self._ended((*AEGIS, *arguments))
 
+    def mask_arguments(self) -> None:
+        """Have personal data masked in the arguments of tools, too: this agent's tools write to
+        customers. Raises Differs where `aegis init` wrote something else than expected.
+        """
+        file = self.folder / "aegis.yaml"
+        text = file.read_text("utf-8")
+        line = "pii: { enabled: true, action: mask }"
+        if line not in text:
+            raise Differs(f"aegis.yaml has no `{line}`")
+        masking = "pii: { enabled: true, action: mask, options: { arguments: mask } }"
+        file.write_text(text.replace(line, masking), "utf-8")
+
     def agent(self, *arguments: str) -> Agent:
         """Start the agent's program."""
         output = self._logs / f"agent-{self._started}"

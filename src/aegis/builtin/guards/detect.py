@@ -85,7 +85,7 @@ class DetectGuard:
                 leak=self._leak if text.kind in LEAKABLE else None,
             )
             if hits:
-                out += self.findings(hits, index, text.key)
+                out += self.findings(hits, index, text.kind, text.key)
         return out
 
     def stream(self, kind: str) -> DetectScan:
@@ -97,16 +97,18 @@ class DetectGuard:
             sensitivity=self._sensitivity,
             leak=self._leak if kind in LEAKABLE else None,
         )
-        return DetectScan(self, stream)
+        return DetectScan(self, stream, kind)
 
-    def findings(self, hits: Sequence[Hit], text: int = 0, key: bool = False) -> list[Finding]:
+    def findings(
+        self, hits: Sequence[Hit], text: int, kind: str, key: bool = False
+    ) -> list[Finding]:
         """Hits as findings, each with the verdict its guard asks for."""
         out: list[Finding] = []
         for hit in hits:
             setting = self._by_category[hit.category]
             if hit.mask is None and hit.score < SENSITIVITIES[setting.sensitivity]:
                 continue
-            verdict = setting.verdict(hit.type, hit.score)
+            verdict = setting.verdict(hit.type, hit.score, kind)
             if verdict is Verdict.SANITIZE and key:
                 # a key cannot be rewritten: the finding stands, the text stays
                 verdict = Verdict.ALLOW
@@ -124,11 +126,12 @@ class DetectGuard:
 class DetectScan:
     """One text read in pieces (see `detect.stream`)."""
 
-    __slots__ = ("_guard", "_stream")
+    __slots__ = ("_guard", "_kind", "_stream")
 
-    def __init__(self, guard: DetectGuard, stream: Stream) -> None:
+    def __init__(self, guard: DetectGuard, stream: Stream, kind: str) -> None:
         self._guard = guard
         self._stream = stream
+        self._kind = kind
 
     @property
     def settled(self) -> int:
@@ -138,12 +141,12 @@ class DetectScan:
     def feed(self, piece: str) -> Sequence[Finding]:
         """Findings that are certain now."""
         hits = self._stream.feed(piece)
-        return self._guard.findings(hits) if hits else ()
+        return self._guard.findings(hits, 0, self._kind) if hits else ()
 
     def close(self) -> Sequence[Finding]:
         """The remaining findings."""
         hits = self._stream.close()
-        return self._guard.findings(hits) if hits else ()
+        return self._guard.findings(hits, 0, self._kind) if hits else ()
 
 
 def build_guard(settings: Mapping[str, Any], stage: str = "") -> DetectGuard:

@@ -50,6 +50,9 @@ class GuardSettings(msgspec.Struct, frozen=True):
 
     `types` overrules the action for single types (`EMAIL: warn`), `block_at` is the score from
     which `block` and `review` act, `canaries` and `system_prompts` belong to `prompt_leak`.
+    `arguments` and `results` say whether values are masked in the arguments of tools and in what
+    tools return, too: a call with a masked argument is another call, and a program that gets a
+    masked result works on wrong data, so that has to be asked for.
     """
 
     name: str
@@ -59,11 +62,17 @@ class GuardSettings(msgspec.Struct, frozen=True):
     block_at: int = 0
     canaries: tuple[str, ...] = ()
     system_prompts: tuple[str, ...] = ()
+    arguments: bool = False
+    results: bool = False
 
-    def verdict(self, type: str, score: int) -> Verdict:
-        """What a finding of a type and score asks for."""
+    def verdict(self, type: str, score: int, kind: str = "prompt") -> Verdict:
+        """What a finding of a type and score, in a kind of text, asks for."""
         action = self.types.get(type, self.action)
         if action == "mask":
+            if (kind == "arguments" and not self.arguments) or (
+                kind == "tool_result" and not self.results
+            ):
+                return Verdict.ALLOW
             return Verdict.SANITIZE
         if score < self.block_at:
             return Verdict.ALLOW
@@ -97,12 +106,18 @@ def _strings(name: str, key: str, value: Any) -> tuple[str, ...]:
     raise ValueError(f"{name}: `{key}` must be a list of strings")
 
 
+def _masks(name: str, key: str, word: Any) -> bool:
+    return _known(name, str(word), ("mask", "record"), f"choice for `{key}`") == "mask"
+
+
 def resolve(name: str, raw: Mapping[str, Any]) -> GuardSettings:
     """The settings of one guard. Raises ValueError that says what is wrong and what to write."""
     _known("guards", name, tuple(CATEGORIES), "guard")
     keys = ["action", "sensitivity", "types", "block_at"]
     if name == "prompt_leak":
         keys += ["canaries", "system_prompts"]
+    if name in _VALUES:
+        keys += ["arguments", "results"]
     for key in raw:
         _known(name, key, tuple(keys), "option")
     types: dict[str, str] = {}
@@ -124,4 +139,6 @@ def resolve(name: str, raw: Mapping[str, Any]) -> GuardSettings:
         at,
         _strings(name, "canaries", raw.get("canaries", ())),
         _strings(name, "system_prompts", raw.get("system_prompts", ())),
+        _masks(name, "arguments", raw.get("arguments", "record")),
+        _masks(name, "results", raw.get("results", "mask" if name == "secrets" else "record")),
     )
