@@ -148,6 +148,25 @@ def redact(value: Any) -> Any:
     return _masked(value)
 
 
+_PLAIN = frozenset({int, bool, float, type(None)})
+_NOTHING, _READ, _SECRET = 0, 1, 2
+_marks: dict[str, int] = {}
+
+
+def _marked(key: str) -> int:
+    """Whether a key says that its value is secret, has to be read itself, or neither."""
+    if _is_secret(key):
+        mark = _SECRET
+    elif len(key) > 24 or not key.isidentifier():
+        mark = _READ
+    else:
+        mark = _NOTHING
+    if len(_marks) >= _KEYS_MAX:
+        _marks.clear()
+    _marks[key] = mark
+    return mark
+
+
 def _collect(value: Any, strings: list[str], depth: int) -> bool:
     """Gather the strings of a value; True where a key already asks for redaction."""
     if isinstance(value, str):
@@ -159,15 +178,18 @@ def _collect(value: Any, strings: list[str], depth: int) -> bool:
             raise ActionError(f"value nested deeper than {DEPTH_MAX} levels; flatten it")
         found = False
         for key, item in value.items():
-            if isinstance(key, str):
-                if _is_secret(key) and item is not None:
-                    found = True
-                elif len(key) > 24 or not key.isidentifier():
+            if key.__class__ is str:
+                mark = _marks.get(key)
+                if mark is None:
+                    mark = _marked(key)
+                if mark == _SECRET:
+                    found = found or item is not None
+                elif mark == _READ:
                     strings.append(key)
-            if isinstance(item, str):
+            if item.__class__ is str:
                 if len(item) > 3:
                     strings.append(item)
-            elif _collect(item, strings, depth + 1):
+            elif item.__class__ not in _PLAIN and _collect(item, strings, depth + 1):
                 found = True
         return found
     if isinstance(value, (list, tuple)):
