@@ -66,10 +66,10 @@ class TestValidate:
         assert "no such file" in aegis("validate", "none.yaml", code=2).err
         assert "aegis init" in aegis("validate", code=2).err
 
-    @pytest.mark.parametrize("text", ["[", "\x00", "a: b: c", "- " * 9000, ""])
+    @pytest.mark.parametrize("text", ["[", "\x00", "a: b: c", "- " * 9000])
     def test_nonsense(self, aegis, folder, text):
         (folder / "x.yaml").write_text(text)
-        aegis("validate", "x.yaml", code=1 if text else 0)
+        aegis("validate", "x.yaml", code=1)
 
 
 class TestSchema:

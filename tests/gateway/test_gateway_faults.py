@@ -77,7 +77,10 @@ BAD = [
     (b'{"model":"a","messages":[{"role":"user","content":"x"}],"temperature":1e999}', "JSON"),
     (b'{"model":"a","messages":' + b"[" * 200_000, "nested"),
     (
-        b'{"model":"a","messages":[{"role":"user","content":' + b"[" * 99 + b"]" * 99 + b"}]}",
+        b'{"model":"a","messages":[{"role":"user","content":"x","more":'
+        + b"[" * 99
+        + b"]" * 99
+        + b"}]}",
         "nest",
     ),
     (b'{"model":"a","messages":[{"role":"user"}]} trailing', "JSON"),
@@ -91,6 +94,22 @@ BAD = [
     (b'{"model":"a","messages":["hi"]}', "messages[0]"),
     (b'{"model":"a","messages":[{"role":1}]}', "messages[0]"),
     (b'{"model":"a","messages":[{"role":"user"}],"stream":"yes"}', "stream"),
+    (b'{"model":"a","messages":[{"role":"user","content":5}]}', "messages[0].content"),
+    (b'{"model":"a","messages":[{"role":"user","content":{}}]}', "messages[0].content"),
+    (b'{"model":"a","messages":[{"role":"user","content":[5]}]}', "messages[0].content[0]"),
+    (b'{"model":"a","messages":[{"role":"user"}],"tools":{}}', "tools"),
+    (b'{"model":"a","messages":[{"role":"user"}],"tools":[5]}', "tools[0]"),
+    (b'{"model":"a","messages":[{"role":"user"}],"tools":[{"function":{}}]}', "tools[0]"),
+    (
+        b'{"model":"a","messages":[{"role":"user"}],"tools":[{"type":"function"}]}',
+        "tools[0].function",
+    ),
+    (
+        b'{"model":"a","messages":[{"role":"user"}],'
+        b'"tools":[{"type":"function","function":{"name":7}}]}',
+        "tools[0].function",
+    ),
+    (b'{"model":"a","messages":[{"role":"user"}],"functions":["f"]}', "functions[0]"),
     (b'{"model":"a","messages":[{"role":"user"}],"stream_options":1}', "stream_options"),
 ]
 
@@ -103,6 +122,14 @@ def test_an_unusable_body_is_400_and_says_why(gateway, upstream, body, words):
     assert words in reply.error["message"]
     assert "Traceback" not in reply.error["message"]
     assert upstream.seen()["requests"] == before
+
+
+def test_a_compressed_body_is_refused_by_the_name_of_its_header(gateway):
+    headers = {"content-encoding": "gzip"}
+    for path in ("/v1/chat/completions", "/v1/aegis/actions"):
+        reply = gateway.request("POST", path, b"\x1f\x8b", headers)
+        assert reply.status == 415
+        assert "`content-encoding: gzip`" in reply.error["message"]
 
 
 def test_only_json_is_taken(gateway):

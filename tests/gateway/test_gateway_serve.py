@@ -59,7 +59,7 @@ def test_without_keys_on_loopback_anybody_there_may_ask(fresh):
 
 
 def test_an_address_in_use_is_a_clear_error(gateway, fresh):
-    with pytest.raises(RuntimeError, match="is it in use"):
+    with pytest.raises(RuntimeError, match="in use"):
         fresh(server={"port": gateway.port})
 
 

@@ -15,7 +15,7 @@ from aegis.model import AegisError
 def path(tmp_path):
     made = tmp_path / "home" / "state.db"
     state = SqliteState(made)
-    state.put_agent(Agent("Bot"))
+    state.change_agent("Bot", lambda _: Agent("Bot"))
     state.close()
     return made
 
@@ -27,7 +27,7 @@ def test_a_locked_store_says_who_waits_for_whom(path, monkeypatch):
     state = SqliteState(path)
     try:
         with pytest.raises(AegisError, match=r"state\.db.*another process.*try again"):
-            state.put_agent(Agent("Other"))
+            state.change_agent("Other", lambda _: Agent("Other"))
         assert [agent.name for agent in state.agents()] == ["Bot"]
     finally:
         state.close()
@@ -56,11 +56,11 @@ from aegis.model import AegisError
 state = SqliteState(Path(sys.argv[1]))
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
 try:
-    state.put_agent(Agent("x" * 50_000))
+    state.change_agent("x", lambda _: Agent("x" * 50_000))
 except AegisError as error:
     print(error)
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-state.put_agent(Agent("later"))
+state.change_agent("later", lambda _: Agent("later"))
 print([agent.name for agent in state.agents()])
 """
 
@@ -80,7 +80,7 @@ def test_a_store_opened_to_read_writes_nothing_and_says_so(path):
     state = SqliteState(path, readonly=True)
     assert [agent.name for agent in state.agents()] == ["Bot"]
     with pytest.raises(AegisError, match=r"state\.db"):
-        state.put_agent(Agent("Other"))
+        state.change_agent("Other", lambda _: Agent("Other"))
     state.close()
     after = {file.name: file.read_bytes() for file in path.parent.iterdir()}
     assert {name: after[name] for name in before} == before

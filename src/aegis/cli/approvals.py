@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from ..model import joined
 from . import home, output
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def list_approvals(*, config: Path | None = None, json: bool = False) -> int:
                 _short(request.summary),
                 request.risk,
                 request.rule,
-                "; ".join(request.reasons),
+                joined(request.reasons),
                 output.moment(request.expires),
             )
             for request in waiting

@@ -6,6 +6,7 @@ import heapq
 import os
 import sys
 import time
+from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003 - the command line reads the annotations
@@ -19,11 +20,13 @@ from ..model import CallerError, LedgerError
 from . import home, output
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import TextIO
 
     from ..kernel.config import Loaded
     from ..ledger.entry import Record, Row
+
+    Placed = tuple[int, Row, int]
 
 ROWS = 50
 """Records a table shows where no number is given."""
@@ -150,26 +153,25 @@ def matching(
 ) -> Iterator[tuple[Record, int]]:
     """The matching records of every file of the ledger with the file's number, oldest first."""
     wanted = Query(**query, limit=limit, newest_first=limit is not None)
-    streams = [
-        _numbered(reader.rows(wanted), lane) for lane, reader in enumerate(home.readers(found))
-    ]
-    if limit is None:
-        merged: Iterator[tuple[Row, int]] = heapq.merge(*streams, key=lambda pair: pair[0].at)
-    else:
-        ordered = sorted((pair for stream in streams for pair in stream), key=_place)
-        merged = iter(ordered[-limit:])
-    for row, lane in merged:
+    streams = []
+    for lane, reader in enumerate(home.readers(found)):
+        rows = reader.rows(wanted)
+        streams.append(_placed(rows if limit is None else reversed(list(rows)), lane))
+    merged: Iterator[Placed] = heapq.merge(*streams, key=lambda placed: placed[0])
+    if limit is not None:
+        merged = iter(deque(merged, limit))
+    for _, row, lane in merged:
         yield record_of(row.hash, row.entry), lane
 
 
-def _numbered(rows: Iterator[Row], lane: int) -> Iterator[tuple[Row, int]]:
+def _placed(rows: Iterable[Row], lane: int) -> Iterator[Placed]:
+    """The rows of a file in their order, each at its time or that of an earlier one if later: a
+    decision after an approval carries the time it was asked for.
+    """
+    latest = 0
     for row in rows:
-        yield row, lane
-
-
-def _place(pair: tuple[Row, int]) -> tuple[int, int, int]:
-    row, lane = pair
-    return row.at, lane, row.seq
+        latest = max(latest, row.at)
+        yield latest, row, lane
 
 
 def _follow(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -162,10 +163,23 @@ def _plugins(found: Loaded) -> Iterator[Check]:
 
 
 def _folder(found: Loaded) -> Iterator[Check]:
+    from ..kernel.build import STATE_FILE
+
     folder = Path(found.settings.home)
     if not folder.exists():
-        yield Check("home", OK, f"{folder} is made on first use")
+        above = next(parent for parent in folder.parents if parent.exists())
+        if os.access(above, os.W_OK | os.X_OK):
+            yield Check("home", OK, f"{folder} is made on first use")
+        else:
+            todo = f"run as who may write to {above}, or set `home`"
+            yield Check("home", FAIL, f"{folder} cannot be made: {todo}")
         return
+    for path in (folder, folder / STATE_FILE, folder / found.settings.ledger.path):
+        if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+            mode = path.stat().st_mode & 0o777
+            todo = f"run `chmod {700 if path is folder else 600} {path}`, or as its owner"
+            detail = f"{path} cannot be written by this user (mode {mode:04o}), so nothing can be"
+            yield Check("home", FAIL, f"{detail} recorded: {todo}")
     for path, allowed in ((folder, 0o700), (folder / "ledger.key", 0o600)):
         if not path.exists():
             continue
@@ -182,6 +196,7 @@ def _ledger(found: Loaded) -> Iterator[Check]:
     from ..kernel.lanes import lane_paths
     from ..ledger.entry import Query
     from ..ledger.keys import PUBLIC_FILE, load_identity
+    from .copies import readable
 
     settings = found.settings
     base = Path(settings.home) / settings.ledger.path
@@ -195,7 +210,7 @@ def _ledger(found: Loaded) -> Iterator[Check]:
     identity = load_identity(Path(settings.home) / PUBLIC_FILE)
     yield Check("ledger", OK, f"signed with {identity.fingerprint}")
     if settings.ledger.store == "sqlite":
-        for path, report in verify_lanes(base, identity.public):
+        for path, report in verify_lanes(readable(base), identity.public):
             if report.size == 0 and [fault.code for fault in report.faults] == ["empty"]:
                 yield Check("ledger", OK, f"{path}: no records yet")
                 continue

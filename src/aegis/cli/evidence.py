@@ -76,14 +76,18 @@ def _write(file: Path, lanes: list[Lane], scope: Scope) -> Exported:
     from .version import installed
 
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with os.fdopen(handle, "wb") as target:
-            tool = f"aegis {installed()}"
-            exported = export_lanes(lanes, target, scope, created=home.now(), tool=tool)
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(handle, "wb") as target:
+                tool = f"aegis {installed()}"
+                exported = export_lanes(lanes, target, scope, created=home.now(), tool=tool)
+            temporary.replace(file)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        # the name people gave, not that of the file it is written to first
+        raise OSError(error.errno, error.strerror or str(error), str(file)) from error
     return exported
 
 

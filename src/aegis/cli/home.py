@@ -72,7 +72,7 @@ def state(config: Path | None) -> Iterator[StateStore]:
     from ..kernel.build import STATE_FILE
 
     path = Path(loaded(config).settings.home) / STATE_FILE
-    opened: StateStore = discover.load("state", "sqlite")(path)
+    opened: StateStore = discover.load("state", "sqlite")(path, readonly=True)
     try:
         yield opened
     finally:
@@ -94,16 +94,20 @@ def readers(found: Loaded) -> list[LedgerReader]:
 def lanes(found: Loaded) -> list[Lane]:
     """All lanes of the ledger with their signers. Raises CallerError as `readers` does."""
     from ..kernel import discover
+    from ..kernel.build import need_key
     from ..kernel.lanes import lanes as lanes_of
 
     settings = found.settings
+    base = _ledger(found)
+    need_key(Path(settings.home), Path(settings.home) / settings.ledger.path)
     make = discover.load("store", settings.ledger.store)
-    return lanes_of(Path(settings.home), _ledger(found), make)
+    return lanes_of(Path(settings.home), base, make)
 
 
 def _ledger(found: Loaded) -> Path:
     """Where the ledger begins. Raises CallerError where another process cannot read it."""
     from ..kernel.lanes import lane_paths
+    from .copies import readable
 
     settings = found.settings
     if settings.ledger.store == "memory":
@@ -111,7 +115,7 @@ def _ledger(found: Loaded) -> Path:
     base = Path(settings.home) / settings.ledger.path
     if not lane_paths(base):
         raise CallerError(f"there is no ledger at `{base}` yet; it begins with the first action")
-    return base
+    return readable(base)
 
 
 def user() -> str:

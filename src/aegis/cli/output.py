@@ -7,11 +7,12 @@ or reorder a terminal's text is shown as its code point instead.
 from __future__ import annotations
 
 import sys
-import unicodedata
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+from ..model import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,18 +25,10 @@ if TYPE_CHECKING:
 WIDTH_PIPED = 200
 """Columns of a table that goes into a pipe or file, where no terminal says its width."""
 
-_HIDDEN = frozenset(("Cc", "Cf", "Cs", "Co", "Zl", "Zp"))
-"""Unicode categories that are not shown raw: controls, bidi and zero-width, surrogates."""
-
 
 def clean(text: object) -> str:
     """A text that changes nothing on a terminal but the characters it stands for."""
-    raw = str(text)
-    if raw.isascii() and raw.isprintable():
-        return raw
-    return "".join(
-        f"<U+{ord(char):04X}>" if unicodedata.category(char) in _HIDDEN else char for char in raw
-    )
+    return shown(text)
 
 
 def say(text: object = "") -> None:

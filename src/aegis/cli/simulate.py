@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cyclopts import Parameter
 
-from ..model import Action, Actor, CallerError
+from ..model import Action, Actor, CallerError, joined
 from . import home, output
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ class Scene:
         from ..model import CAPABILITIES, PROTOCOLS
         from ..tools.names import capability
 
+        if not type.strip():
+            raise CallerError("an action needs a type: the name of the tool or method")
         for name, word, known in (
             ("protocol", self.protocol, PROTOCOLS),
             ("capability", self.capability or CAPABILITIES[0], CAPABILITIES),
@@ -102,7 +104,7 @@ def simulate(
     output.table(
         ("action", "verdict", "risk", "rule", "why"),
         (
-            (_label(a), d.verdict.word, d.risk.name.lower(), d.rule, "; ".join(d.reasons))
+            (_label(a), d.verdict.word, d.risk.name.lower(), d.rule, joined(d.reasons))
             for a, d in zip(asked, decisions, strict=True)
         ),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003 - the command line reads the annotations
+from shlex import quote
 
 from ..model import CallerError
 from . import home, output
@@ -23,10 +24,15 @@ def kill(name: str, /, *, reason: str = "", config: Path | None = None) -> int:
     config
         the aegis.yaml to use
     """
+    from ..kernel.known import stranger
+
     _check(name)
     with home.runtime(config) as runtime:
+        warning = stranger(runtime, name)
         runtime.kill(name, by=home.user(), reason=reason)
-    output.say(f"{name} is switched off; `aegis revive {name}` switches it on again")
+    output.say(f"{name} is switched off; `aegis revive {quote(name)}` switches it on again")
+    if warning:
+        output.note(f"warning: {warning}")
     return 0
 
 

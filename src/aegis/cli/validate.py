@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..model import ConfigError
+from ..model import ConfigError, Problem
 from . import output
 
 
@@ -48,6 +48,9 @@ def _report(path: Path) -> dict[str, Any]:
     report: dict[str, Any] = {"file": str(path), "ok": False, "kind": "policy", "problems": []}
     try:
         root = config.read(text, str(path))
+        if not root.value:
+            hint = "write one with `aegis init`, or begin with `rules:`"
+            raise ConfigError([Problem("holds nothing", source=str(path), hint=hint)])
         if config.is_policy(root):
             policy: Policy | None = Policy(*read_document(root, str(path)))
         else:

@@ -82,10 +82,12 @@ def _verified(
     if begins != SQLITE:
         return [(file, verify_bundle(file, key, fingerprint, checkpoint))]
     from ..builtin.stores.sqlite_lanes import verify_lanes
+    from .copies import readable
 
     if fingerprint or checkpoint:
         raise CallerError("a ledger's own file is checked against `--key` only; export it first")
-    return verify_lanes(file, key)
+    readable_at = readable(file)
+    return [(file.parent / path.name, report) for path, report in verify_lanes(readable_at, key)]
 
 
 def _said(file: Path, report: Report) -> dict[str, object]:

@@ -64,7 +64,8 @@ def refused(admission: Admission, rules: Rules) -> Decision:
         admission.rule or f"<{admission.code}>",
         version(rules),
         (admission.reason,),
-        advice=_ADMISSION_ADVICE.get(admission.code, "ask the operator of this gateway"),
+        advice=admission.advice
+        or _ADMISSION_ADVICE.get(admission.code, "ask the operator of this gateway"),
     )
 
 
@@ -186,7 +187,7 @@ _GUARD_ADVICE = {
 }
 
 _ADMISSION_ADVICE = {
-    "killed": "the agent is switched off; `aegis revive NAME` switches it on again",
+    "killed": "`aegis revive` with the name of the agent switches it on again",
     "limit": "slow down and try again after the time in `retry-after`",
     "identity": "use a valid key; `aegis keys create --name NAME` makes one",
 }

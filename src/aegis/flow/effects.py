@@ -23,7 +23,8 @@ class Admit(msgspec.Struct, frozen=True, gc=False):
 
 class Admission(msgspec.Struct, frozen=True, gc=False):
     """Whether the actor may act. `code` is empty where it may, else `killed`, `limit`,
-    `identity`; `labels` are those of the session; `retry_after` is in seconds.
+    `identity`; `labels` are those of the session; `retry_after` is in seconds; `advice` says what
+    to do next.
     """
 
     code: str = ""
@@ -31,6 +32,7 @@ class Admission(msgspec.Struct, frozen=True, gc=False):
     rule: str = ""
     labels: tuple[str, ...] = ()
     retry_after: float = 0.0
+    advice: str = ""
 
 
 class Scan(msgspec.Struct, frozen=True, gc=False):

@@ -78,7 +78,7 @@ def _bound(texts: Sequence[Text], limit: int) -> None:
     if total > limit:
         raise ActionError(
             f"{total} characters of text exceed the limit of {limit}; split the action "
-            "or raise `limits.text` in the configuration"
+            "or raise `limits.text_characters` in the configuration"
         )
 
 

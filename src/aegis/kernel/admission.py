@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from ..flow import Admission
@@ -54,7 +55,10 @@ class Gate:
                 if agent is not None:
                     why = f": {agent.reason}" if agent.reason else ""
                     return Admission(
-                        "killed", f"agent `{agent.name}` is switched off{why}", "<kill-switch>"
+                        "killed",
+                        f"agent `{agent.name}` is switched off{why}",
+                        "<kill-switch>",
+                        advice=f"`aegis revive {quote(agent.name)}` switches it on again",
                     )
         if not self._limited or not actor.principal:
             return ADMITTED

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..detect import redact
 from ..flow import DURABILITY, Rules
-from ..ledger.keys import load_signer
-from ..model import ConfigError, Problem
+from ..ledger.keys import KEY_FILE, load_signer
+from ..model import ConfigError, LedgerError, Problem
 from ..policy import Policy
 from . import discover
 from .admission import Gate
@@ -25,7 +25,7 @@ from .dispatch import Dispatch, Route
 from .effective import Effective
 from .journal import Journal
 from .keys import Keys
-from .lanes import open_lane, recover_lanes
+from .lanes import lane_paths, open_lane, recover_lanes
 from .ports import now
 from .runtime import Parts, Runtime
 from .settings import Guardrail
@@ -265,7 +265,22 @@ def _journal(settings: Settings, home: Path, memory: bool) -> Journal:
         from ..ledger.checkpoint import Signer
 
         return Journal(make(), Signer.generate() if memory else load_signer(home))
-    return open_lane(home, home / settings.ledger.path, make)
+    base = home / settings.ledger.path
+    need_key(home, base)
+    return open_lane(home, base, make)
+
+
+def need_key(home: Path, base: Path) -> None:
+    """Refuse to go on where a ledger has lost its key: a new one would not be its key.
+
+    Raises LedgerError.
+    """
+    key = home / KEY_FILE
+    if not key.exists() and lane_paths(base):
+        raise LedgerError(
+            f"`{key}` is gone, and the ledger `{base}` was signed with it; bring the key back, or "
+            "move the ledger's files away and start a new one"
+        )
 
 
 __all__ = ["build_dispatch", "build_rules", "default_policy", "open_runtime", "reload"]

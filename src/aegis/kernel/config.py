@@ -191,7 +191,8 @@ def read_text(file: Path) -> str:
             data = handle.read(BYTES_MAX + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        hint = "`aegis init` writes one" if isinstance(error, FileNotFoundError) else ""
+        missing = isinstance(error, FileNotFoundError) and file.name in FILES
+        hint = "`aegis init` writes one" if missing else ""
         message = f"cannot be read: {str(reason).lower()}"
         raise ConfigError([Problem(message, source=str(file), hint=hint)]) from None
     if len(data) > BYTES_MAX:
@@ -342,7 +343,7 @@ class _Secrets:
                 self._providers[name] = discover.load("secrets", name)(self._base)
             value = self._providers[name].get(path)
         except AegisError as error:
-            raise ValueError(str(error).removeprefix("<input>: ")) from None
+            raise ValueError(str(error)) from None
         except Exception as error:
             # a provider's own failure; its text may hold what it was asked for, so only the kind
             raise ValueError(

@@ -18,7 +18,7 @@ from ..approval import PENDING
 from ..flow import PLAIN, Parked, run
 from ..flow.drive import Diverged, drive_async, drive_sync, pack, replay, unpack
 from ..ledger.record import AdminBody
-from ..model import Action, Actor, CallerError, HeldError, stamped
+from ..model import Action, ActionError, Actor, CallerError, HeldError, stamped
 from ..tools.names import capability
 from .events import tell
 from .mender import Mender
@@ -98,7 +98,8 @@ class Runtime:
         """Take an action along the path on this thread; `perform` is called if it may happen.
 
         A refusal is an Outcome, not an exception. Review waits for a person, at most
-        `approvals.wait_seconds`. Raises ActionError for actions nested too deeply.
+        `approvals.wait_seconds`. Raises ActionError for actions nested too deeply or
+        without a type.
         """
         action = self._stamp(action)
         ports = self.ports
@@ -234,6 +235,8 @@ class Runtime:
             tell(self.sinks, outcome, self.rules.redact)
 
     def _stamp(self, action: Action) -> Action:
+        if not action.type.strip():
+            raise ActionError("an action needs a type: the name of the tool or method")
         actor = action.actor
         if not actor.session:
             actor = Actor(actor.principal, actor.agent, self.session, actor.tenant, actor.chain)

@@ -32,6 +32,7 @@ from .errors import (
     UpstreamError,
 )
 from .finding import Coverage, Finding, masked, rewrites
+from .shown import joined, shown
 from .text import KINDS, Digest, Path, Text, freeze, put, texts_of
 from .verdict import Approval, RiskLevel, Verdict, strictest
 
@@ -78,9 +79,11 @@ __all__ = [
     "Usage",
     "Verdict",
     "freeze",
+    "joined",
     "masked",
     "put",
     "rewrites",
+    "shown",
     "stamped",
     "strictest",
     "texts_of",

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from .finding import Coverage, Finding
+from .shown import joined
 from .verdict import Approval, RiskLevel, Verdict
 
 DEFAULT_RULE = "<default>"
@@ -134,4 +135,4 @@ class Outcome(msgspec.Struct, frozen=True):
     @property
     def reason(self) -> str:
         """The reasons as one sentence."""
-        return "; ".join(self.decision.reasons)
+        return joined(self.decision.reasons)

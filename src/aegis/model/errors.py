@@ -67,10 +67,12 @@ class Problem:
         self.hint = hint
 
     def __str__(self) -> str:
-        where = self.source or "<input>"
+        where = self.source
         if self.line:
-            where += f":{self.line}:{self.column}"
-        text = f"{where}: {self.path + ': ' if self.path else ''}{self.message}"
+            place = f":{self.line}:{self.column}"
+            where = f"{where}{place}" if where else f"line {self.line}, column {self.column}"
+        parts = [part for part in (where, self.path, self.message) if part]
+        text = ": ".join(parts)
         return f"{text} ({self.hint})" if self.hint else text
 
     def __repr__(self) -> str:

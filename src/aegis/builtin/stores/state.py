@@ -204,7 +204,8 @@ class SqliteState:
                     )
                 self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:  # SQLite ends it by itself where a disk is full
+                    self._db.execute("ROLLBACK")
                 raise
         if agent != known:
             self._epoch.bump()

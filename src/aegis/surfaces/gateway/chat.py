@@ -28,6 +28,7 @@ from . import headers as head
 from .complaints import COMPLAINTS
 from .errors import Failure, of_held, of_outcome, of_upstream, shareable
 from .openai_chat import CHAT, TYPE
+from .shapes import check_content, check_tools
 from .turn import JSON
 from .wire import WireError, decode, encode
 
@@ -47,6 +48,7 @@ log = logging.getLogger("aegis.gateway")
 
 async def complete(runtime: Runtime, turn: Turn, principal: Principal) -> None:
     """Answer one chat-completions request. Raises Failure."""
+    head.check_encoding(turn.headers)
     if not head.is_json(turn.headers):
         raise Failure(415, "send the body as `application/json`", "unsupported_media_type")
     data = await turn.read(runtime.settings.limits.body_bytes)
@@ -104,6 +106,8 @@ def request_body(data: bytes) -> dict[str, Any]:
             raise WireError(
                 f"`messages[{index}]` has to be an object with a `role`", f"messages[{index}]"
             )
+        check_content(message, f"messages[{index}].content")
+    check_tools(body)
     stream = body.get("stream")
     if stream is not None and stream.__class__ is not bool:
         raise WireError("`stream` has to be true or false", "stream")

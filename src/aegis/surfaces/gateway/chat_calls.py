@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...flow.propose import MALFORMED
-from ...model import Action
+from ...model import Action, joined
 from ...tools.names import capability
 from .errors import shareable
 from .wire import parse_object
@@ -85,7 +85,7 @@ def calls_of(message: Any) -> list[tuple[str, Any]]:
 def notice(name: str, decision: Decision) -> str:
     """What the reply says in place of a refused call."""
     decision = shareable(decision)
-    why = "; ".join(decision.reasons) or "the policy refuses it"
+    why = joined(decision.reasons) or "the policy refuses it"
     text = f"[aegis] the call of `{name}` was refused by rule `{decision.rule}`: {why}"
     return f"{text}; {decision.advice}" if decision.advice else text
 

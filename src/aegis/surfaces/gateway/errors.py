@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from ...flow.decide import ERROR_RULE
-from ...model import HeldError, RiskLevel, UpstreamError
+from ...model import HeldError, RiskLevel, UpstreamError, joined, shown
 from .wire import encode
 
 if TYPE_CHECKING:
@@ -186,9 +186,9 @@ def of_upstream(error: UpstreamError, aegis: dict[str, Any] | None = None) -> Fa
 def said(decision: Decision) -> str:
     """A refusal as one sentence: who refused, why, what to do next."""
     decision = shareable(decision)
-    why = "; ".join(decision.reasons) or "refused"
+    why = joined(decision.reasons) or "refused"
     text = f"refused by rule `{decision.rule}`: {why}"
-    return f"{text}; {decision.advice}" if decision.advice else text
+    return shown(f"{text}; {decision.advice}" if decision.advice else text)
 
 
 def about(outcome: Outcome) -> dict[str, Any]:

@@ -36,9 +36,7 @@ def new_id() -> str:
 
 
 def is_json(headers: Headers) -> bool:
-    """Whether the body is declared as JSON, or not declared at all, and not compressed."""
-    if headers.get(b"content-encoding", b"identity") != b"identity":
-        return False
+    """Whether the body is declared as JSON, or not declared at all."""
     kind = headers.get(b"content-type", b"application/json")
     if kind == b"application/json":
         return True
@@ -46,6 +44,19 @@ def is_json(headers: Headers) -> bool:
     return kind == b"application/json" or (
         kind.startswith(b"application/") and kind.endswith(b"+json")
     )
+
+
+def check_encoding(headers: Headers) -> None:
+    """Refuse a compressed body: its size could not be bounded before it is read. Raises Failure."""
+    encoding = headers.get(b"content-encoding", b"identity")
+    if encoding != b"identity":
+        shown = printable(encoding[:40].decode("latin-1")).decode()
+        raise Failure(
+            415,
+            f"bodies are taken as they are; send it without `content-encoding: {shown}`",
+            "unsupported_media_type",
+            headers=((b"accept-encoding", b"identity"),),  # RFC 9110, 12.5.3
+        )
 
 
 def token(headers: Headers) -> str:

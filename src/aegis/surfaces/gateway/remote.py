@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .actions import Actions
 from .errors import Failure
+from .headers import check_encoding
 from .turn import JSON
 
 if TYPE_CHECKING:
@@ -39,22 +40,26 @@ class RemoteRoutes:
         await self.actions.close()
 
     async def _begin(self, runtime: Runtime, turn: Turn, principal: Principal) -> None:
-        body = await turn.read(runtime.settings.limits.body_bytes)
+        body = await self._body(runtime, turn)
         await self._answer(turn, await self.actions.begin(runtime, principal, body))
 
     async def _register(self, runtime: Runtime, turn: Turn, principal: Principal) -> None:
-        body = await turn.read(runtime.settings.limits.body_bytes)
+        body = await self._body(runtime, turn)
         await self._answer(turn, await self.actions.register(runtime, principal, body))
 
     async def _outcome(self, runtime: Runtime, turn: Turn, principal: Principal) -> None:
         name = _between(turn.path, f"{ACTIONS}/", "/outcome")
-        body = await turn.read(runtime.settings.limits.body_bytes)
+        body = await self._body(runtime, turn)
         await self._answer(turn, await self.actions.outcome(runtime, principal, name, body))
 
     async def _status(self, runtime: Runtime, turn: Turn, principal: Principal) -> None:
         name = _between(turn.path, f"{AGENTS}/", "/status")
-        body = await turn.read(runtime.settings.limits.body_bytes)
+        body = await self._body(runtime, turn)
         await self._answer(turn, await self.actions.status(runtime, principal, name, body))
+
+    async def _body(self, runtime: Runtime, turn: Turn) -> bytes:
+        check_encoding(turn.headers)
+        return await turn.read(runtime.settings.limits.body_bytes)
 
     async def _answer(self, turn: Turn, answer: tuple[int, bytes]) -> None:
         status, body = answer

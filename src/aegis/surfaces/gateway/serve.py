@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import logging
+import os
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -49,7 +51,7 @@ def serve(
     except SystemExit as exit:
         if exit.code:
             address = f"{server.config.host}:{server.config.port}"
-            raise ConfigError(f"cannot serve on {address}: is it in use?") from None
+            raise ConfigError(f"cannot serve on {address}: {server.refused.reason}") from None
     finally:
         runtime.close()
 
@@ -59,7 +61,7 @@ def make_server(
     host: str = "",
     port: int = 0,
     started: Callable[[str, int], None] | None = None,
-) -> uvicorn.Server:
+) -> _Server:
     """The server, configured and not yet started. Raises ConfigError."""
     settings = runtime.settings.server
     host = host or settings.host
@@ -122,16 +124,36 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+class _Refused(logging.Filter):
+    """Why an address could not be used: uvicorn logs that error raw, we say it as a sentence."""
+
+    reason = "is it in use?"
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep the error in place of its log line."""
+        error = record.msg
+        if not isinstance(error, OSError):
+            return True
+        self.reason = os.strerror(error.errno).lower() if error.errno else str(error)
+        return False
+
+
 class _Server(uvicorn.Server):
     """Says when it takes connections, and where."""
 
     def __init__(self, config: uvicorn.Config, started: Callable[[str, int], None] | None) -> None:
         super().__init__(config)
         self._started = started
+        self.refused = _Refused()
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
         """Start, then tell."""
-        await super().startup(sockets)
+        log = logging.getLogger("uvicorn.error")
+        log.addFilter(self.refused)
+        try:
+            await super().startup(sockets)
+        finally:
+            log.removeFilter(self.refused)
         if self.started and self._started is not None:
             bound = self.servers[0].sockets[0].getsockname()
             self._started(str(bound[0]), int(bound[1]))

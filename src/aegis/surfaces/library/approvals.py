@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ...flow import Answer
-from ...model import Action, CallerError, Decision
+from ...model import Action, CallerError, Decision, shown
 from .events import log, tell
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class CLIApprovalHandler(ApprovalHandler):
             *(f"  why     {reason}" for reason in decision.reasons),
             "approve? [y/N] ",
         ]
-        print("\n".join(lines), end="", flush=True)
+        print("\n".join(map(shown, lines)), end="", flush=True)
         return _line(HANDLER_SECONDS).strip().lower() in ("y", "yes")
 
 

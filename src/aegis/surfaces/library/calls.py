@@ -69,15 +69,19 @@ def _fields(value: Any) -> list[tuple[str, Any]] | None:
     return None
 
 
-def _own(value: Any) -> bool:
-    """Whether a value is nothing but exact JSON-like types: those are passed as copies."""
+def _own(value: Any, depth: int = 0) -> bool:
+    """Whether a value is nothing but exact JSON-like types: those are passed as copies. One that
+    is nested deeper than DEPTH_MAX, or in itself, is not.
+    """
     kind = type(value)
     if kind in _LEAVES:
         return True
+    if depth > DEPTH_MAX:
+        return False
     if kind is dict:
-        return all(_own(key) and _own(item) for key, item in value.items())
+        return all(_own(key, depth + 1) and _own(item, depth + 1) for key, item in value.items())
     if kind is list or kind is tuple:
-        return all(map(_own, value))
+        return all(_own(item, depth + 1) for item in value)
     return False
 
 

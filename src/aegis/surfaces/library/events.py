@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ...model import joined
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -70,7 +72,7 @@ def tell(action: Action, decision: Decision, status: str) -> None:
                 action.actor.agent,
                 action.type,
                 status,
-                "; ".join(decision.reasons),
+                joined(decision.reasons),
                 action.target,
                 decision.rule,
                 decision.policy,

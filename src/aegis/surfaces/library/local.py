@@ -10,6 +10,7 @@ import msgspec
 from ...approval import APPROVED, digest, identifier, state_at
 from ...flow import Ask
 from ...kernel.effective import Effective, Tightened, register_agent
+from ...kernel.known import stranger
 from ...kernel.runtime import Parts, Runtime
 from ...model import Verdict
 from . import events
@@ -89,7 +90,10 @@ class Local:
 
     def kill(self, name: str, *, by: str, reason: str = "") -> None:
         """Switch an agent off, in every process on this home."""
+        warning = stranger(self.home.runtime, name)
         self.home.runtime.kill(name, by=by, reason=reason)
+        if warning:
+            events.log.warning("%s", warning)
 
     def revive(self, name: str, *, by: str) -> None:
         """Switch an agent on again."""

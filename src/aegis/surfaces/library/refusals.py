@@ -11,6 +11,8 @@ from ...model import (
     GuardrailError,
     KillSwitchError,
     LimitError,
+    joined,
+    shown,
 )
 
 if TYPE_CHECKING:
@@ -65,5 +67,5 @@ def message(outcome: Outcome) -> str:
     if decision.policy:
         text += f" of policy {decision.policy}"
     if decision.reasons:
-        text += ": " + "; ".join(decision.reasons)
-    return f"{text} ({decision.advice})" if decision.advice else text
+        text += ": " + joined(decision.reasons)
+    return shown(f"{text} ({decision.advice})" if decision.advice else text)
