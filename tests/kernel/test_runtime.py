@@ -70,7 +70,6 @@ def test_the_record_is_there_before_the_performance(runtime):
 
     def perform(action):
         seen.extend(r.fields["action"] for r in runtime.journal.records())
-        return None
 
     outcome = runtime.govern(Action("write", "crm"), perform)
     assert seen == [outcome.action.id]
@@ -170,20 +169,19 @@ def test_review_denied_and_review_unanswered_are_refused(tmp_path):
 
 
 def test_nobody_approves_their_own_action(runtime):
+    thread = threading.Thread(
+        target=runtime.govern,
+        args=(Action("deploy", "prod", actor=Actor(principal="bob")), lambda a: None),
+        daemon=True,
+    )
+    thread.start()
+    while not runtime.desk.pending():
+        time.sleep(0.01)
+    pending = runtime.desk.pending()[0].id
     with pytest.raises(CallerError, match="cannot approve it"):
-        thread = threading.Thread(
-            target=runtime.govern,
-            args=(Action("deploy", "prod", actor=Actor(principal="bob")), lambda a: None),
-            daemon=True,
-        )
-        thread.start()
-        while not runtime.desk.pending():
-            time.sleep(0.01)
-        try:
-            runtime.answer(runtime.desk.pending()[0].id, True, by="bob")
-        finally:
-            runtime.answer(runtime.desk.pending()[0].id, False, by="mary")
-            thread.join()
+        runtime.answer(pending, True, by="bob")
+    runtime.answer(pending, False, by="mary")
+    thread.join()
 
 
 def test_an_approval_is_used_once_and_only_for_the_same_action(tmp_path):

@@ -239,7 +239,8 @@ def test_approvals_and_records_belong_to_the_server(server):
 
 
 def test_masked_params_and_results_are_what_the_program_gets(serve, monkeypatch):
-    own = serve(guardrails={"pii": {"enabled": True, "action": "mask"}})
+    masking = {"arguments": "mask", "results": "mask"}
+    own = serve(guardrails={"pii": {"enabled": True, "action": "mask", "options": masking}})
     monkeypatch.setenv("AEGIS_URL", own.url)
     monkeypatch.setenv("AEGIS_API_KEY", own.keys["app"])
     seen = []

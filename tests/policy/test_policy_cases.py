@@ -24,9 +24,10 @@ def test_explain_and_simulate_agree_on_every_case(path):
     for result in run(policy, path.read_text()):
         case = result.case
         context = {"now": case.now, "labels": case.labels}
-        assert policy.explain(
-            case.action, findings=case.findings, **context
-        ).decision == result.decision
+        assert (
+            policy.explain(case.action, findings=case.findings, **context).decision
+            == result.decision
+        )
         if not case.findings:
             assert policy.simulate([case.action], **context) == [result.decision]
 
@@ -34,8 +35,15 @@ def test_explain_and_simulate_agree_on_every_case(path):
 def test_a_failed_case_says_what_differs():
     rule = {"name": "r", "match": {"type": "x"}, "verdict": "allow"}
     policy = Policy.from_dict({"rules": [rule]})
-    cases = {"cases": [{"name": "c", "action": {"type": "x"},
-                        "expect": {"verdict": "block", "rule": "q", "risk": "high"}}]}
+    cases = {
+        "cases": [
+            {
+                "name": "c",
+                "action": {"type": "x"},
+                "expect": {"verdict": "block", "rule": "q", "risk": "high"},
+            }
+        ]
+    }
     (result,) = run(policy, cases)
     assert not result.passed
     assert "verdict is allow, expected block" in result.why

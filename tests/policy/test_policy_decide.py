@@ -11,11 +11,14 @@ from aegis.policy import Policy
 
 def decide(verdict, conditions, params=None, default="sanitize", **context):
     """The verdict of one rule with conditions; the default where it does not apply."""
-    policy = Policy.from_dict({
-        "defaults": {"verdict": default},
-        "rules": [{"name": "r", "match": {"type": "t"}, "conditions": conditions,
-                   "verdict": verdict}],
-    })
+    policy = Policy.from_dict(
+        {
+            "defaults": {"verdict": default},
+            "rules": [
+                {"name": "r", "match": {"type": "t"}, "conditions": conditions, "verdict": verdict}
+            ],
+        }
+    )
     action = Action("t", params={} if params is None else params)
     decision = policy.decide(action, **context)
     assert policy.explain(action, **context).decision == decision
@@ -37,7 +40,7 @@ UNDECIDED = [
     ({"param_gt": {"n": 1}}, {"n": "9" * 100}),
     ({"param_lt": {"n": 1}}, {"n": b"5"}),
     ({"param_lte": {"n": 1}}, {"n": object()}),
-    ({"param_gte": {"a.b": 1}}, {"a": "{\"b\": 5}"}),
+    ({"param_gte": {"a.b": 1}}, {"a": '{"b": 5}'}),
     ({"param_gte": {"a[].b": 1}}, {"a": {"b": 5}}),
     ({"param_gte": {"a[]": 1}}, {"a": [0, 5]}),
     ({"param_eq": {"a[].b": 1}}, {"a": [{"b": 1}, {}]}),
@@ -180,8 +183,9 @@ def test_an_impossible_time_is_undecided():
 
 
 def test_the_action_brings_its_own_time():
-    policy = Policy.from_dict({"rules": [{"name": "r", "verdict": "allow",
-                                          "conditions": {"weekdays": [1]}}]})
+    policy = Policy.from_dict(
+        {"rules": [{"name": "r", "verdict": "allow", "conditions": {"weekdays": [1]}}]}
+    )
     assert policy.decide(Action("t", time=at(16, 3))).rule == "r"
     assert policy.decide(Action("t", time=at(17, 3)), now=at(16, 3)).rule == "r"
     assert policy.decide(Action("t", time=at(17, 3))).rule == "<default>"
@@ -190,7 +194,11 @@ def test_the_action_brings_its_own_time():
 def test_findings_and_labels():
     finding = Finding("pii", "mail", "pii", "email", score=800)
     for spec, expected in [
-        ("pii", True), ("email", True), ("PII", True), (["x", "em*"], True), ("secret", False),
+        ("pii", True),
+        ("email", True),
+        ("PII", True),
+        (["x", "em*"], True),
+        ("secret", False),
         ({"category": "pii", "min_score": 800}, True),
         ({"category": "pii", "min_score": 801}, False),
     ]:
@@ -202,22 +210,35 @@ def test_findings_and_labels():
 
 
 def test_first_match_wins():
-    rules = [{"name": n, "match": {"type": t}, "verdict": v} for n, t, v in (
-        ("a", "x1", "block"), ("b", "x*", "allow"), ("c", "x2", "block"))]
+    rules = [
+        {"name": n, "match": {"type": t}, "verdict": v}
+        for n, t, v in (("a", "x1", "block"), ("b", "x*", "allow"), ("c", "x2", "block"))
+    ]
     policy = Policy.from_dict({"rules": rules})
     assert [policy.decide(Action(t)).rule for t in ("x1", "x2", "y")] == ["a", "b", "<default>"]
 
 
 def test_a_decision_says_why_and_what_next():
-    policy = Policy.from_dict({"rules": [
-        {"name": "big", "match": {"type": "pay"}, "conditions": {"param_gt": {"amount": 100}},
-         "verdict": "review", "description": "large payments", "advice": "ask finance"},
-        {"name": "no_deletes", "match": {"type": "delete*"}, "verdict": "block"},
-        {"name": "mask", "match": {"type": "say"}, "verdict": "sanitize"},
-    ]})
+    policy = Policy.from_dict(
+        {
+            "rules": [
+                {
+                    "name": "big",
+                    "match": {"type": "pay"},
+                    "conditions": {"param_gt": {"amount": 100}},
+                    "verdict": "review",
+                    "description": "large payments",
+                    "advice": "ask finance",
+                },
+                {"name": "no_deletes", "match": {"type": "delete*"}, "verdict": "block"},
+                {"name": "mask", "match": {"type": "say"}, "verdict": "sanitize"},
+            ]
+        }
+    )
     decision = policy.decide(Action("pay", params={"amount": 4711}))
     assert decision.reasons == (
-        "rule `big` asks for a person's approval: `pay`", "large payments",
+        "rule `big` asks for a person's approval: `pay`",
+        "large payments",
         "`amount` is greater than 100",
     )
     assert decision.advice == "ask finance"
@@ -247,8 +268,11 @@ def near(rules, action, **context):
 def test_near_misses():
     rule = {"name": "r", "match": {"type": "delete*"}, "verdict": "block"}
     (found,) = near([rule], Action("bulk_delete"))
-    assert found == Near("r", Verdict.BLOCK, "`delete` is a word of `bulk_delete`, but not where "
-                         "`delete*` expects it")
+    assert found == Near(
+        "r",
+        Verdict.BLOCK,
+        "`delete` is a word of `bulk_delete`, but not where `delete*` expects it",
+    )
     assert near([rule], Action("bulkDelete"))
     assert not near([rule], Action("undeleted"))
     assert not near([{**rule, "verdict": "allow"}], Action("bulk_delete"))
@@ -259,12 +283,18 @@ def test_near_misses():
     (found,) = near([target], Action("read", "prod"))
     assert found.why == "not so: target matches `dev*`"
     assert not near([target], Action("write", "prod"))
-    condition = {"name": "r", "match": {"type": "pay"}, "verdict": "allow",
-                 "conditions": {"param_lt": {"n": 5}, "param_eq": {"m": 1}}}
+    condition = {
+        "name": "r",
+        "match": {"type": "pay"},
+        "verdict": "allow",
+        "conditions": {"param_lt": {"n": 5}, "param_eq": {"m": 1}},
+    }
     assert near([condition], Action("pay", params={"n": 9, "m": 1}))[0].why == (
-        "not so: `n` is less than 5")
+        "not so: `n` is less than 5"
+    )
     assert near([condition], Action("pay", params={"m": 1}))[0].why == (
-        "not given: `n` is less than 5")
+        "not given: `n` is less than 5"
+    )
     assert not near([condition], Action("pay", params={"n": 9, "m": 2}))
     agent = {"name": "r", "match": {"type": "pay", "agent": "bot"}, "verdict": "allow"}
     assert near([agent], Action("pay", actor=Actor(agent="cat")))[0].rule == "r"
@@ -272,34 +302,61 @@ def test_near_misses():
 
 
 def test_only_rules_before_the_deciding_one_are_near():
-    rules = [{"name": "all", "verdict": "block"},
-             {"name": "r", "match": {"type": "delete*"}, "verdict": "block"}]
+    rules = [
+        {"name": "all", "verdict": "block"},
+        {"name": "r", "match": {"type": "delete*"}, "verdict": "block"},
+    ]
     assert near(rules, Action("bulk_delete")) == ()
 
 
 def test_an_explanation_names_every_rule():
-    policy = Policy.from_dict({"rules": [
-        {"name": "a", "match": {"type": "x"}, "verdict": "block"},
-        {"name": "b", "match": {"type": "r*"}, "verdict": "allow"},
-        {"name": "c", "verdict": "review"},
-    ]})
+    policy = Policy.from_dict(
+        {
+            "rules": [
+                {"name": "a", "match": {"type": "x"}, "verdict": "block"},
+                {"name": "b", "match": {"type": "r*"}, "verdict": "allow"},
+                {"name": "c", "verdict": "review"},
+            ]
+        }
+    )
     explanation = policy.explain(Action("read"))
     assert [(t.rule, t.matched, t.decided) for t in explanation.rules] == [
-        ("a", False, False), ("b", True, True), ("c", True, False)]
+        ("a", False, False),
+        ("b", True, True),
+        ("c", True, False),
+    ]
     assert explanation.rules[0].why == "not so: type `read` matches `x`"
     assert "=> b (allow)" in str(explanation)
 
 
 @pytest.mark.parametrize(
     "action",
-    [Action(None), Action(3), Action(["x"]), Action("t", target=None), Action("t", protocol=7),
-     Action("t", actor=None), Action("t", labels=5), Action("t", labels=(3,))],
+    [
+        Action(None),
+        Action(3),
+        Action(["x"]),
+        Action("t", target=None),
+        Action("t", protocol=7),
+        Action("t", actor=None),
+        Action("t", labels=5),
+        Action("t", labels=(3,)),
+    ],
 )
 def test_broken_actions_are_blocked_and_never_raise(action):
-    policy = Policy.from_dict({"defaults": {"verdict": "allow"}, "rules": [
-        {"name": "r", "match": {"type": "t*", "agent": "b*", "target": "x"}, "verdict": "allow"},
-        {"name": "s", "match": {"label": "x"}, "verdict": "block"},
-        {"name": "u", "match": {"target": "q"}, "verdict": "allow"}]})
+    policy = Policy.from_dict(
+        {
+            "defaults": {"verdict": "allow"},
+            "rules": [
+                {
+                    "name": "r",
+                    "match": {"type": "t*", "agent": "b*", "target": "x"},
+                    "verdict": "allow",
+                },
+                {"name": "s", "match": {"label": "x"}, "verdict": "block"},
+                {"name": "u", "match": {"target": "q"}, "verdict": "allow"},
+            ],
+        }
+    )
     decision = policy.decide(action)
     assert decision.verdict is Verdict.BLOCK
     assert decision.advice
@@ -309,14 +366,16 @@ def test_broken_actions_are_blocked_and_never_raise(action):
 def test_params_that_are_no_mapping_are_undecided():
     for params in (None, [1], "x", 5):
         assert applies("block", {"param_gt": {"n": 1}}, params) or params is None
-        policy = Policy.from_dict({"rules": [
-            {"name": "r", "conditions": {"param_gt": {"n": 1}}, "verdict": "block"}]})
+        policy = Policy.from_dict(
+            {"rules": [{"name": "r", "conditions": {"param_gt": {"n": 1}}, "verdict": "block"}]}
+        )
         assert policy.decide(Action("t", params=params)).rule == "r"
 
 
 def test_rows_are_bounded():
-    policy = Policy.from_dict({"rules": [{"name": "r", "match": {"type": "a*"},
-                                          "verdict": "allow"}]})
+    policy = Policy.from_dict(
+        {"rules": [{"name": "r", "match": {"type": "a*"}, "verdict": "allow"}]}
+    )
     for number in range(10_000):
         assert policy.decide(Action(f"a{number}")).rule == "r"
     engine = policy._engine

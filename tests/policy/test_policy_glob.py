@@ -103,25 +103,58 @@ def test_targets(protocol, pattern, value, expected):
     assert allows(protocol, {"target": pattern}, action) is expected
 
 
-DISGUISES = ["Delete", "DELETE", " delete", "delete\t", "ＤＥＬＥＴＥ", "dеlete", "de\u200blete",
-             "de\u00adlete", "\u202edelete", "dele\u2060te", "𝐝𝐞𝐥𝐞𝐭𝐞", "dele\ufe0fte",
-             "d\u0435l\u0435t\u0435",
-             "de\U000e006clete", "dele\x00te", "délete", "ⅾelete", "dеlеtе_all"]
+DISGUISES = [
+    "Delete",
+    "DELETE",
+    " delete",
+    "delete\t",
+    "ＤＥＬＥＴＥ",
+    "dеlete",
+    "de\u200blete",
+    "de\u00adlete",
+    "\u202edelete",
+    "dele\u2060te",
+    "𝐝𝐞𝐥𝐞𝐭𝐞",
+    "dele\ufe0fte",
+    "d\u0435l\u0435t\u0435",
+    "de\U000e006clete",
+    "dele\x00te",
+    "délete",
+    "ⅾelete",
+    "dеlеtе_all",
+]
 
 
 @pytest.mark.parametrize("name", DISGUISES)
 def test_no_disguise_slips_past_a_block(name):
-    policy = Policy.from_dict({
-        "defaults": {"approval": "auto"},
-        "rules": [{"name": "no_deletes", "match": {"type": "delete*"}, "approval": "block"}],
-    })
+    policy = Policy.from_dict(
+        {
+            "defaults": {"approval": "auto"},
+            "rules": [{"name": "no_deletes", "match": {"type": "delete*"}, "approval": "block"}],
+        }
+    )
     decision = policy.decide(Action(name))
     assert (decision.verdict, decision.rule) == (Verdict.BLOCK, "no_deletes")
 
 
 @pytest.mark.parametrize(
-    "pattern", ["", "   ", "[", "a[", "{a", "a}", "{a,b}}", "[z-a]", "{" * 40, "[\u0000-\uffff]",
-                "x" * 1001, "{a,b}" * 9, "\u200b", "{a,}"]
+    "pattern",
+    [
+        "",
+        "   ",
+        "[",
+        "a[",
+        "{a",
+        "a}",
+        "{a,b}}",
+        "[z-a]",
+        "{" * 40,
+        "[\u0000-\uffff]",
+        "x" * 1001,
+        "{a,b}" * 9,
+        "\u200b",
+        "{a,}",
+    ],
 )
 def test_unusable_patterns_are_refused(pattern):
     with pytest.raises(PolicyError) as caught:
@@ -130,11 +163,22 @@ def test_unusable_patterns_are_refused(pattern):
 
 
 def test_criteria_over_the_actor():
-    policy = Policy.from_dict({"rules": [{
-        "name": "r", "verdict": "allow",
-        "match": {"agent": ["bot*", "crew"], "tenant": "acme", "environment": "{dev,test}",
-                  "capability": ["read", "write"]},
-    }]})
+    policy = Policy.from_dict(
+        {
+            "rules": [
+                {
+                    "name": "r",
+                    "verdict": "allow",
+                    "match": {
+                        "agent": ["bot*", "crew"],
+                        "tenant": "acme",
+                        "environment": "{dev,test}",
+                        "capability": ["read", "write"],
+                    },
+                }
+            ]
+        }
+    )
     actor = Actor(agent="Bot-1", tenant="Acme")
 
     def verdict(actor=actor, environment="dev", capability="read"):
@@ -152,8 +196,10 @@ def test_criteria_over_the_actor():
 
 def test_a_name_too_long_to_match_restricts_and_never_permits():
     long = "delete" + "x" * 20_000
-    rules = [{"name": "allow", "match": {"type": "delete*"}, "verdict": "allow"},
-             {"name": "block", "match": {"type": "read*"}, "verdict": "block"}]
+    rules = [
+        {"name": "allow", "match": {"type": "delete*"}, "verdict": "allow"},
+        {"name": "block", "match": {"type": "read*"}, "verdict": "block"},
+    ]
     decision = Policy.from_dict({"defaults": {"verdict": "allow"}, "rules": rules}).decide(
         Action(long)
     )
@@ -164,8 +210,9 @@ def test_a_name_too_long_to_match_restricts_and_never_permits():
 
 
 def test_a_star_that_the_caller_makes_slow_stays_fast():
-    policy = Policy.from_dict({"rules": [{
-        "name": "r", "match": {"target": "*a*a*a*a*a*a*a*a*b"}, "verdict": "allow"}]})
+    policy = Policy.from_dict(
+        {"rules": [{"name": "r", "match": {"target": "*a*a*a*a*a*a*a*a*b"}, "verdict": "allow"}]}
+    )
     assert policy.decide(Action("x", "a" * 16_000)).verdict is Verdict.BLOCK
 
 

@@ -11,8 +11,15 @@ def plan_of(rules, types, **defaults):
     return policy.evaluate_plan([Action(t) for t in types])
 
 
-EXFILTRATION = {"sequence_patterns": [
-    {"name": "exfiltration", "steps": ["read*", "encode*", "send*"], "description": "data leaves"}]}
+EXFILTRATION = {
+    "sequence_patterns": [
+        {
+            "name": "exfiltration",
+            "steps": ["read*", "encode*", "send*"],
+            "description": "data leaves",
+        }
+    ]
+}
 
 
 @pytest.mark.parametrize(
@@ -25,8 +32,11 @@ EXFILTRATION = {"sequence_patterns": [
         (["read", "x", "encode", "send"], 3, None),
         (["read", "x", "encode", "send"], 4, ["read", "encode", "send"]),
         (["read_1", "x", "x", "read_2", "encode", "send"], 3, ["read_2", "encode", "send"]),
-        (["read_1", "encode_1", "read_2", "x", "encode_2", "send"], 4,
-         ["read_2", "encode_2", "send"]),
+        (
+            ["read_1", "encode_1", "read_2", "x", "encode_2", "send"],
+            4,
+            ["read_2", "encode_2", "send"],
+        ),
         ([], 0, None),
     ],
 )
@@ -44,7 +54,10 @@ def test_one_action_may_be_two_steps_only_once():
 def test_a_violation_speaks_the_words_of_policy_files():
     (found,) = plan_of(EXFILTRATION, ["read", "encode", "send"])
     assert (found.rule_name, found.approval, found.risk_level) == (
-        "exfiltration", Approval.BLOCK, RiskLevel.CRITICAL)
+        "exfiltration",
+        Approval.BLOCK,
+        RiskLevel.CRITICAL,
+    )
     assert found.description == "data leaves"
     assert len(found.involved_actions) == 3
     stated = {"sequence_patterns": [{"steps": "x", "approval": "approve", "risk_level": "low"}]}
@@ -59,10 +72,15 @@ def test_cumulative_risk():
     assert (found.rule, found.verdict) == ("cumulative_risk", Verdict.REVIEW)
     assert "adds up to 8; at most 6" in found.description
     assert plan_of(rules, ["x"] * 2, risk_level="critical")
-    policy = Policy.from_dict({
-        "rules": [{"name": "r", "match": {"type": "big"}, "verdict": "block"},
-                  {"name": "s", "verdict": "allow"}],
-        "plan_rules": {"cumulative_risk": {"max_total_risk": 4, "name": "total"}}})
+    policy = Policy.from_dict(
+        {
+            "rules": [
+                {"name": "r", "match": {"type": "big"}, "verdict": "block"},
+                {"name": "s", "verdict": "allow"},
+            ],
+            "plan_rules": {"cumulative_risk": {"max_total_risk": 4, "name": "total"}},
+        }
+    )
     assert policy.evaluate_plan([Action("big")]) == []
     assert policy.evaluate_plan([Action("big"), Action("small")])[0].rule == "total"
 
@@ -72,23 +90,33 @@ def said(rules, **sections):
 
 
 def test_a_good_policy_has_no_complaints():
-    assert said([
-        {"name": "a", "match": {"type": "delete*"}, "verdict": "block"},
-        {"name": "b", "match": {"type": "read*", "capability": "read"}, "verdict": "allow"},
-        {"name": "c", "match": {"type": "read*"}, "verdict": "allow"},
-        {"name": "d", "match": {"type": "pay"}, "verdict": "block",
-         "conditions": {"param_gt": {"n": 1}}},
-        {"name": "e", "match": {"type": "pay"}, "verdict": "allow"},
-        {"name": "f", "verdict": "review"},
-    ]) == []
+    assert (
+        said(
+            [
+                {"name": "a", "match": {"type": "delete*"}, "verdict": "block"},
+                {"name": "b", "match": {"type": "read*", "capability": "read"}, "verdict": "allow"},
+                {"name": "c", "match": {"type": "read*"}, "verdict": "allow"},
+                {
+                    "name": "d",
+                    "match": {"type": "pay"},
+                    "verdict": "block",
+                    "conditions": {"param_gt": {"n": 1}},
+                },
+                {"name": "e", "match": {"type": "pay"}, "verdict": "allow"},
+                {"name": "f", "verdict": "review"},
+            ]
+        )
+        == []
+    )
 
 
 def test_rules_that_are_never_reached():
     rules = [{"name": "all", "verdict": "review"}, {"name": "late", "match": {"type": "x"}}]
-    assert said(rules) == [
-        ("late", "rule `all` before it already covers every action it names")]
-    same = [{"name": "a", "match": {"type": ["x", "y"]}, "verdict": "block"},
-            {"name": "b", "match": {"type": ["Y", "X"], "target": "t"}, "verdict": "allow"}]
+    assert said(rules) == [("late", "rule `all` before it already covers every action it names")]
+    same = [
+        {"name": "a", "match": {"type": ["x", "y"]}, "verdict": "block"},
+        {"name": "b", "match": {"type": ["Y", "X"], "target": "t"}, "verdict": "allow"},
+    ]
     assert [path for path, _ in said(same)] == ["b"]
     assert said([{"name": "off", "enabled": False}, {"name": "a", "match": {"type": "x"}}]) == []
 

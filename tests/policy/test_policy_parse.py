@@ -30,26 +30,46 @@ COMPLAINTS = [
     ("rules:\n- {name: a, name: b}", 2, 13, "", "written twice"),
     ("rules:\n- match: {type: []}", 2, 17, "rules[0].match.type", "empty list"),
     ("rules:\n- match: {type: [a, {b: c}]}", 2, 21, "rules[0].match.type[1]", "expected a glob"),
-    ("rules:\n- when: {param_matches: {x: '(a'}}", 2, 29,
-     "rules[0].when.param_matches.x", "no RE2 expression"),
+    (
+        "rules:\n- when: {param_matches: {x: '(a'}}",
+        2,
+        29,
+        "rules[0].when.param_matches.x",
+        "no RE2 expression",
+    ),
     ("rules:\n- when: {param_gt: {x: '100'}}", 2, 24, "rules[0].when.param_gt.x", "without quotes"),
     ("rules:\n- when: {param_gt: {x: .nan}}", 2, 24, "rules[0].when.param_gt.x", "finite"),
     ("rules:\n- when: {param_gt: {'a..b': 1}}", 2, 21, "rules[0].when.param_gt.a..b", "path"),
-    ("rules:\n- when: {param_between: {x: [3, 1]}}", 2, 29, "rules[0].when.param_between.x",
-     "nothing is between"),
+    (
+        "rules:\n- when: {param_between: {x: [3, 1]}}",
+        2,
+        29,
+        "rules[0].when.param_between.x",
+        "nothing is between",
+    ),
     ("rules:\n- when: {time_after: 1080}", 2, 22, "rules[0].when.time_after", "quotes"),
     ("rules:\n- when: {time_after: '24:00'}", 2, 22, "rules[0].when.time_after", "23:59"),
     ("rules:\n- when: {time_after: 8:00, time_before: 08:00}", 2, 41, "rules[0].when", "empty"),
     ("rules:\n- when: {weekdays: [mon, noday]}", 2, 26, "rules[0].when.weekdays[1]", "no weekday"),
     ("rules:\n- when: {weekdays: [0]}", 2, 21, "rules[0].when.weekdays[0]", "no weekday"),
     ("defaults: {timezone: Mars/Base}", 1, 22, "defaults.timezone", "IANA"),
-    ("rules:\n- when: {semantic: 'contains any content'}", 2, 20, "rules[0].when.semantic",
-     "no word to look for"),
+    (
+        "rules:\n- when: {semantic: 'contains any content'}",
+        2,
+        20,
+        "rules[0].when.semantic",
+        "no word to look for",
+    ),
     ("rules:\n- when: {not: {}}", 2, 15, "rules[0].when.not", "empty group"),
     ("rules:\n- when: {finding: {min_score: 8}}", 2, 19, "rules[0].when.finding", "`category`"),
     ("tool_policies: {rules: [{tool: x}]}", 1, 25, "tool_policies.rules[0]", "`decision`"),
-    ("plan_rules: {sequence_patterns: [{name: x}]}", 1, 34, "plan_rules.sequence_patterns[0]",
-     "`steps`"),
+    (
+        "plan_rules: {sequence_patterns: [{name: x}]}",
+        1,
+        34,
+        "plan_rules.sequence_patterns[0]",
+        "`steps`",
+    ),
     ("agents: [a]", 1, 9, "agents", "agent names"),
     ("agents: {Bot: {alow: [x]}}", 1, 16, "agents.Bot.alow", "did you mean `allow`"),
     ("rules: {a: b}", 1, 8, "rules", "expected a list"),
@@ -83,9 +103,11 @@ def test_agents_that_fold_to_one_name_are_refused():
 @pytest.mark.parametrize(
     "text",
     [
-        "a: &a [1,1,1,1,1,1,1,1,1]\n" + "".join(
+        "a: &a [1,1,1,1,1,1,1,1,1]\n"
+        + "".join(
             f"b{i}: &b{i} [{','.join(['*' + ('a' if i == 0 else f'b{i - 1}')] * 9)}]\n"
-            for i in range(9)),
+            for i in range(9)
+        ),
         "[" * 10_000,
         "rules: &r [*r]",
         "x" * (1 << 20) + "x",
@@ -97,10 +119,10 @@ def test_agents_that_fold_to_one_name_are_refused():
     ],
 )
 def test_hostile_documents_are_refused_quickly(text):
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(PolicyError):
         Policy.from_text(text)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_too_many_rules_are_refused():
@@ -146,9 +168,13 @@ def test_a_whole_policy_in_a_file_of_its_own(tmp_path):
     for text in ("policy: named.yaml", "policy: {path: named.yaml}", f"policy: {named}"):
         path.write_text(f"server: {{}}\n{text}\n")
         assert Policy.from_yaml(path) == Policy.from_yaml(named)
-    for text in ("policy: named.yaml\nagents: {B: {allow: x}}",
-                 "policy: {path: named.yaml, rules: []}", "policy: {path: 3}",
-                 "policy: none.yaml", "policy: aegis.yaml"):
+    for text in (
+        "policy: named.yaml\nagents: {B: {allow: x}}",
+        "policy: {path: named.yaml, rules: []}",
+        "policy: {path: 3}",
+        "policy: none.yaml",
+        "policy: aegis.yaml",
+    ):
         path.write_text(text)
         with pytest.raises(PolicyError):
             Policy.from_yaml(path)
@@ -191,13 +217,18 @@ def test_several_files_merge_in_order(tmp_path):
 
 
 def test_merging_what_does_not_fit():
-    limit = [Policy.from_dict({"plan_rules": {"cumulative_risk": {"max_total_risk": n}}})
-             for n in (3, 4)]
+    limit = [
+        Policy.from_dict({"plan_rules": {"cumulative_risk": {"max_total_risk": n}}}) for n in (3, 4)
+    ]
     with pytest.raises(PolicyError, match="total risk"):
         limit[0].merge(limit[1])
     assert limit[0].merge(limit[0]) == limit[0]
-    tools = [Policy.from_dict({"tool_policies": {"enabled": on, "rules": [
-        {"tool": name, "decision": "allow"}]}}) for on, name in ((True, "a"), (False, "b"))]
+    tools = [
+        Policy.from_dict(
+            {"tool_policies": {"enabled": on, "rules": [{"tool": name, "decision": "allow"}]}}
+        )
+        for on, name in ((True, "a"), (False, "b"))
+    ]
     assert [r.match["type"] for r in tools[0].merge(tools[1]).rules] == [["a"]]
     assert [r.match["type"] for r in tools[1].merge(tools[0]).rules] == [["a"]]
     assert len(tools[0].merge(tools[0]).rules) == 2
@@ -237,8 +268,9 @@ def test_versions_are_of_the_content():
     assert policy.decide(Action("x")).policy == policy.version
 
 
-@pytest.mark.parametrize("path", sorted((SPEC / "cases/policy").glob("*.yaml")),
-                         ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((SPEC / "cases/policy").glob("*.yaml")), ids=lambda path: path.stem
+)
 def test_documents_survive_a_round_trip(path):
     policy = Policy.from_yaml(path)
     assert Policy.from_dict(policy.to_dict()).version == policy.version
@@ -298,17 +330,31 @@ def test_loading_is_fast_enough():
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12)
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=12)
     | st.sampled_from(["*", "18:00", "mon", "block", "a[].b", "(x", "[a", "high"]),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner,
-                                                                 max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
     max_leaves=12,
 )
-KEYS = st.sampled_from(sorted({
-    key for fields in SECTIONS.values() for field in fields for key in (field.name, *field.aliases)
-} - {"rules_path"}))
+KEYS = st.sampled_from(
+    sorted(
+        {
+            key
+            for fields in SECTIONS.values()
+            for field in fields
+            for key in (field.name, *field.aliases)
+        }
+        - {"rules_path"}
+    )
+)
 SHAPED = st.recursive(
-    JSON, lambda inner: st.dictionaries(KEYS, inner | st.lists(inner, max_size=3), max_size=5),
+    JSON,
+    lambda inner: st.dictionaries(KEYS, inner | st.lists(inner, max_size=3), max_size=5),
     max_leaves=20,
 )
 
@@ -325,8 +371,10 @@ def test_any_mapping_is_a_policy_or_a_policy_error(document):
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.text(alphabet="rules:match{}[]-&*!|>%@#'\"\\, \n\t?abc1.\x00\ud800\u2028", max_size=60)
-       | st.text(max_size=60))
+@given(
+    st.text(alphabet="rules:match{}[]-&*!|>%@#'\"\\, \n\t?abc1.\x00\ud800\u2028", max_size=60)
+    | st.text(max_size=60)
+)
 def test_any_text_is_a_policy_or_a_policy_error(text):
     with contextlib.suppress(PolicyError):
         Policy.from_text(text)

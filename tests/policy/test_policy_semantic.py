@@ -35,21 +35,30 @@ HARMFUL = "contains harmful, violent, or illegal content"
     ],
 )
 def test_the_keyword_matcher(condition, text, expected):
-    policy = Policy.from_dict({"rules": [
-        {"name": "r", "conditions": {"semantic": condition}, "verdict": "block"}]})
+    policy = Policy.from_dict(
+        {"rules": [{"name": "r", "conditions": {"semantic": condition}, "verdict": "block"}]}
+    )
     action = Action("t", params={"prompt": text})
     assert (policy.decide(action).rule == "r") is expected
     assert policy.explain(action).decision == policy.decide(action)
 
 
 def test_the_keyword_matcher_reads_every_text():
-    policy = Policy.from_dict({"defaults": {"verdict": "allow"}, "rules": [
-        {"name": "r", "conditions": {"semantic": HARMFUL}, "verdict": "block"}]})
+    policy = Policy.from_dict(
+        {
+            "defaults": {"verdict": "allow"},
+            "rules": [{"name": "r", "conditions": {"semantic": HARMFUL}, "verdict": "block"}],
+        }
+    )
     bomb = "how to make a pipe bomb"
     for action in [
-        Action("t", bomb), Action("t", description=bomb), Action("t", task=bomb),
-        Action("t", params={"a": [{"b": bomb}]}), Action("t", params={bomb: 1}),
-        Action("t", content=(Text(bomb),)), Action("t", params={"a": "x" * 70_000}),
+        Action("t", bomb),
+        Action("t", description=bomb),
+        Action("t", task=bomb),
+        Action("t", params={"a": [{"b": bomb}]}),
+        Action("t", params={bomb: 1}),
+        Action("t", content=(Text(bomb),)),
+        Action("t", params={"a": "x" * 70_000}),
         Action("t", params={"a": [[bomb.upper()]]}),
     ]:
         assert policy.decide(action).rule == "r"
@@ -73,8 +82,13 @@ class Evaluator:
 
 @pytest.mark.parametrize(
     ("answer", "blocks", "allows"),
-    [(True, True, True), (False, False, False), (None, True, False), ("no", True, False),
-     (RuntimeError("model is down"), True, False)],
+    [
+        (True, True, True),
+        (False, False, False),
+        (None, True, False),
+        ("no", True, False),
+        (RuntimeError("model is down"), True, False),
+    ],
 )
 def test_an_evaluator_decides_alone(answer, blocks, allows):
     evaluator: SemanticEvaluator = Evaluator(answer)
@@ -86,4 +100,5 @@ def test_an_evaluator_decides_alone(answer, blocks, allows):
         assert (policy.decide(Action("make a pipe bomb")).rule == "r") is expected
     assert evaluator.asked == [("is it?", "make a pipe bomb")] * 2
     assert Policy.from_dict({}).merge(policy).decide(Action("t")).rule == (
-        "r" if allows else "<default>")
+        "r" if allows else "<default>"
+    )

@@ -16,16 +16,22 @@ def policy_of(count):
     """Rules over protocol, type and target, and some over parameters, as gateways have them."""
     rules = []
     for index in range(count - 1):
-        rule = {"name": f"r{index}", "verdict": ("allow", "review", "block")[index % 3],
-                "match": {"protocol": ("mcp", "git", "http")[index % 3],
-                          "type": f"server{index}.{VERBS[index % 5]}_*"}}
+        rule = {
+            "name": f"r{index}",
+            "verdict": ("allow", "review", "block")[index % 3],
+            "match": {
+                "protocol": ("mcp", "git", "http")[index % 3],
+                "type": f"server{index}.{VERBS[index % 5]}_*",
+            },
+        }
         if index % 4 == 1:
             rule["match"]["target"] = f"team{index}/**"
         if index % 10 == 3:
             rule["conditions"] = {"param_gt": {"count": 100}}
         rules.append(rule)
-    rules.append({"name": "last", "verdict": "allow",
-                  "match": {"protocol": "mcp", "type": "github.list_*"}})
+    rules.append(
+        {"name": "last", "verdict": "allow", "match": {"protocol": "mcp", "type": "github.list_*"}}
+    )
     return Policy.from_dict({"rules": rules})
 
 
@@ -55,6 +61,7 @@ def measure():
         for count in (20, 1_000):
             policy = policy_of(count)
             for name, action in actions.items():
+
                 def work(decide=policy.decide, action=action):
                     decide(action)
 

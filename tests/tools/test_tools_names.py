@@ -31,7 +31,7 @@ NAMES = {
         mcp__fs__read_file export_customer_list get_status listOpenIssues query inspect
         get_settings""",
     "execute": "execute run_query eval bash foo x.y access_ssn frobnicate 123 _ mcp__delete__repo "
-               "cancelOrder",
+    "cancelOrder",
 }
 
 
@@ -46,12 +46,20 @@ def test_names(name, expected):
 @pytest.mark.parametrize(
     ("type", "params", "expected"),
     [
-        ("GET", None, "read"), ("head", {}, "read"), ("post", None, "write"),
-        ("PUT", None, "write"), ("Patch", None, "write"), ("DELETE", None, "delete"),
-        ("request", {"method": "delete"}, "delete"), ("/users", {"method": "GET"}, "read"),
-        ("get", {"method": "DELETE"}, "delete"), ("delete", {"method": "GET"}, "delete"),
-        ("request", {"method": 5}, "execute"), ("request", {"method": "BREW"}, "execute"),
-        ("stripe.delete_customer", {"method": ""}, "delete"), ("CONNECT", None, "execute"),
+        ("GET", None, "read"),
+        ("head", {}, "read"),
+        ("post", None, "write"),
+        ("PUT", None, "write"),
+        ("Patch", None, "write"),
+        ("DELETE", None, "delete"),
+        ("request", {"method": "delete"}, "delete"),
+        ("/users", {"method": "GET"}, "read"),
+        ("get", {"method": "DELETE"}, "delete"),
+        ("delete", {"method": "GET"}, "delete"),
+        ("request", {"method": 5}, "execute"),
+        ("request", {"method": "BREW"}, "execute"),
+        ("stripe.delete_customer", {"method": ""}, "delete"),
+        ("CONNECT", None, "execute"),
     ],
 )
 def test_http_methods(type, params, expected):
@@ -69,7 +77,15 @@ def test_a_name_too_long_to_read_means_the_worst():
 
 def test_words():
     assert words("getHTTPResponse_v2-final.now/x") == [
-        "get", "http", "response", "v", "2", "final", "now", "x"]
+        "get",
+        "http",
+        "response",
+        "v",
+        "2",
+        "final",
+        "now",
+        "x",
+    ]
     assert words("mcp__github__deleteRepo") == ["mcp", "github", "delete", "repo"]
     assert words("naïveSearch") == ["naive", "search"]
 

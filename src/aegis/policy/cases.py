@@ -137,8 +137,18 @@ def _specs(document: str | Mapping[str, Any], source: str) -> tuple[list[Any], A
     if unknown:
         place = root.keys[unknown[0]]
         hint = f"known keys: {', '.join(sorted(known))}"
-        raise PolicyError([Problem("unknown key", source=source, path=unknown[0], hint=hint,
-                                   line=place.line, column=place.column)])
+        raise PolicyError(
+            [
+                Problem(
+                    "unknown key",
+                    source=source,
+                    path=unknown[0],
+                    hint=hint,
+                    line=place.line,
+                    column=place.column,
+                )
+            ]
+        )
     if len(plain["cases"]) > CASES_MAX:
         raise PolicyError([Problem(f"more than {CASES_MAX} cases", source=source)])
     return plain["cases"], plain.get("policy")
@@ -181,9 +191,7 @@ def _action(spec: _ActionSpec) -> Action:
 
 
 def _result(policy: Policy, case: Case) -> CaseResult:
-    decision = policy.decide(
-        case.action, now=case.now, findings=case.findings, labels=case.labels
-    )
+    decision = policy.decide(case.action, now=case.now, findings=case.findings, labels=case.labels)
     wrong: list[str] = []
     if decision.verdict is not case.verdict:
         wrong.append(f"verdict is {decision.verdict.word}, expected {case.verdict.word}")

@@ -26,7 +26,7 @@ def parse_time(text: str) -> int:
     """Minutes since midnight for "HH:MM". Raises ValueError for anything else."""
     found = _TIME.fullmatch(text.strip())
     if found is None:
-        raise ValueError(f"`{text}` is no time of day; write \"HH:MM\" from 00:00 to 23:59")
+        raise ValueError(f'`{text}` is no time of day; write "HH:MM" from 00:00 to 23:59')
     return int(found[1]) * 60 + int(found[2])
 
 

@@ -82,8 +82,18 @@ def _any(tests: list[Callable[[str], bool]]) -> Callable[[str], bool]:
 class Compiled:
     """One rule: its names by criterion, what is left per action, and its ready decision."""
 
-    __slots__ = ("conditions", "costly", "decision", "index", "labels", "rest", "rule", "static",
-                 "strict", "target")
+    __slots__ = (
+        "conditions",
+        "costly",
+        "decision",
+        "index",
+        "labels",
+        "rest",
+        "rule",
+        "static",
+        "strict",
+        "target",
+    )
 
     def __init__(
         self,

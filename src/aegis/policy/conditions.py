@@ -164,9 +164,7 @@ def any_of(states: list[State]) -> State:
     return FALSE
 
 
-def _folding(
-    fold_states: Callable[[list[State]], State], groups: list[list[Condition]]
-) -> Test:
+def _folding(fold_states: Callable[[list[State]], State], groups: list[list[Condition]]) -> Test:
     tests = [together(group) for group in groups]
     return lambda facts: fold_states([test(facts) for test in tests])
 

@@ -82,8 +82,12 @@ def read_document(
     """
     reader = Reader(source, evaluated)
     if not isinstance(root.value, dict) and root.value is not None:
-        reader.complain(f"expected a mapping, found {kind(root.value)}", root, "",
-                        "a policy starts with `rules:`")
+        reader.complain(
+            f"expected a mapping, found {kind(root.value)}",
+            root,
+            "",
+            "a policy starts with `rules:`",
+        )
         reader.done()
     named = _named_file(reader, root, alone)
     if named:
@@ -98,8 +102,12 @@ def read_document(
         if alone:
             out["rules"] += _rule_file(reader, source, path)
         else:
-            reader.complain(f"`{path}` is named by a file that was itself named", root,
-                            "rules_path", "name every file in the first one")
+            reader.complain(
+                f"`{path}` is named by a file that was itself named",
+                root,
+                "rules_path",
+                "name every file in the first one",
+            )
     if len(out["rules"]) > RULES_MAX:
         reader.complain(f"more than {RULES_MAX} rules", root, "rules")
     _check_agents(reader, out, root)
@@ -123,8 +131,12 @@ def _named_file(reader: Reader, root: Node, alone: bool) -> str:
     elif not alone:
         reader.complain("a file that was itself named may not name another", section, "policy")
     for key in beside:
-        reader.complain(f"`{key[:80]}` beside the path of a policy has no effect", section,
-                        "policy", "move it into that file")
+        reader.complain(
+            f"`{key[:80]}` beside the path of a policy has no effect",
+            section,
+            "policy",
+            "move it into that file",
+        )
     reader.done()
     return str(path)
 
@@ -145,8 +157,9 @@ def _sections(reader: Reader, root: Node) -> dict[str, Any]:
     for key in ("rules", "defaults", "rules_path"):
         if key in top:
             place = root.keys.get(key, root)
-            reader.complain(f"`{key}` beside `policy` has no effect", place, key,
-                            f"move it to `policy.{key}`")
+            reader.complain(
+                f"`{key}` beside `policy` has no effect", place, key, f"move it to `policy.{key}`"
+            )
     for name in BORROWED:
         if name in top:
             beside = Node({name: top[name]}, top[name].line, top[name].column)
@@ -170,8 +183,12 @@ def _rule_file(reader: Reader, source: str, path: str) -> list[dict[str, Any]]:
     read = inner.section("document", node, "")
     for key in read:
         if key not in _RULE_FILE_KEYS:
-            inner.complain(f"`{key}` has no effect in a file of rules", node, key,
-                           "write it where `rules_path` stands")
+            inner.complain(
+                f"`{key}` has no effect in a file of rules",
+                node,
+                key,
+                "write it where `rules_path` stands",
+            )
     reader.problems.extend(inner.problems)
     rules: list[dict[str, Any]] = read.get("rules", [])
     return rules
@@ -195,8 +212,11 @@ def _finished(out: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Place]]:
     lists = (
         ("rules", out.get("rules", []), "rule_{}"),
         ("tool_policies.rules", out.get("tool_policies", {}).get("rules", []), "tool_policies_{}"),
-        ("plan_rules.sequence_patterns",
-         out.get("plan_rules", {}).get("sequence_patterns", []), "sequence_{}"),
+        (
+            "plan_rules.sequence_patterns",
+            out.get("plan_rules", {}).get("sequence_patterns", []),
+            "sequence_{}",
+        ),
     )
     for path, rules, default in lists:
         for index, rule in enumerate(rules):
@@ -211,8 +231,11 @@ def _finished(out: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Place]]:
 
 def rules_of(document: Mapping[str, Any], places: Mapping[str, Place]) -> list[Rule]:
     """Every rule in the order they are tried: the agents' lists, the tool policies, the rules."""
-    rules = [rule for name, lists in document.get("agents", {}).items()
-             for rule in _agent_rules(name, lists)]
+    rules = [
+        rule
+        for name, lists in document.get("agents", {}).items()
+        for rule in _agent_rules(name, lists)
+    ]
     tools = document.get("tool_policies", {})
     if tools.get("enabled", True):
         for index, spec in enumerate(tools.get("rules", ())):
@@ -228,15 +251,15 @@ def _agent_rules(name: str, lists: Mapping[str, Any]) -> list[Rule]:
     out = [
         Rule(f"{name}/{key}", verdict, _RISK_OF[verdict], {**agent, "type": lists[key]})
         for key, verdict in (
-            ("block", Verdict.BLOCK), ("allow", Verdict.ALLOW), ("review", Verdict.REVIEW)
+            ("block", Verdict.BLOCK),
+            ("allow", Verdict.ALLOW),
+            ("review", Verdict.REVIEW),
         )
         if key in lists
     ]
     if out:
         advice = f"list it under `agents.{name}.allow` if the agent is meant to do it"
-        out.append(
-            Rule(f"{name}/unlisted", Verdict.REVIEW, RiskLevel.HIGH, agent, advice=advice)
-        )
+        out.append(Rule(f"{name}/unlisted", Verdict.REVIEW, RiskLevel.HIGH, agent, advice=advice))
     return out
 
 
@@ -244,13 +267,21 @@ def _tool_rule(spec: Mapping[str, Any], place: Place | None) -> Rule:
     verdict = Verdict.parse(spec["decision"])
     match = {
         key: spec[name]
-        for key, name in (("protocol", "protocol"), ("type", "tool"), ("target", "target"),
-                          ("capability", "capability"))
+        for key, name in (
+            ("protocol", "protocol"),
+            ("type", "tool"),
+            ("target", "target"),
+            ("capability", "capability"),
+        )
         if name in spec
     }
     return Rule(
-        spec["name"], verdict, _RISK_OF[verdict], match,
-        description=spec.get("description", ""), place=place or ("", 0, 0),
+        spec["name"],
+        verdict,
+        _RISK_OF[verdict],
+        match,
+        description=spec.get("description", ""),
+        place=place or ("", 0, 0),
     )
 
 

@@ -129,7 +129,11 @@ class Engine:
             return Explanation(self.failed(error), (), ())
 
     def _walk(
-        self, row: Row, action: Action, now: int, findings: Sequence[Finding],
+        self,
+        row: Row,
+        action: Action,
+        now: int,
+        findings: Sequence[Finding],
         labels: Sequence[str],
     ) -> Decision:
         facts: Facts | None = None
@@ -275,7 +279,11 @@ class Engine:
         """The block for an action the engine could not decide."""
         reason = f"the policy could not decide: {type(error).__name__}"
         return Decision(
-            Verdict.BLOCK, RiskLevel.CRITICAL, FAILED_RULE, self.version, (reason,),
+            Verdict.BLOCK,
+            RiskLevel.CRITICAL,
+            FAILED_RULE,
+            self.version,
+            (reason,),
             advice="check that the action's fields are text and its params JSON-like",
         )
 

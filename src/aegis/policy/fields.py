@@ -39,12 +39,19 @@ class Field(msgspec.Struct, frozen=True):
 _GLOBS = "A glob or a list of globs, any of which may match"
 
 _MATCH = (
-    Field("protocol", "globs", f"{_GLOBS}: where the action came from (python, llm, mcp, shell, "
-          "sql, git, http, browser, a2a, rag)."),
+    Field(
+        "protocol",
+        "globs",
+        f"{_GLOBS}: where the action came from (python, llm, mcp, shell, "
+        "sql, git, http, browser, a2a, rag).",
+    ),
     Field("type", "globs", f"{_GLOBS}: the tool, method or action type.", ("tool",)),
     Field("target", "globs", f"{_GLOBS}: what the action is done to."),
-    Field("agent", "globs", f"{_GLOBS}: the acting agent. An action without an agent matches "
-          "only `*`."),
+    Field(
+        "agent",
+        "globs",
+        f"{_GLOBS}: the acting agent. An action without an agent matches only `*`.",
+    ),
     Field("tenant", "globs", f"{_GLOBS}: the tenant the actor belongs to."),
     Field("capability", "globs", f"{_GLOBS}: read, write, delete, deploy, approve or execute."),
     Field("environment", "globs", f"{_GLOBS}: where it would happen, for example production."),
@@ -52,11 +59,18 @@ _MATCH = (
 )
 
 _CONDITIONS = (
-    Field("time_after", "time", "At or after this time of day, \"HH:MM\", 24 hours."),
-    Field("time_before", "time", "Before this time of day, \"HH:MM\". With a later `time_after` "
-          "the two are a window over midnight."),
-    Field("timezone", "zone", "IANA time zone of the times and weekdays; the default is "
-          "`defaults.timezone`, then UTC."),
+    Field("time_after", "time", 'At or after this time of day, "HH:MM", 24 hours.'),
+    Field(
+        "time_before",
+        "time",
+        'Before this time of day, "HH:MM". With a later `time_after` '
+        "the two are a window over midnight.",
+    ),
+    Field(
+        "timezone",
+        "zone",
+        "IANA time zone of the times and weekdays; the default is `defaults.timezone`, then UTC.",
+    ),
     Field("weekdays", "weekdays", "Days of the week: 1 (Monday) to 7 (Sunday), or names."),
     Field("param_eq", "values", "Parameter name to the value it equals."),
     Field("param_gt", "numbers", "Parameter name to the number it is greater than."),
@@ -70,26 +84,39 @@ _CONDITIONS = (
     Field("param_not_in", "sets", "Parameter name to the values it is none of."),
     Field("param_exists", "names", "Parameters that are given."),
     Field("param_absent", "names", "Parameters that are not given."),
-    Field("semantic", "semantic", "What the action is about, in words. Without an evaluator a "
-          "keyword matcher decides."),
+    Field(
+        "semantic",
+        "semantic",
+        "What the action is about, in words. Without an evaluator a keyword matcher decides.",
+    ),
     Field("finding", "finding", "Categories of which a guard reported a finding.", (), "finding"),
     Field("label", "globs", f"{_GLOBS}: a label of the action or of its session."),
-    Field("any", "alternatives", "At least one of these groups of conditions holds.", (),
-          "conditions"),
+    Field(
+        "any", "alternatives", "At least one of these groups of conditions holds.", (), "conditions"
+    ),
     Field("all", "alternatives", "All of these groups of conditions hold.", (), "conditions"),
     Field("not", "section", "This group of conditions does not hold.", (), "conditions"),
 )
 
 _RULE = (
     Field("name", "text", "Name of the rule in decisions and records; `rule_<n>` without one."),
-    Field("match", "section", "What the action has to be; every key given has to match.", (),
-          "match"),
-    Field("conditions", "section", "What else has to hold; all of them.", ("when",),
-          "conditions"),
-    Field("verdict", "verdict", "What happens: allow, sanitize, review or block (also auto, mask, "
-          "approve, deny). Without one: review.", ("approval", "decision")),
-    Field("risk_level", "risk", "low, medium, high or critical. Without one: "
-          "`defaults.risk_level`, then by verdict.", ("risk",)),
+    Field(
+        "match", "section", "What the action has to be; every key given has to match.", (), "match"
+    ),
+    Field("conditions", "section", "What else has to hold; all of them.", ("when",), "conditions"),
+    Field(
+        "verdict",
+        "verdict",
+        "What happens: allow, sanitize, review or block (also auto, mask, "
+        "approve, deny). Without one: review.",
+        ("approval", "decision"),
+    ),
+    Field(
+        "risk_level",
+        "risk",
+        "low, medium, high or critical. Without one: `defaults.risk_level`, then by verdict.",
+        ("risk",),
+    ),
     Field("description", "text", "What the rule is for."),
     Field("advice", "text", "What somebody refused by this rule should do instead."),
     Field("enabled", "bool", "false leaves the rule out."),
@@ -102,10 +129,21 @@ _DOCUMENT = (
     Field("scope", "text", "Label for people: global, org, team, agent. It narrows nothing."),
     Field("scope_id", "text", "Label for people: which organisation, team or agent."),
     Field("defaults", "section", "What holds where no rule matches.", (), "defaults"),
-    Field("agents", "agents", "Lists of allowed, reviewed and blocked actions per agent; decided "
-          "before the rules.", (), "agent"),
-    Field("tool_policies", "section", "Rules over protocol, tool, target and capability; decided "
-          "after the agents' lists and before the rules.", (), "tool_policies"),
+    Field(
+        "agents",
+        "agents",
+        "Lists of allowed, reviewed and blocked actions per agent; decided before the rules.",
+        (),
+        "agent",
+    ),
+    Field(
+        "tool_policies",
+        "section",
+        "Rules over protocol, tool, target and capability; decided "
+        "after the agents' lists and before the rules.",
+        (),
+        "tool_policies",
+    ),
     Field("rules", "rules", "The rules; the first that matches decides.", (), "rule"),
     Field("rules_path", "paths", "A file, or files, whose rules follow."),
     Field("plan_rules", "section", "Rules over several actions together.", (), "plan_rules"),
@@ -114,10 +152,18 @@ _DOCUMENT = (
 SECTIONS: dict[str, tuple[Field, ...]] = {
     "document": _DOCUMENT,
     "defaults": (
-        Field("verdict", "verdict", "Verdict where no rule matches; block without one.",
-              ("approval", "decision")),
-        Field("risk_level", "risk", "Risk where no rule matches (medium without one), and of "
-              "rules that state none.", ("risk",)),
+        Field(
+            "verdict",
+            "verdict",
+            "Verdict where no rule matches; block without one.",
+            ("approval", "decision"),
+        ),
+        Field(
+            "risk_level",
+            "risk",
+            "Risk where no rule matches (medium without one), and of rules that state none.",
+            ("risk",),
+        ),
         Field("timezone", "zone", "IANA time zone of the conditions; UTC without one."),
     ),
     "rule": _RULE,
@@ -130,51 +176,79 @@ SECTIONS: dict[str, tuple[Field, ...]] = {
     "agent": (
         Field("owner", "text", "Who answers for the agent."),
         Field("description", "text", "What the agent is for."),
-        Field("allow", "globs", f"{_GLOBS}: actions that are allowed.",
-              ("allows", "allowed_actions", "allowed")),
-        Field("block", "globs", f"{_GLOBS}: actions that are blocked; wins over the others.",
-              ("blocks", "blocked_actions", "blocked")),
-        Field("review", "globs", f"{_GLOBS}: actions a person decides about.",
-              ("reviews", "review_actions", "reviewed")),
+        Field(
+            "allow",
+            "globs",
+            f"{_GLOBS}: actions that are allowed.",
+            ("allows", "allowed_actions", "allowed"),
+        ),
+        Field(
+            "block",
+            "globs",
+            f"{_GLOBS}: actions that are blocked; wins over the others.",
+            ("blocks", "blocked_actions", "blocked"),
+        ),
+        Field(
+            "review",
+            "globs",
+            f"{_GLOBS}: actions a person decides about.",
+            ("reviews", "review_actions", "reviewed"),
+        ),
     ),
     "tool_policies": (
         Field("enabled", "bool", "false ignores this section."),
         Field("default_decision", "verdict", "Verdict where no rule matches; block without one."),
-        Field("rules", "tool_rules", "The rules; the first that matches decides.", (),
-              "tool_rule"),
+        Field("rules", "tool_rules", "The rules; the first that matches decides.", (), "tool_rule"),
     ),
     "tool_rule": (
         Field("protocol", "globs_or_empty", f"{_GLOBS}; empty matches all."),
         Field("tool", "globs_or_empty", f"{_GLOBS}; empty matches all.", ("type",)),
         Field("target", "globs_or_empty", f"{_GLOBS}; empty matches all."),
         Field("capability", "globs_or_empty", f"{_GLOBS}; empty matches all."),
-        Field("decision", "verdict", "allow, sanitize, review or block.",
-              ("verdict", "approval")),
+        Field("decision", "verdict", "allow, sanitize, review or block.", ("verdict", "approval")),
         Field("name", "text", "Name of the rule."),
         Field("description", "text", "What the rule is for."),
     ),
     "plan_rules": (
-        Field("sequence_patterns", "sequences", "Actions that may not follow one another.", (),
-              "sequence"),
-        Field("cumulative_risk", "section", "How much risk a plan may add up to.", (),
-              "cumulative"),
+        Field(
+            "sequence_patterns",
+            "sequences",
+            "Actions that may not follow one another.",
+            (),
+            "sequence",
+        ),
+        Field(
+            "cumulative_risk", "section", "How much risk a plan may add up to.", (), "cumulative"
+        ),
     ),
     "sequence": (
         Field("name", "text", "Name of the pattern."),
-        Field("steps", "steps", "Globs over action types, in order; other actions may lie "
-              "between."),
-        Field("verdict", "verdict", "Verdict of the plan; block without one.",
-              ("approval", "decision")),
+        Field(
+            "steps", "steps", "Globs over action types, in order; other actions may lie between."
+        ),
+        Field(
+            "verdict",
+            "verdict",
+            "Verdict of the plan; block without one.",
+            ("approval", "decision"),
+        ),
         Field("risk_level", "risk", "Risk of the plan; critical without one.", ("risk",)),
         Field("description", "text", "What is wrong with the sequence."),
         Field("window", "count", "Most actions from the first step to the last; 0 for any."),
     ),
     "cumulative": (
         Field("name", "text", "Name of the rule."),
-        Field("max_total_risk", "count", "Most risk allowed: the sum of low 1, medium 2, high 3, "
-              "critical 4."),
-        Field("verdict", "verdict", "Verdict of the plan; block without one.",
-              ("on_exceed", "approval", "decision")),
+        Field(
+            "max_total_risk",
+            "count",
+            "Most risk allowed: the sum of low 1, medium 2, high 3, critical 4.",
+        ),
+        Field(
+            "verdict",
+            "verdict",
+            "Verdict of the plan; block without one.",
+            ("on_exceed", "approval", "decision"),
+        ),
     ),
 }
 
@@ -186,14 +260,55 @@ REQUIRED = {
 }
 """Keys without which a section says nothing."""
 
-BESIDE = frozenset((
-    "alerts", "aliases", "analytics", "approvals", "approval_integrations", "audit",
-    "break_glass", "budgets", "cache", "canary", "credentials", "environment", "evidence",
-    "gateway", "guardrails", "guards", "home", "instrument", "keys", "ledger", "limits",
-    "load_shed", "log", "logging", "manifests", "mcp", "mcp_gateway", "metrics", "plugins",
-    "policies", "prices", "providers", "rate_limit", "redact", "retention", "routes", "secrets",
-    "server", "session", "sinks", "stores", "telemetry", "tenants", "tracing", "webhook",
-))
+BESIDE = frozenset(
+    (
+        "alerts",
+        "aliases",
+        "analytics",
+        "approvals",
+        "approval_integrations",
+        "audit",
+        "break_glass",
+        "budgets",
+        "cache",
+        "canary",
+        "credentials",
+        "environment",
+        "evidence",
+        "gateway",
+        "guardrails",
+        "guards",
+        "home",
+        "instrument",
+        "keys",
+        "ledger",
+        "limits",
+        "load_shed",
+        "log",
+        "logging",
+        "manifests",
+        "mcp",
+        "mcp_gateway",
+        "metrics",
+        "plugins",
+        "policies",
+        "prices",
+        "providers",
+        "rate_limit",
+        "redact",
+        "retention",
+        "routes",
+        "secrets",
+        "server",
+        "session",
+        "sinks",
+        "stores",
+        "telemetry",
+        "tenants",
+        "tracing",
+        "webhook",
+    )
+)
 """Top-level keys of a whole configuration file, which may hold a policy beside them. Their own
 reader checks them; the policy reader passes over."""
 

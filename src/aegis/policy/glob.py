@@ -190,9 +190,7 @@ def _set(pattern: str, start: int) -> tuple[str, int]:
     return ("!" if negated else "=") + singles, end + 1
 
 
-def _matcher(
-    alternatives: list[list[_Token]], stops: str, anything: bool
-) -> Callable[[str], bool]:
+def _matcher(alternatives: list[list[_Token]], stops: str, anything: bool) -> Callable[[str], bool]:
     if anything:
         return _always
     literals = {tokens[0][1] for tokens in alternatives if [k for k, _ in tokens] == [""]}

@@ -38,8 +38,11 @@ def _duplicates(rules: list[Rule]) -> Iterator[Problem]:
     seen: set[str] = set()
     for rule in rules:
         if rule.name in seen:
-            yield _at(rule, f"another rule is also called `{rule.name}`",
-                      "records cannot tell them apart; rename one")
+            yield _at(
+                rule,
+                f"another rule is also called `{rule.name}`",
+                "records cannot tell them apart; rename one",
+            )
         seen.add(rule.name)
 
 
@@ -67,8 +70,11 @@ def _unreachable(rules: list[Rule]) -> Iterator[Problem]:
         )
         before = next((first[some] for some in subsets if some in first), None)
         if before is not None:
-            yield _at(rule, f"rule `{before.name}` before it already covers every action it names",
-                      "move it up, or remove it")
+            yield _at(
+                rule,
+                f"rule `{before.name}` before it already covers every action it names",
+                "move it up, or remove it",
+            )
         elif not rule.conditions:
             first[frozenset(asked)] = rule
 
@@ -77,13 +83,17 @@ def _each(rule: Rule) -> Iterator[Problem]:
     permits = rule.verdict < Verdict.REVIEW
     narrowing = _narrowing(rule)
     if permits and not narrowing and not rule.conditions:
-        yield _at(rule, "allows everything that no rule before it decides",
-                  "name what is allowed; the default decides the rest")
+        yield _at(
+            rule,
+            "allows everything that no rule before it decides",
+            "name what is allowed; the default decides the rest",
+        )
     capabilities = [Glob(text) for text in rule.match.get("capability", ())]
     named = [c for c in _DANGEROUS if any(glob.matches(c) for glob in capabilities)]
     if permits and named and set(narrowing) <= {"capability"} and capabilities:
-        yield _at(rule, f"allows every action that can {named[0]}",
-                  "name the types it is meant for")
+        yield _at(
+            rule, f"allows every action that can {named[0]}", "name the types it is meant for"
+        )
     for field, known in _KNOWN.items():
         for text in rule.match.get(field, ()):
             glob = Glob(text)

@@ -112,7 +112,5 @@ class PlanRules:
                 verdict = Verdict.parse(self.limit.get("verdict", "block"))
                 said = f"the plan's risk adds up to {total}; at most {most} is allowed"
                 name = self.limit.get("name", "cumulative_risk")
-                out.append(
-                    PlanViolation(name, verdict, RiskLevel.CRITICAL, said, tuple(actions))
-                )
+                out.append(PlanViolation(name, verdict, RiskLevel.CRITICAL, said, tuple(actions)))
         return out

@@ -197,8 +197,6 @@ class Policy:
         """What would be decided about each action."""
         return [self.decide(action, now=now, labels=labels) for action in actions]
 
-    def evaluate_plan(
-        self, actions: Sequence[Action], *, now: int = 0
-    ) -> list[PlanViolation]:
+    def evaluate_plan(self, actions: Sequence[Action], *, now: int = 0) -> list[PlanViolation]:
         """The rules over several actions (`plan_rules`) that a plan breaks."""
         return self._plan.evaluate(actions, self.simulate(actions, now=now))

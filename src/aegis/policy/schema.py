@@ -45,8 +45,9 @@ KINDS: dict[str, dict[str, Any]] = {
     "thousandths": {"type": "integer", "minimum": 0, "maximum": 1000},
     "time": {"type": "string", "pattern": "^([01]?[0-9]|2[0-3]):[0-5][0-9]$"},
     "values": _mapped({}),
-    "verdict": {"enum": ["allow", "sanitize", "review", "block",
-                         "auto", "mask", "approve", "deny"]},
+    "verdict": {
+        "enum": ["allow", "sanitize", "review", "block", "auto", "mask", "approve", "deny"]
+    },
     "weekdays": _or_list({"enum": [*range(1, 8), *DAYS, *(day[:3] for day in DAYS)]}, 14),
     "zone": {"type": "string", "minLength": 1},
 }

@@ -40,75 +40,108 @@ class SemanticEvaluator(Protocol):
 # Category: (stems that name it in a condition, evidence in the folded text of an action).
 # Evidence is RE2; `{q}` stands for up to four words in between.
 _CATEGORIES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "violence": ("harm|violen|danger|weapon|terror|gore|murder|abus", (
-        r"(mak|build|construct|assembl|cook)\w*{q} (pipe |nail |dirty |car |petrol )?"
-        r"(bomb|explosive|grenade|molotov|ied|landmine|detonator|nerve agent|silencer)s?",
-        r"\b(pipe|nail|dirty|car|petrol|fertili[sz]er) bombs?\b",
-        r"\b(kill|murder|stab|strangl|shoot|poison|behead|tortur|assassinat|lynch)\w*{q} "
-        r"(him|her|them|someone|somebody|people|person|man|men|woman|women|child|children|"
-        r"neighbou?r|wife|husband|boss|coworker|family|crowd|student|teacher|president)s?\b",
-        r"\b(mass shooting|school shooting|massacre|genocide|terror(ist)? attack|bloodbath)",
-        r"\b(beat|hurt|attack|maim)\w* (him|her|them|someone|somebody|people|my \w+) ?"
-        r"(up|badly|to death)?\b",
-        r"\b(make|build|3d.?print)\w*{q} (gun|firearm|rifle|ghost gun|weapon)s?\b",
-    )),
-    "self_harm": ("harm|suicid|self.?injur", (
-        r"\b(kill|hurt|cut|harm)(ing)? (myself|yourself|himself|herself|themselves)\b",
-        r"\b(commit|method|way|how|attempt)\w*{q} suicide\b",
-    )),
-    "illegal": ("illegal|unlawful|crim|illicit|drug|fraud", (
-        r"\b(mak|cook|synthesi[sz]|produc|manufactur)\w*{q} (meth|methamphetamine|cocaine|heroin|"
-        r"fentanyl|crack|mdma|ecstasy|lsd)\b",
-        r"\b(buy|sell|smuggl|deal|traffic)\w*{q} (cocaine|heroin|fentanyl|meth|illegal drugs|"
-        r"stolen \w+|humans?|organs?|children|ivory)\b",
-        r"\b(launder\w* money|money launder\w*|counterfeit\w*|forg\w+{q} (passport|id|check|"
-        r"signature)s?|credit card fraud|identity theft|insider trading|evade taxes)\b",
-        r"\b(hotwire|steal|rob|shoplift|burgl)\w*{q} (car|bank|store|house|identity|money|"
-        r"jewel\w*|credit cards?)\b",
-        r"\b(writ|creat|build|mak|deploy)\w*{q} (malware|ransomware|keylogger|botnet|spyware|"
-        r"phishing (mail|email|page|site|kit))\b",
-        r"\b(hack|break) into\b|\bcrack{q} passwords?\b",
-        r"\bhow to{q} (bomb|explosive)s?\b|\bchild (porn\w*|abuse material)\b",
-    )),
-    "hate": ("hate|hateful|discriminat|racis|slur|toxic|abus|harass|offens", (
-        r"\b(hate|exterminate|inferior|subhuman|vermin|get rid of)\b{q} (race|jews?|muslims?|"
-        r"christians?|blacks?|whites?|asians?|gays?|immigrants?|women|foreigners|gypsies)\b",
-        r"\b(ethnic cleansing|white power|heil hitler|master race)\b",
-        r"\b(jews?|muslims?|blacks?|gays?|immigrants?|women|foreigners)\b (are|should be){q} "
-        r"(inferior|vermin|subhuman|exterminated|deported|killed|stupid)\b",
-    )),
-    "sexual": ("sexual|nsfw|porn|nud|erotic|adult|explicit", (
-        r"\b(porn\w*|nsfw|erotic\w*|nudes?|explicit sex\w*|sex (scene|video|tape)s?|blowjob|"
-        r"masturbat\w*|orgy|hentai)\b",
-    )),
-    "destructive": ("destruct|delet|destroy|wip|irreversib|drop", (
-        r"\b(delete|remove|drop|destroy|wipe|purge|truncate|erase|overwrite|shred|format)(s|d|ing)?"
-        r"\b",
-        r"\brm -\w*[rf]|\bmkfs\b|\bdd if=",
-    )),
-    "data_exposure": ("expos|leak|exfiltrat|disclos|export|shar", (
-        r"\b(export|exfiltrat|leak|upload|dump|publish|disclos|expos|forward|extract)\w*\b",
-        r"\b(send|share|post|copy)\w*\b{q} (data|database|records?|customers?|list|file|files|"
-        r"secrets?|credentials?|conversation)\b",
-    )),
-    "privileged": ("privileg|admin|escalat|elevat|permission|root access", (
-        r"\b(sudo|superuser|root (access|shell|user)|admin(istrator)?s?|escalate|elevate[ds]?|"
-        r"grant(s|ed|ing)?|impersonat\w*|privileg\w*|chmod|chown|setuid)\b",
-    )),
-    "financial": ("financ|payment|money|transact|bank|purchas|refund|transfer", (
-        r"\b(pay(ment|s|ing|out)?|transfer(s|red|ring)?|refund\w*|invoic\w*|purchas\w*|wire|"
-        r"withdraw\w*|deposit\w*|iban|bank account|credit card|payroll|salary)\b",
-    )),
-    "pii": ("pii|personal|privat|sensitive|identif|privacy|confidential", (
-        r"\b(ssn|social security|passport|date of birth|dob|driver'?s? licen[sc]e|home address|"
-        r"phone number|medical record|credit card|iban|national id|personal data|email address)\b",
-        r"\b\d{3}-\d{2}-\d{4}\b|\b[\w.+-]+@[\w-]+\.[a-z]{2,}\b",
-    )),
-    "credentials": ("credential|secret|password|api.?key|token", (
-        r"\b(passwords?|passphrase|api[ _-]?keys?|secret[ _-]?keys?|private[ _-]?keys?|"
-        r"access[ _-]?tokens?|bearer|credentials?|client[ _-]?secret)\b",
-        r"\b(sk-[a-z0-9-]{16,}|akia[a-z0-9]{12,}|ghp_[a-z0-9]{20,})\b",
-    )),
+    "violence": (
+        "harm|violen|danger|weapon|terror|gore|murder|abus",
+        (
+            r"(mak|build|construct|assembl|cook)\w*{q} (pipe |nail |dirty |car |petrol )?"
+            r"(bomb|explosive|grenade|molotov|ied|landmine|detonator|nerve agent|silencer)s?",
+            r"\b(pipe|nail|dirty|car|petrol|fertili[sz]er) bombs?\b",
+            r"\b(kill|murder|stab|strangl|shoot|poison|behead|tortur|assassinat|lynch)\w*{q} "
+            r"(him|her|them|someone|somebody|people|person|man|men|woman|women|child|children|"
+            r"neighbou?r|wife|husband|boss|coworker|family|crowd|student|teacher|president)s?\b",
+            r"\b(mass shooting|school shooting|massacre|genocide|terror(ist)? attack|bloodbath)",
+            r"\b(beat|hurt|attack|maim)\w* (him|her|them|someone|somebody|people|my \w+) ?"
+            r"(up|badly|to death)?\b",
+            r"\b(make|build|3d.?print)\w*{q} (gun|firearm|rifle|ghost gun|weapon)s?\b",
+        ),
+    ),
+    "self_harm": (
+        "harm|suicid|self.?injur",
+        (
+            r"\b(kill|hurt|cut|harm)(ing)? (myself|yourself|himself|herself|themselves)\b",
+            r"\b(commit|method|way|how|attempt)\w*{q} suicide\b",
+        ),
+    ),
+    "illegal": (
+        "illegal|unlawful|crim|illicit|drug|fraud",
+        (
+            r"\b(mak|cook|synthesi[sz]|produc|manufactur)\w*{q} (meth|methamphetamine|cocaine|heroin|"
+            r"fentanyl|crack|mdma|ecstasy|lsd)\b",
+            r"\b(buy|sell|smuggl|deal|traffic)\w*{q} (cocaine|heroin|fentanyl|meth|illegal drugs|"
+            r"stolen \w+|humans?|organs?|children|ivory)\b",
+            r"\b(launder\w* money|money launder\w*|counterfeit\w*|forg\w+{q} (passport|id|check|"
+            r"signature)s?|credit card fraud|identity theft|insider trading|evade taxes)\b",
+            r"\b(hotwire|steal|rob|shoplift|burgl)\w*{q} (car|bank|store|house|identity|money|"
+            r"jewel\w*|credit cards?)\b",
+            r"\b(writ|creat|build|mak|deploy)\w*{q} (malware|ransomware|keylogger|botnet|spyware|"
+            r"phishing (mail|email|page|site|kit))\b",
+            r"\b(hack|break) into\b|\bcrack{q} passwords?\b",
+            r"\bhow to{q} (bomb|explosive)s?\b|\bchild (porn\w*|abuse material)\b",
+        ),
+    ),
+    "hate": (
+        "hate|hateful|discriminat|racis|slur|toxic|abus|harass|offens",
+        (
+            r"\b(hate|exterminate|inferior|subhuman|vermin|get rid of)\b{q} (race|jews?|muslims?|"
+            r"christians?|blacks?|whites?|asians?|gays?|immigrants?|women|foreigners|gypsies)\b",
+            r"\b(ethnic cleansing|white power|heil hitler|master race)\b",
+            r"\b(jews?|muslims?|blacks?|gays?|immigrants?|women|foreigners)\b (are|should be){q} "
+            r"(inferior|vermin|subhuman|exterminated|deported|killed|stupid)\b",
+        ),
+    ),
+    "sexual": (
+        "sexual|nsfw|porn|nud|erotic|adult|explicit",
+        (
+            r"\b(porn\w*|nsfw|erotic\w*|nudes?|explicit sex\w*|sex (scene|video|tape)s?|blowjob|"
+            r"masturbat\w*|orgy|hentai)\b",
+        ),
+    ),
+    "destructive": (
+        "destruct|delet|destroy|wip|irreversib|drop",
+        (
+            r"\b(delete|remove|drop|destroy|wipe|purge|truncate|erase|overwrite|shred|format)(s|d|ing)?"
+            r"\b",
+            r"\brm -\w*[rf]|\bmkfs\b|\bdd if=",
+        ),
+    ),
+    "data_exposure": (
+        "expos|leak|exfiltrat|disclos|export|shar",
+        (
+            r"\b(export|exfiltrat|leak|upload|dump|publish|disclos|expos|forward|extract)\w*\b",
+            r"\b(send|share|post|copy)\w*\b{q} (data|database|records?|customers?|list|file|files|"
+            r"secrets?|credentials?|conversation)\b",
+        ),
+    ),
+    "privileged": (
+        "privileg|admin|escalat|elevat|permission|root access",
+        (
+            r"\b(sudo|superuser|root (access|shell|user)|admin(istrator)?s?|escalate|elevate[ds]?|"
+            r"grant(s|ed|ing)?|impersonat\w*|privileg\w*|chmod|chown|setuid)\b",
+        ),
+    ),
+    "financial": (
+        "financ|payment|money|transact|bank|purchas|refund|transfer",
+        (
+            r"\b(pay(ment|s|ing|out)?|transfer(s|red|ring)?|refund\w*|invoic\w*|purchas\w*|wire|"
+            r"withdraw\w*|deposit\w*|iban|bank account|credit card|payroll|salary)\b",
+        ),
+    ),
+    "pii": (
+        "pii|personal|privat|sensitive|identif|privacy|confidential",
+        (
+            r"\b(ssn|social security|passport|date of birth|dob|driver'?s? licen[sc]e|home address|"
+            r"phone number|medical record|credit card|iban|national id|personal data|email address)\b",
+            r"\b\d{3}-\d{2}-\d{4}\b|\b[\w.+-]+@[\w-]+\.[a-z]{2,}\b",
+        ),
+    ),
+    "credentials": (
+        "credential|secret|password|api.?key|token",
+        (
+            r"\b(passwords?|passphrase|api[ _-]?keys?|secret[ _-]?keys?|private[ _-]?keys?|"
+            r"access[ _-]?tokens?|bearer|credentials?|client[ _-]?secret)\b",
+            r"\b(sk-[a-z0-9-]{16,}|akia[a-z0-9]{12,}|ghp_[a-z0-9]{20,})\b",
+        ),
+    ),
 }
 _BETWEEN = r"(\W+\w+){0,4}?\W*"
 

@@ -99,8 +99,16 @@ def parse_yaml(text: str, source: str) -> Node:
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
         message = f"not valid YAML: {error.problem or error.context or 'malformed'}"
         raise PolicyError([Problem(message, source=source, line=line, column=column)]) from None
-    except (YAMLError, ArithmeticError, LookupError, AttributeError, RuntimeError,
-            TypeError, ValueError, AssertionError) as error:
+    except (
+        YAMLError,
+        ArithmeticError,
+        LookupError,
+        AttributeError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+        AssertionError,
+    ) as error:
         # the YAML parser raises bare Python errors for a few malformed directives and escapes
         first = (str(error).splitlines() or ["malformed"])[0]
         raise PolicyError([Problem(f"not valid YAML: {first}", source=source)]) from None
@@ -255,8 +263,9 @@ def from_plain(value: Any, source: str) -> Node:
         elif isinstance(item, str):
             node.value = str.__str__(item)
         elif item is not None and not isinstance(item, (bool, int, float)):
-            raise PolicyError([Problem(f"{kind(item)} has no place here", source=source,
-                                       path=path[:200])])
+            raise PolicyError(
+                [Problem(f"{kind(item)} has no place here", source=source, path=path[:200])]
+            )
         return node
 
     return build(value, "", 0)

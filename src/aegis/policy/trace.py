@@ -214,8 +214,7 @@ def _names_match(compiled: Compiled, action: Action) -> bool:
     folded: dict[str, str] = {}
     protocol = fold(action.protocol[:NAME_MAX])
     return all(
-        compiled.applies(static_state(names, action, protocol, folded))
-        for names in compiled.static
+        compiled.applies(static_state(names, action, protocol, folded)) for names in compiled.static
     )
 
 
@@ -228,8 +227,10 @@ def _close(compiled: Compiled, action: Action, names: Names, folded: dict[str, s
         if anywhere(name):
             return f"{shown(pattern)} stops at `.` and `/` here; `**` does not"
         if literal in name and literal in words(action.type):
-            return f"{shown(literal)} is a word of {shown(action.type)}, but not where " \
-                   f"{shown(pattern)} expects it"
+            return (
+                f"{shown(literal)} is a word of {shown(action.type)}, but not where "
+                f"{shown(pattern)} expects it"
+            )
     return ""
 
 

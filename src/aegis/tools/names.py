@@ -24,30 +24,48 @@ MEMO_MAX = 4_096
 """Most names remembered; callers choose names, so the memo is bounded (least recent first out)."""
 
 _VERBS: tuple[tuple[str, str], ...] = (
-    ("delete", """delete deletes deleted deleting deletion del remove removes removing rm rmdir
+    (
+        "delete",
+        """delete deletes deleted deleting deletion del remove removes removing rm rmdir
         rmtree rmi unlink drop drops purge purges destroy destroys truncate wipe erase revoke
         uninstall teardown terminate kill nuke expunge prune evict deprovision deregister
         unregister invalidate shred obliterate clear reset flush discard expire mkfs format dd
-        overwrite disband"""),
-    ("deploy", """deploy deploys deployment deploying redeploy release publish apply rollout
-        rollback push promote ship provision launch upgrade failover"""),
-    ("approve", """approve approves merge grant authorize authorise accept confirm sign permit
-        allow allowlist whitelist elevate impersonate escalate assume"""),
-    ("execute", """execute exec eval run invoke call spawn shell bash sh zsh powershell cmd command
+        overwrite disband""",
+    ),
+    (
+        "deploy",
+        """deploy deploys deployment deploying redeploy release publish apply rollout
+        rollback push promote ship provision launch upgrade failover""",
+    ),
+    (
+        "approve",
+        """approve approves merge grant authorize authorise accept confirm sign permit
+        allow allowlist whitelist elevate impersonate escalate assume""",
+    ),
+    (
+        "execute",
+        """execute exec eval run invoke call spawn shell bash sh zsh powershell cmd command
         script sudo start stop restart shutdown reboot trigger dispatch schedule click navigate
-        fork cancel"""),
-    ("write", """write writes create creates creating update insert put patch set send sends post
+        fork cancel""",
+    ),
+    (
+        "write",
+        """write writes create creates creating update insert put patch set send sends post
         upload edit rename move mv add append save store upsert replace modify change import copy
         cp commit enable disable configure assign unassign attach detach comment reply submit
         invite subscribe unsubscribe transfer pay refund charge book order purchase buy email
         notify message mail archive restore sync chmod chown mkdir touch increment decrement lock
         unlock close open reopen label tag fill type draft make generate alter bulk mark log record
-        withdraw deposit register"""),
-    ("read", """read reads get gets list lists fetch search find query select describe show view
+        withdraw deposit register""",
+    ),
+    (
+        "read",
+        """read reads get gets list lists fetch search find query select describe show view
         count lookup look check inspect browse scan grep cat head tail ls ps stat status diff peek
         preview retrieve load download export explain analyze analyse summarize compare validate
         verify test ping whoami help info health history exists resolve watch poll tree blame echo
-        pwd wc less trace"""),
+        pwd wc less trace""",
+    ),
 )
 """Capability and its verbs, from the most dangerous on."""
 
@@ -63,8 +81,16 @@ _NOUNS = frozenset(
 _JOINING = frozenset(("and", "or", "then"))
 
 _METHODS = {
-    "get": "read", "head": "read", "options": "read", "trace": "read", "query": "read",
-    "post": "write", "put": "write", "patch": "write", "delete": "delete", "connect": "execute",
+    "get": "read",
+    "head": "read",
+    "options": "read",
+    "trace": "read",
+    "query": "read",
+    "post": "write",
+    "put": "write",
+    "patch": "write",
+    "delete": "delete",
+    "connect": "execute",
 }
 """HTTP methods (RFC 9110 section 9, RFC 5789 for PATCH)."""
 
@@ -74,9 +100,7 @@ _MIXED = re.compile(r"[A-Za-z][^\W\d_A-Za-z]|[^\W\d_A-Za-z][A-Za-z]")
 _LOOKALIKE = ("CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU")
 
 
-def capability(
-    type: str, protocol: str = "python", params: Mapping[str, Any] | None = None
-) -> str:
+def capability(type: str, protocol: str = "python", params: Mapping[str, Any] | None = None) -> str:
     """read, write, delete, deploy, approve or execute.
 
     For the protocol `http` the method decides: `params["method"]` or the type's own word, the
