@@ -65,8 +65,8 @@ _CATEGORIES: dict[str, tuple[str, tuple[str, ...]]] = {
     "illegal": (
         "illegal|unlawful|crim|illicit|drug|fraud",
         (
-            r"\b(mak|cook|synthesi[sz]|produc|manufactur)\w*{q} (meth|methamphetamine|cocaine|heroin|"
-            r"fentanyl|crack|mdma|ecstasy|lsd)\b",
+            r"\b(mak|cook|synthesi[sz]|produc|manufactur)\w*{q} (meth|methamphetamine|cocaine|"
+            r"heroin|fentanyl|crack|mdma|ecstasy|lsd)\b",
             r"\b(buy|sell|smuggl|deal|traffic)\w*{q} (cocaine|heroin|fentanyl|meth|illegal drugs|"
             r"stolen \w+|humans?|organs?|children|ivory)\b",
             r"\b(launder\w* money|money launder\w*|counterfeit\w*|forg\w+{q} (passport|id|check|"
@@ -129,8 +129,9 @@ _CATEGORIES: dict[str, tuple[str, tuple[str, ...]]] = {
     "pii": (
         "pii|personal|privat|sensitive|identif|privacy|confidential",
         (
-            r"\b(ssn|social security|passport|date of birth|dob|driver'?s? licen[sc]e|home address|"
-            r"phone number|medical record|credit card|iban|national id|personal data|email address)\b",
+            r"\b(ssn|social security|passport|date of birth|dob|driver'?s? licen[sc]e|"
+            r"home address|phone number|medical record|credit card|iban|national id|"
+            r"personal data|email address)\b",
             r"\b\d{3}-\d{2}-\d{4}\b|\b[\w.+-]+@[\w-]+\.[a-z]{2,}\b",
         ),
     ),
