@@ -353,3 +353,29 @@ def test_sinks_hear_of_every_action_and_nothing_secret(tmp_path, caplog):
         ("block", "refused"),
     ]
     assert "4012" not in json.dumps(events)
+
+
+def test_small_values_that_stand_for_huge_ones_are_refused(runtime):
+    shared: list = ["x"]
+    for _ in range(40):
+        shared = [shared, shared]
+    with pytest.raises(ActionError, match="mappings and lists"):
+        runtime.govern(Action("read", "crm", {"a": shared}), never)
+    outcome = runtime.govern(Action("read", "crm"), lambda action: shared)
+    assert outcome.status == "withheld"
+    cyclic: dict = {}
+    cyclic["self"] = cyclic
+    with pytest.raises(ActionError):
+        runtime.govern(Action("read", "crm", cyclic), never)
+
+
+def test_a_huge_result_without_guards_is_recorded_by_its_type(tmp_path):
+    runtime = open_runtime(loaded(tmp_path, guardrails={}))
+    shared: list = ["x"]
+    for _ in range(40):
+        shared = [shared, shared]
+    outcome = runtime.govern(Action("read", "crm"), lambda action: shared)
+    assert outcome.result is shared
+    recorded = list(runtime.journal.records())[-1].fields["result"]
+    assert recorded["python"] == "list"
+    runtime.close()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..model import NO_USAGE, Action, Text, Usage, put, texts_of
+from ..model import NO_USAGE, Action, ActionError, Text, Usage, bounded, put, texts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -125,7 +125,11 @@ class PlainView:
         return put(value, dict(edits))
 
     def reply_recorded(self, value: Any) -> Any:
-        """JSON-like results as they are, others by their type."""
+        """JSON-like results as they are, others (and those that stand for a huge one) by type."""
+        try:
+            bounded(value)
+        except ActionError as error:
+            return {"python": type(value).__qualname__, "unrecorded": str(error)}
         if value is None or isinstance(value, (str, int, bool, float, dict, list, tuple)):
             return value
         return {"python": type(value).__qualname__}

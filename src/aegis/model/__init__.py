@@ -33,7 +33,7 @@ from .errors import (
 )
 from .finding import Coverage, Finding, masked, rewrites
 from .shown import joined, shown
-from .text import KINDS, Digest, Path, Text, freeze, put, texts_of
+from .text import KINDS, Digest, Path, Text, bounded, freeze, put, texts_of
 from .verdict import Approval, RiskLevel, Verdict, strictest
 
 __all__ = [
@@ -78,6 +78,7 @@ __all__ = [
     "UpstreamError",
     "Usage",
     "Verdict",
+    "bounded",
     "freeze",
     "joined",
     "masked",

@@ -19,6 +19,10 @@ DEPTH_MAX = 64
 TEXTS_MAX = 20_000
 """Most strings in one inspected value; bounds the work one action can cause."""
 
+CONTAINERS_MAX = 100_000
+"""Most mappings and lists in one value, counted where they are reached: a small value whose parts
+share one another can stand for a huge one."""
+
 KINDS = (
     "system",
     "prompt",
@@ -63,8 +67,32 @@ def texts_of(value: Any, kind: str = "arguments", path: Path = ()) -> list[Text]
     value is nested deeper than DEPTH_MAX or holds more than TEXTS_MAX strings.
     """
     found: list[Text] = []
+    bounded(value)
     _walk(value, kind, path, found, 0)
     return found
+
+
+def bounded(value: Any) -> None:
+    """Raise ActionError where a value holds more than CONTAINERS_MAX mappings and lists, or
+    itself.
+    """
+    if not isinstance(value, _CONTAINERS):
+        return
+    waiting = [value]
+    count = 0
+    while waiting:
+        container = waiting.pop()
+        count += 1
+        if count > CONTAINERS_MAX:
+            raise ActionError(
+                f"more than {CONTAINERS_MAX} mappings and lists in one value, or one that holds "
+                "itself; split the action"
+            )
+        items = container.values() if isinstance(container, dict) else container
+        waiting.extend(item for item in items if isinstance(item, _CONTAINERS))
+
+
+_CONTAINERS = (dict, list, tuple)
 
 
 def _walk(value: Any, kind: str, path: Path, found: list[Text], depth: int) -> None:
@@ -115,14 +143,23 @@ def freeze(value: Any, depth: int = 0) -> Any:
     """A deep copy of the containers of a value, so that a later change by the caller changes
     neither what was decided nor what is performed. Leaves are shared.
 
-    Raises ActionError where the value is nested deeper than DEPTH_MAX.
+    Raises ActionError where the value is nested deeper than DEPTH_MAX, or not `bounded`.
     """
     if depth > DEPTH_MAX:
         raise ActionError(f"value nested deeper than {DEPTH_MAX} levels; flatten it")
+    if depth == 1:
+        # the outermost container alone needs no counting, and usually is alone
+        bounded(value)
     if isinstance(value, dict):
-        return {key: freeze(item, depth + 1) for key, item in value.items()}
+        return {
+            key: item if item.__class__ in _LEAVES else freeze(item, depth + 1)
+            for key, item in value.items()
+        }
     if isinstance(value, list):
-        return [freeze(item, depth + 1) for item in value]
+        return [item if item.__class__ in _LEAVES else freeze(item, depth + 1) for item in value]
     if isinstance(value, tuple) and type(value) is tuple:
         return tuple(freeze(item, depth + 1) for item in value)
     return value
+
+
+_LEAVES = frozenset({str, int, float, bool, type(None), bytes})

@@ -17,7 +17,7 @@ import msgspec
 
 from ...flow import PlainView
 from ...model import ActionError, BlockedError, texts_of
-from ...model.text import DEPTH_MAX
+from ...model.text import CONTAINERS_MAX, DEPTH_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,28 +33,36 @@ _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONL
 _LEAVES = (str, int, float, bool, type(None))
 
 
-def plain(value: Any, depth: int = 0) -> Any:
+def plain(value: Any, depth: int = 0, budget: list[int] | None = None) -> Any:
     """A value as JSON-like data where it has such a form; anything else stays what it is.
 
-    Raises ActionError where it is nested deeper than DEPTH_MAX.
+    Raises ActionError where it is nested deeper than DEPTH_MAX, or holds more than CONTAINERS_MAX
+    containers (`budget` counts them down).
     """
     kind = type(value)
     if kind in _LEAVES:
         return value
     if depth > DEPTH_MAX:
         raise ActionError(f"an argument is nested deeper than {DEPTH_MAX} levels; flatten it")
+    if budget is None:
+        budget = [CONTAINERS_MAX]
+    budget[0] -= 1
+    if budget[0] < 0:
+        raise ActionError(f"an argument holds more than {CONTAINERS_MAX} values; split the call")
     if isinstance(value, Enum):
-        return plain(value.value, depth + 1)
+        return plain(value.value, depth + 1, budget)
     if isinstance(value, dict):
-        return {key: plain(item, depth + 1) for key, item in value.items()}
+        return {key: plain(item, depth + 1, budget) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(item, depth + 1) for item in value]
+        return [plain(item, depth + 1, budget) for item in value]
     if isinstance(value, (set, frozenset)):
-        return sorted((plain(item, depth + 1) for item in value), key=repr)
+        return sorted((plain(item, depth + 1, budget) for item in value), key=repr)
     if isinstance(value, str):
         return str.__str__(value)
     fields = _fields(value)
-    return value if fields is None else {key: plain(item, depth + 1) for key, item in fields}
+    return (
+        value if fields is None else {key: plain(item, depth + 1, budget) for key, item in fields}
+    )
 
 
 def _fields(value: Any) -> list[tuple[str, Any]] | None:
