@@ -59,6 +59,11 @@ def _apart(text: str, low: int, high: int, match: Match) -> bool:
     return match.sentence and _BREAK.search(between) is not None
 
 
+TAKEN_MAX = 12
+"""Most matches of one rule in one window. Repeating a rule adds nothing to its score, and text
+made of nothing but matches would cost the square of its length."""
+
+
 def _attempt(text: str, tags: Sequence[Tag], anchor: int, match: Match) -> tuple[int, int] | None:
     """Grow a match from the tag at `anchor`, nearest neighbours first."""
     first = tags[anchor]
@@ -133,6 +138,10 @@ def candidates(
                     continue
                 taken.append(span)
                 out.append(Candidate(rule, low, high, match.score))
+                if len(taken) >= TAKEN_MAX:
+                    break
+            if len(taken) >= TAKEN_MAX:
+                break
     return out
 
 
@@ -152,9 +161,11 @@ def weighed(candidate: Candidate, text: str, tags: Sequence[Tag], kind: str) -> 
     low, high = candidate.start, candidate.end
     opening = _opens(text, low)
     for tag in tags:
+        if "discussion" not in tag.concepts:
+            continue
         if tag.start >= high + _NEAR:
             break
-        if "discussion" in tag.concepts and (
+        if (
             (tag.end <= low and low - tag.end <= _NEAR and not _BREAK.search(text[tag.end : low]))
             or (tag.start >= low and tag.end <= high)
             or (not opening and tag.start >= high and not _BREAK.search(text[high : tag.start]))
