@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..approval import digest, identifier
 from ..ledger.record import ApprovalBody
-from ..model import Decision, Verdict
-from .decide import broken
+from ..model import Verdict
+from .decide import broken, restated
 from .effects import Answer, Append, Ask
 
 if TYPE_CHECKING:
@@ -36,32 +36,19 @@ def approve(course: Course) -> Generator[Effect, Any, None]:
         course.code = "error"
         return
     if answer.state == "approved":
-        course.decision = _tightened(decision, Verdict.ALLOW, f"approved by `{answer.by}`", "")
+        course.decision = restated(decision, Verdict.ALLOW, f"approved by `{answer.by}`", "")
     elif answer.state == "denied":
         reason = f"denied by `{answer.by}`" + (f": {answer.comment}" if answer.comment else "")
-        course.decision = _tightened(decision, Verdict.BLOCK, reason, "ask them why, or do less")
+        course.decision = restated(decision, Verdict.BLOCK, reason, "ask them why, or do less")
         course.code = "denied"
     else:
-        course.decision = _tightened(
+        course.decision = restated(
             decision,
             Verdict.BLOCK,
             "no person approved this in time",
             f"request it again, and have somebody run `aegis approve {name}`",
         )
         course.code = "expired"
-
-
-def _tightened(decision: Decision, verdict: Verdict, reason: str, advice: str) -> Decision:
-    return Decision(
-        verdict,
-        decision.risk,
-        decision.rule,
-        decision.policy,
-        (*decision.reasons, reason),
-        decision.near,
-        advice,
-        decision.obligations,
-    )
 
 
 def _record(course: Course, bound: str, state: str, answer: Answer | None = None) -> Append:

@@ -158,6 +158,22 @@ def _with_findings(decision: Decision, findings: Sequence[Finding]) -> Decision:
     )
 
 
+def restated(
+    decision: Decision, verdict: Verdict, reason: str, advice: str | None = None
+) -> Decision:
+    """The decision with another verdict and one reason more; `advice` replaces what it advised."""
+    return Decision(
+        verdict,
+        decision.risk,
+        decision.rule,
+        decision.policy,
+        (*decision.reasons, reason),
+        decision.near,
+        decision.advice if advice is None else advice,
+        decision.obligations,
+    )
+
+
 def noted(decision: Decision, fault: Decision) -> Decision:
     """The decision, with what went wrong beside it."""
     return Decision(

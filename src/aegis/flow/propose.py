@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..model import ActionError, Decision, Verdict, rewrites
 from .approve import approve
 from .course import Course, decision_body
-from .decide import broken, decide, unusable
+from .decide import broken, decide, restated, unusable
 from .effects import Admission, Append
 from .inspect import inspect
 from .view import PLAIN as _PROPOSED
@@ -61,9 +61,13 @@ def _judge(course: Course, call: Action) -> Generator[Effect, Any, Decision]:
         child.decision = decide(call, child.findings, child.coverage, Admission(), rules)
         if child.decision.verdict is Verdict.SANITIZE and rewrites(texts, child.findings):
             # a masked argument is another call than the model proposed
-            child.decision = _as_block(child.decision)
+            child.decision = restated(
+                child.decision,
+                Verdict.BLOCK,
+                "arguments that would have to be masked are refused",
+            )
         elif child.decision.verdict is Verdict.SANITIZE:
-            child.decision = _allowed(child.decision)
+            child.decision = restated(child.decision, Verdict.ALLOW, "nothing to mask")
     except ActionError as error:
         child.decision = unusable(error, rules)
     if child.decision.verdict is Verdict.REVIEW:
@@ -74,24 +78,3 @@ def _judge(course: Course, call: Action) -> Generator[Effect, Any, Decision]:
         child.decision = broken(f"the ledger failed: {error}", rules)
     course.saw(child.findings, ())
     return child.decision
-
-
-def _as_block(decision: Decision) -> Decision:
-    return _with(decision, Verdict.BLOCK, "arguments that would have to be masked are refused")
-
-
-def _allowed(decision: Decision) -> Decision:
-    return _with(decision, Verdict.ALLOW, "nothing to mask")
-
-
-def _with(decision: Decision, verdict: Verdict, reason: str) -> Decision:
-    return Decision(
-        verdict,
-        decision.risk,
-        decision.rule,
-        decision.policy,
-        (*decision.reasons, reason),
-        decision.near,
-        decision.advice,
-        decision.obligations,
-    )

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from ..detect import redact
+from ..detect import redactor
 from ..flow import DURABILITY, Rules
 from ..ledger.keys import KEY_FILE, load_signer
 from ..model import ConfigError, LedgerError, Problem
@@ -31,7 +31,7 @@ from .runtime import Parts, Runtime
 from .settings import Guardrail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping
 
     from ..approval import Request
     from ..flow.rules import Decider, Guarding
@@ -42,9 +42,6 @@ if TYPE_CHECKING:
     from .state import StateStore
 
 STATE_FILE = "state.db"
-
-REDACTED = "[REDACTED]"
-"""What stands in a record for the value of a parameter that the configuration names."""
 
 log = logging.getLogger("aegis")
 
@@ -151,29 +148,6 @@ def build_rules(loaded: Loaded, policy: Decider | None) -> Rules:
         settings.break_glass,
         settings.limits.text_characters,
     )
-
-
-def redactor(names: Sequence[str]) -> Callable[[Any], Any]:
-    """What cleans values before they are recorded: by detection and by the usual names of
-    secrets, and by the parameter names of the configuration.
-    """
-    if not names:
-        return redact
-    dropped = frozenset(name.casefold() for name in names)
-
-    def without(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {
-                key: REDACTED
-                if isinstance(key, str) and key.casefold() in dropped
-                else without(item)
-                for key, item in value.items()
-            }
-        if isinstance(value, (list, tuple)):
-            return [without(item) for item in value]
-        return value
-
-    return lambda value: redact(without(value))
 
 
 def build_guards(settings: Settings) -> tuple[tuple[Guarding, ...], tuple[Guarding, ...]]:
