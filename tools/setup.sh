@@ -55,7 +55,9 @@ fi
 $venv/bin/python -m pip --version >/dev/null 2>&1 || run "adding pip" $venv/bin/python -m ensurepip
 pip=($venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input)
 echo "setup: installing requirements.lock (a minute or two the first time)"
-run "installing requirements.lock" "${pip[@]}" --require-hashes -r requirements.lock
+# The lock is complete, so nothing is resolved again: pip would ask the index for `name[extra]`, find
+# a release newer than the one locked, and stop because that one has no hash here.
+run "installing requirements.lock" "${pip[@]}" --no-deps --require-hashes -r requirements.lock
 run "installing aegis" "${pip[@]}" --no-deps --no-build-isolation --editable .
 fingerprint >$stamp
 echo "setup: done; the command is $venv/bin/aegis"
