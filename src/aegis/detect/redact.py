@@ -63,10 +63,11 @@ _KEYS_MAX = 4096
 _keys: dict[str, bool] = {}
 
 _CLEAN_MAX = 4096
-"""Most clean values remembered: targets and parameters repeat, and reading costs the most."""
+"""Clean strings after which they are forgotten: targets, models, roles and parameters repeat, and
+reading costs the most. Up to twice as many where one value holds that many."""
 
 _CLEAN_LENGTH = 160
-"""Longest value remembered as clean, in code points; so a megabyte at most."""
+"""Longest string remembered as clean, in code points; so a few megabytes at most."""
 
 _clean: set[str] = set()
 
@@ -124,13 +125,13 @@ def redact(value: Any) -> Any:
     The value itself is returned where there is nothing to mask. Raises ActionError where it is
     nested deeper than DEPTH_MAX.
     """
+    if _remembered(value, 0):
+        return value
     strings: list[str] = []
     if not _collect(value, strings, 0):
         if not strings:
             return value
         joined = "\n\x00\n".join(strings)
-        if joined in _clean:
-            return value
         try:
             quiet = joined.isascii() and shared().quiet(joined.encode())
         except ScanError:
@@ -140,10 +141,9 @@ def redact(value: Any) -> Any:
             cleaned = _masked(value)
             if cleaned != value:
                 return cleaned
-        if len(joined) <= _CLEAN_LENGTH:
-            if len(_clean) >= _CLEAN_MAX:
-                _clean.clear()
-            _clean.add(joined)
+        if len(_clean) >= _CLEAN_MAX:
+            _clean.clear()
+        _clean.update([one for one in strings[:_CLEAN_MAX] if len(one) <= _CLEAN_LENGTH])
         return value
     return _masked(value)
 
@@ -165,6 +165,30 @@ def _marked(key: str) -> int:
         _marks.clear()
     _marks[key] = mark
     return mark
+
+
+def _remembered(value: Any, depth: int) -> bool:
+    """Whether every string of a value is remembered as clean, and no key asks for redaction."""
+    kind = value.__class__
+    if kind is str:
+        return len(value) <= 3 or value in _clean
+    if kind is dict:
+        if depth >= DEPTH_MAX:
+            return False
+        for key, item in value.items():
+            if _marks.get(key) != _NOTHING:
+                return False
+            kind = item.__class__
+            if kind is str:
+                if len(item) > 3 and item not in _clean:
+                    return False
+            elif kind not in _PLAIN and not _remembered(item, depth + 1):
+                return False
+        return True
+    if kind is list or kind is tuple:
+        return depth < DEPTH_MAX and all(_remembered(item, depth + 1) for item in value)
+    # numbers and the like; what could hold a text, a subclass included, is read
+    return not isinstance(value, (str, dict, list, tuple))
 
 
 def _collect(value: Any, strings: list[str], depth: int) -> bool:

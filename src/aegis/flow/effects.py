@@ -85,7 +85,6 @@ class Performed(msgspec.Struct, frozen=True, gc=False):
     """The performance came back with `value`."""
 
     value: Any
-    at: int = 0
 
 
 class Next(msgspec.Struct, frozen=True, gc=False):

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
 class View(Protocol):
     """Reads and rewrites one wire. `plain` says that results neither report usage nor propose
-    tool calls.
+    tool calls; `private`, that its actions' params were made for this call, so that nobody else
+    can change them.
     """
 
     plain: bool
+    private: bool
 
     def texts(self, action: Action) -> Sequence[Text]:
         """The texts of a request."""
@@ -99,6 +101,7 @@ class PlainView:
     """Ordinary calls: params and results are JSON-like values, or opaque."""
 
     plain: bool = True
+    private: bool = False
 
     def texts(self, action: Action) -> Sequence[Text]:
         """The named content, or every string of the params."""

@@ -10,11 +10,13 @@ import threading
 import time
 from collections import OrderedDict
 from shlex import quote
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ..flow import Admission
 from ..limits import spend, take
 from .state import ACTIVE, Agent
+
+T = TypeVar("T")
 
 if TYPE_CHECKING:
     from ..flow import Admit
@@ -40,9 +42,10 @@ class Gate:
         self._epoch = -1
         self._paused: dict[str, Agent] = {}
         self._lock = threading.Lock()
-        self._requests: OrderedDict[str, Bucket] = OrderedDict()
+        self._requests: OrderedDict[str, Take] = OrderedDict()
         self._tokens: OrderedDict[str, Bucket] = OrderedDict()
         self._limited = False
+        self._known: dict[str, tuple[int, int]] = {}
 
     def admit(self, effect: Admit) -> Admission:
         """Answer an Admit effect."""
@@ -70,14 +73,16 @@ class Gate:
         self._epoch = -1
 
     def rate(self, principal: str) -> tuple[Take | None, int, Take | None, int]:
-        """What is left for a caller, without taking: requests and their limit, tokens and
-        theirs (limit 0: none).
+        """What is left for a caller, as of its last request: requests and their limit, tokens
+        and theirs (limit 0: none).
         """
         requests, tokens = self._of(principal)
-        now = time.time_ns() // 1000
+        if not requests and not tokens:
+            return None, 0, None, 0
+        now = time.time_ns() // 1000 if tokens else 0
         with self._lock:
             return (
-                take(self._requests.get(principal), requests, now, 0.0) if requests else None,
+                self._requests.get(principal) if requests else None,
                 requests,
                 take(self._tokens.get(principal), tokens, now, 0.0) if tokens else None,
                 tokens,
@@ -103,22 +108,32 @@ class Gate:
                 if not level.admitted:
                     return _limit("tokens", tokens, level)
             if requests:
-                taken = take(self._requests.get(principal), requests, now)
-                _remember(self._requests, principal, taken.bucket)
+                last = self._requests.get(principal)
+                taken = take(last.bucket if last is not None else None, requests, now)
+                _remember(self._requests, principal, taken)
                 if not taken.admitted:
                     return _limit("requests", requests, taken)
         return ADMITTED
 
     def _of(self, principal: str) -> tuple[int, int]:
+        if self._state.epoch() != self._epoch:
+            self._refresh()
+        known = self._known.get(principal)
+        if known is not None:
+            return known
         key = self._keys.key(principal)
         requests, tokens = self.limits.requests_per_minute, self.limits.tokens_per_minute
         if key is not None:
             requests = key.requests_per_minute or requests
             tokens = key.tokens_per_minute or tokens
+        if len(self._known) >= BUCKETS_MAX:
+            self._known.clear()
+        self._known[principal] = requests, tokens
         return requests, tokens
 
     def _refresh(self) -> None:
         epoch = self._state.epoch()
+        self._known = {}
         self._paused = {
             agent.name: agent for agent in self._state.agents() if agent.status != ACTIVE
         }
@@ -130,11 +145,11 @@ class Gate:
         self._epoch = epoch
 
 
-def _remember(buckets: OrderedDict[str, Bucket], name: str, bucket: Bucket) -> None:
-    buckets[name] = bucket
-    buckets.move_to_end(name)
-    if len(buckets) > BUCKETS_MAX:
-        buckets.popitem(last=False)
+def _remember(known: OrderedDict[str, T], name: str, value: T) -> None:
+    known[name] = value
+    known.move_to_end(name)
+    if len(known) > BUCKETS_MAX:
+        known.popitem(last=False)
 
 
 def _limit(what: str, limit: int, taken: Take) -> Admission:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from fnmatch import translate
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..model import UpstreamError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 
     from ..plugin.contracts import Provider
 
@@ -31,6 +32,8 @@ class Route:
         """Whether the model matches one of the globs."""
         return any(match(model) for match in self._serves)
 
+
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 MEMO_MAX = 1024
 """Model names whose provider is remembered; names are the callers' to choose."""
@@ -60,17 +63,17 @@ class Dispatch:
             self._memo[model] = route
         return route
 
-    async def complete(
-        self, body: dict[str, Any], headers: Mapping[str, str] | None = None
-    ) -> dict[str, Any]:
+    def complete(
+        self, body: dict[str, Any], headers: Mapping[str, str] = _NONE
+    ) -> Awaitable[dict[str, Any]]:
         """One whole answer. Raises UpstreamError."""
-        return await self.route(_model(body)).provider.complete(body, headers or {})
+        return self.route(_model(body)).provider.complete(body, headers)
 
     def stream(
-        self, body: dict[str, Any], headers: Mapping[str, str] | None = None
+        self, body: dict[str, Any], headers: Mapping[str, str] = _NONE
     ) -> AsyncIterator[dict[str, Any]]:
         """The answer in pieces. Raises UpstreamError."""
-        return self.route(_model(body)).provider.stream(body, headers or {})
+        return self.route(_model(body)).provider.stream(body, headers)
 
     def models(self) -> list[tuple[str, str]]:
         """(model, provider) for every model the providers name."""

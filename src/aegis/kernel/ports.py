@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import time
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from ..flow import (
@@ -83,7 +83,7 @@ class Ports:
         """The answers for one flow on a thread."""
 
         def do(effect: Perform) -> Performed:
-            return Performed(perform(effect.action), now())
+            return Performed(perform(effect.action))
 
         return {**self._sync, Perform: do}
 
@@ -98,20 +98,22 @@ class Ports:
 
         async def do(effect: Perform) -> Performed:
             value = perform(effect.action)
-            if inspect.isawaitable(value):
+            if value.__class__ is CoroutineType or hasattr(value, "__await__"):
                 value = await value
             if effect.stream:
                 source.open(value)
                 value = None
-            return Performed(value, now())
+            return Performed(value)
 
-        return {
+        port = {
             **self._async,
             Ask: lambda effect: self._ask_async(effect, park and not source.opened),
             Perform: do,
-            Next: source.next,
-            Emit: (lambda effect: emit(effect.event)) if emit is not None else _swallow,
         }
+        if emit is not None:
+            port[Next] = source.next
+            port[Emit] = lambda effect: emit(effect.event)
+        return port
 
     def _append(self, effect: Append) -> Receipt:
         receipt = self._placed(effect, effect.durability)
@@ -223,10 +225,6 @@ class Source:
         close = getattr(self._events, "aclose", None)
         if close is not None:
             await close()
-
-
-def _swallow(_: Emit) -> None:
-    return None
 
 
 def _scan(effect: Scan) -> Any:

@@ -18,7 +18,7 @@ from ..approval import PENDING
 from ..flow import PLAIN, Parked, run
 from ..flow.drive import Diverged, drive_async, drive_sync, pack, replay, unpack
 from ..ledger.record import AdminBody
-from ..model import Action, ActionError, Actor, CallerError, HeldError, stamped
+from ..model import Action, ActionError, Actor, CallerError, HeldError, freeze
 from ..tools.names import capability
 from .events import tell
 from .mender import Mender
@@ -27,7 +27,7 @@ from .ports import Ports, Source, now
 from .state import ACTIVE, PAUSED, Agent, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from ..approval import Request
     from ..flow import Rules, View
@@ -101,14 +101,14 @@ class Runtime:
         `approvals.wait_seconds`. Raises ActionError for actions nested too deeply or
         without a type.
         """
-        action = self._stamp(action)
+        action = self._stamp(action, view.private)
         ports = self.ports
         flow = run(action, self.rules, view, dry=dry)
         outcome = drive_sync(flow, ports.sync(perform), None, ports.late)
         self._ended(outcome)
         return outcome
 
-    async def agovern(
+    def agovern(
         self,
         action: Action,
         perform: Callable[[Action], Any],
@@ -118,17 +118,17 @@ class Runtime:
         emit: Callable[[Any], Any] | None = None,
         park: bool = False,
         dry: bool = False,
-    ) -> Outcome:
+    ) -> Coroutine[Any, Any, Outcome]:
         """Take an action along the path on an event loop.
 
         `perform(action)` returns the result or an awaitable of it; with `stream`, an async
         iterator of events, and `emit(event)` hands the judged ones to the caller. With `park`,
         an action nobody approves in time is stored and HeldError raised: `aresume` continues it.
         """
-        action = self._stamp(action)
+        action = self._stamp(action, view.private)
         flow = run(action, self.rules, view, stream=stream, dry=dry)
         trail: Trail | None = [] if park else None
-        return await self._drive(flow, action, trail, perform, stream, emit, None)
+        return self._drive(flow, action, trail, perform, stream, emit, None)
 
     async def aresume(
         self,
@@ -234,19 +234,34 @@ class Runtime:
         if self.sinks:
             tell(self.sinks, outcome, self.rules.redact)
 
-    def _stamp(self, action: Action) -> Action:
+    def _stamp(self, action: Action, private: bool) -> Action:
+        """The action as the flow sees it: identified, timed, attributed, with params that nobody
+        else can change.
+        """
         if not action.type.strip():
             raise ActionError("an action needs a type: the name of the tool or method")
         actor = action.actor
         if not actor.session:
             actor = Actor(actor.principal, actor.agent, self.session, actor.tenant, actor.chain)
-        return stamped(
-            action,
-            action.id or str(uuid_utils.uuid7()),
-            action.time or now(),
+        params = action.params
+        # positional, in the order of the fields: this runs once per action
+        return Action(
+            action.type,
+            action.target,
+            params if private or not params else freeze(params),
+            action.description,
+            action.protocol,
             actor,
+            action.content,
             action.capability or capability(action.type, action.protocol),
             action.environment or self.settings.environment,
+            action.resources,
+            action.task,
+            action.justification,
+            action.parent,
+            action.labels,
+            action.id or str(uuid_utils.uuid7()),
+            action.time or now(),
         )
 
     async def _drive(

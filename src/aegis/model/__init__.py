@@ -1,6 +1,6 @@
 """Floor 0: the values that travel, and the errors. No I/O, no clock, no randomness."""
 
-from .action import ANONYMOUS, CAPABILITIES, PROTOCOLS, Action, Actor, Resource, stamped
+from .action import ANONYMOUS, CAPABILITIES, PROTOCOLS, Action, Actor, Resource
 from .decision import (
     DEFAULT_RULE,
     NO_USAGE,
@@ -85,7 +85,6 @@ __all__ = [
     "put",
     "rewrites",
     "shown",
-    "stamped",
     "strictest",
     "texts_of",
 ]

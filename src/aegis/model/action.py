@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from .text import Text, freeze
+from .text import Text
 
 PROTOCOLS = ("python", "llm", "tool", "mcp", "shell", "sql", "git", "http", "browser", "a2a", "rag")
 """Where an action came from; decides how its names are matched and its texts are read.
@@ -82,32 +82,3 @@ class Action(msgspec.Struct, frozen=True):
     def agent_id(self) -> str:
         """The acting agent's name."""
         return self.actor.agent
-
-
-def stamped(
-    action: Action, id: str, time: int, actor: Actor, capability: str, environment: str
-) -> Action:
-    """The action as the flow sees it: identified, timed, attributed, with params of its own.
-
-    Positional on purpose: this runs once per action and keyword handling would double its cost.
-    Raises ActionError where params are nested too deeply.
-    """
-    params = action.params
-    return Action(
-        action.type,
-        action.target,
-        freeze(params) if params else {},
-        action.description,
-        action.protocol,
-        actor,
-        action.content,
-        capability,
-        environment,
-        action.resources,
-        action.task,
-        action.justification,
-        action.parent,
-        action.labels,
-        id,
-        time,
-    )

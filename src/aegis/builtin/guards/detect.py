@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 TEXT_MIN = 3
 """Shorter texts are not read; no rule describes anything so short."""
 
+CLEAN_LENGTH = 4_096
+"""Longest text remembered as clean, in code points."""
+
+CLEAN_TOTAL = 2_000_000
+"""Code points of clean texts remembered per generation; two generations are kept. A conversation
+sends its earlier turns again with every request, and an application its system prompt."""
+
 LEAKABLE = frozenset({"reply", "arguments"})
 """Kinds of text in which a guarded prompt or canary is a leak: what the model says or sends."""
 
@@ -47,6 +54,9 @@ class DetectGuard:
         self._leak = Leak(guarded.canaries, guarded.system_prompts) if guarded else None
         self._by_category = {category: one for one in settings for category in CATEGORIES[one.name]}
         self._categories = frozenset(self._by_category)
+        self._clean: set[str] = set()
+        self._older: set[str] = set()
+        self._remembered = 0
         # read as widely as the widest guard asks, then drop what a narrower one did not ask for
         self._sensitivity = min(
             (one.sensitivity for one in settings), key=SENSITIVITIES.__getitem__, default="medium"
@@ -69,12 +79,12 @@ class DetectGuard:
 
     def inspect(self, texts: Sequence[Text], action: Action) -> Sequence[Finding]:
         """Findings over the texts. Raises ScanError where a text could not be read."""
-        joined = "\n\x00\n".join([text.text for text in texts])
-        if len(joined) < TEXT_MIN:
-            return ()
+        if self._leak is None:
+            clean, older = self._clean, self._older
+            fresh = [t.text for t in texts if t.text not in clean and t.text not in older]
+            if not fresh or self._quiet(fresh):
+                return ()
         engine = self._engine or self._ready()
-        if self._leak is None and joined.isascii() and engine.quiet(joined.encode()):
-            return ()
         out: list[Finding] = []
         for index, text in enumerate(texts):
             hits = engine.scan(
@@ -87,6 +97,21 @@ class DetectGuard:
             if hits:
                 out += self.findings(hits, index, text.kind, text.key)
         return out
+
+    def _quiet(self, texts: list[str]) -> bool:
+        """Whether no rule can match in texts of any kind; such texts are remembered."""
+        joined = "\n\x00\n".join(texts)
+        size = len(joined)
+        if size >= TEXT_MIN:
+            engine = self._engine or self._ready()
+            if not joined.isascii() or not engine.quiet(joined.encode()):
+                return False
+        if size <= CLEAN_LENGTH:
+            if self._remembered + size > CLEAN_TOTAL:
+                self._older, self._clean, self._remembered = self._clean, set(), 0
+            self._clean.update(texts)
+            self._remembered += size
+        return True
 
     def stream(self, kind: str) -> DetectScan:
         """A scanner for a text that arrives in pieces."""

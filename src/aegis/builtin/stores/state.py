@@ -309,17 +309,19 @@ class _Epoch:
             finally:
                 os.close(descriptor)
         self._lock = threading.Lock()
+        self._words = memoryview(self._map).cast("Q")
 
     def value(self) -> int:
-        return int.from_bytes(self._map[:8], "little")
+        return self._words[0]
 
     def bump(self) -> None:
         # two processes bumping at once may end at one number: it still differs from before,
         # and both wrote to the database first
         with self._lock:
-            self._map[:8] = ((self.value() + 1) & ((1 << 64) - 1)).to_bytes(8, "little")
+            self._words[0] = (self._words[0] + 1) & ((1 << 64) - 1)
 
     def close(self) -> None:
+        self._words.release()
         self._map.close()
 
 

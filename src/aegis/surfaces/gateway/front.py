@@ -17,10 +17,11 @@ from urllib.parse import unquote
 import httptools
 
 from .errors import Failure
+from .heads import HEAD_KEPT, Head, Heads
 from .turn import DONE, JSON, READING, WORKING, Left, Turn, too_large
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from .app import Gateway
     from .errors import Header
@@ -35,6 +36,9 @@ HELD_MAX = 256 * 1024
 """Bytes of a body that may arrive before somebody reads it; then the socket waits."""
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
+_STATUS_LINES = {
+    status: f"HTTP/1.1 {status} {phrase}\r\n".encode() for status, phrase in _REASONS.items()
+}
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 log = logging.getLogger("aegis.gateway")
@@ -43,17 +47,18 @@ log = logging.getLogger("aegis.gateway")
 class FrontTurn(Turn):
     """A turn that writes to its connection itself."""
 
-    __slots__ = ("chunked", "complete", "front", "keep_alive", "parts", "received", "waiter")
+    received = 0
+    complete = False
+    keep_alive = True
+    chunked = True
+    waiter: asyncio.Future[None] | None = None
 
-    def __init__(self, front: Front, method: str, path: str, headers: dict[bytes, bytes]) -> None:
+    def __init__(
+        self, front: Front, method: str, path: str, headers: Mapping[bytes, bytes]
+    ) -> None:
         super().__init__(method, path, headers)
         self.front = front
         self.parts: list[bytes] = []
-        self.received = 0
-        self.complete = False
-        self.keep_alive = True
-        self.chunked = True
-        self.waiter: asyncio.Future[None] | None = None
 
     async def read(self, limit: int) -> bytes:
         """The whole body, at most `limit` bytes. Raises Failure (413) and Left."""
@@ -113,20 +118,21 @@ class FrontTurn(Turn):
         self.front.finished(self)
 
     def _head(self, status: int, headers: Sequence[Header]) -> list[bytes]:
-        lines = [b"HTTP/1.1 %d %b\r\n" % (status, _REASONS.get(status, "").encode())]
-        for name, value in self.front.standing:
-            lines.append(b"%b: %b\r\n" % (name, value))
-        for name, value in headers:
-            lines.append(b"%b: %b\r\n" % (name, value))
-            if name == b"connection":
-                self.keep_alive = False
-        if not self.keep_alive and (b"connection", b"close") not in headers:
+        lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
+        lines += [b"%b: %b\r\n" % pair for pair in self.front.standing]
+        lines += [b"%b: %b\r\n" % pair for pair in headers]
+        if status != 200 and any(name == b"connection" for name, _ in headers):
+            self.keep_alive = False
+        elif not self.keep_alive:
             lines.append(b"connection: close\r\n")
         return lines
 
 
 class Front(asyncio.Protocol):
     """One client connection; uvicorn makes it where its own HTTP protocol would stand."""
+
+    heads = Heads()
+    """The heads every connection of this process knows."""
 
     def __init__(
         self,
@@ -149,6 +155,8 @@ class Front(asyncio.Protocol):
         self._url = b""
         self._headers: dict[bytes, bytes] = {}
         self._head = 0
+        self._between = True
+        self._opening = b""
         self._paused = False
         self._stopping = False
         self._quiet_since = 0.0
@@ -208,7 +216,20 @@ class Front(asyncio.Protocol):
             turn.stop("left")
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser."""
+        """Begin a turn where the whole request is known, else feed the parser."""
+        if self._between and self._turn is None:
+            end = data.find(b"\r\n\r\n") + 4
+            opening = data[:end] if 3 < end <= HEAD_KEPT else b""
+            known = self.heads.get(opening)
+            if known is not None and len(data) == end + known.length:
+                turn = FrontTurn(self, known.method, known.path, known.headers)
+                turn.complete = True
+                if known.length:
+                    turn.parts.append(data[end:])
+                    turn.received = known.length
+                self._start(turn)
+                return
+            self._opening = opening
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -240,6 +261,7 @@ class Front(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """A request begins."""
+        self._between = False
         self._url = b""
         self._headers = {}
         self._head = 0
@@ -259,9 +281,13 @@ class Front(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """The head is complete: the turn begins, or waits for the one before it."""
         parser = self._parser
-        turn = FrontTurn(self, parser.get_method().decode(), _path(self._url), self._headers)
+        method, path = parser.get_method().decode(), _path(self._url)
+        turn = FrontTurn(self, method, path, self._headers)
         turn.keep_alive = parser.should_keep_alive()
         turn.chunked = parser.get_http_version() != "1.0"
+        opening, self._opening = self._opening, b""
+        if opening and turn.keep_alive:
+            self.heads.keep(opening, self._url, Head(method, path, self._headers, 0))
         self._arriving = turn
         if self._turn is None:
             self._start(turn)
@@ -284,6 +310,7 @@ class Front(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """The request is complete."""
+        self._between = True
         turn, self._arriving = self._arriving, None
         if turn is not None:
             turn.complete = True

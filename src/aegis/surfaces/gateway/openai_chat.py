@@ -44,6 +44,7 @@ class ChatView:
     """Reads and rewrites chat completions. Holds no state; one serves all requests."""
 
     plain: bool = False
+    private: bool = True
 
     def texts(self, action: Action) -> Sequence[Text]:
         """The texts of the request, by kind."""

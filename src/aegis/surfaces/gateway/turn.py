@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .errors import Failure
 
@@ -26,6 +26,14 @@ READING, WORKING, DONE = range(3)
 """The phases of a turn: its body arrives, it is worked on, it is over."""
 
 
+class Work(Protocol):
+    """What works on a turn, and can be told to stop."""
+
+    def cancel(self) -> object:
+        """Stop it where it waits."""
+        ...
+
+
 class Left(Exception):
     """The client is gone; there is nobody to answer."""
 
@@ -35,41 +43,24 @@ class Turn:
     stream has been silent for long.
     """
 
-    __slots__ = (
-        "began",
-        "clock",
-        "headers",
-        "loop",
-        "method",
-        "path",
-        "phase",
-        "reason",
-        "route",
-        "silent",
-        "started",
-        "status",
-        "task",
-        "upstream_seconds",
-        "writing",
-        "wrote",
-    )
+    # defaults on the class: an ordinary turn sets few of them
+    phase = READING
+    reason = ""
+    route = ""
+    status = 0
+    started = False
+    silent: Callable[[], Awaitable[None]] | None = None
+    writing = False
+    task: Work | None = None
+    upstream_seconds = 0.0
 
-    def __init__(self, method: str, path: str, headers: dict[bytes, bytes]) -> None:
+    def __init__(self, method: str, path: str, headers: Mapping[bytes, bytes]) -> None:
         self.method = method
         self.path = path
         self.headers = headers
         self.loop = asyncio.get_running_loop()
         self.began = self.wrote = self.loop.time()
         self.clock = perf_counter()  # finer than the loop's time, which is that of its last turn
-        self.phase = READING
-        self.reason = ""
-        self.route = ""
-        self.status = 0
-        self.started = False
-        self.silent: Callable[[], Awaitable[None]] | None = None
-        self.writing = False
-        self.task: asyncio.Task[Any] | None = None
-        self.upstream_seconds = 0.0
 
     async def read(self, limit: int) -> bytes:
         """The whole body, at most `limit` bytes. Raises Failure (413) and Left."""
@@ -113,8 +104,6 @@ class Turn:
 
 class AsgiTurn(Turn):
     """A turn over ASGI messages (ASGI 3, HTTP)."""
-
-    __slots__ = ("listener", "receive", "send")
 
     def __init__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         super().__init__(scope["method"], scope["path"], dict(scope["headers"]))

@@ -36,8 +36,9 @@ def decode(data: bytes) -> Any:
     """The value of a JSON text. Raises WireError."""
     try:
         value = _decode(data)
-        if encode(value) == data:
-            # what encodes to the very same bytes holds no key twice; only integers are left
+        if data.count(b"{") + data.count(b"[") > DEPTH_MAX:
+            _shallow(value)
+        if _repeats_nothing(data, encode(value)):
             if _has_long_digits(data):
                 _strict(data)
             return value
@@ -58,6 +59,30 @@ def parse_object(text: str) -> dict[str, Any] | None:
     except (WireError, UnicodeEncodeError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def _repeats_nothing(data: bytes, again: bytes) -> bool:
+    r"""Whether a text certainly holds no key twice, given what its value encodes to.
+
+    A dropped key takes its two quotation marks along. Nothing can make up for them: without
+    `\u` every mark of the text, between strings and inside them, stands in the encoding too.
+    """
+    return again == data or (b"\\u" not in data and again.count(b'"') == data.count(b'"'))
+
+
+def _shallow(value: Any) -> None:
+    """Refuse a value nested deeper than everything that reads it goes."""
+    level = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(DEPTH_MAX + 1):
+        level = [
+            item
+            for container in level
+            for item in (container.values() if isinstance(container, dict) else container)
+            if isinstance(item, (dict, list))
+        ]
+        if not level:
+            return
+    raise RecursionError
 
 
 def _strict(data: bytes) -> None:
