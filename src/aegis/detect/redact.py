@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..model import ActionError
+from ..model import ActionError, Digest
 from .gate import ScanError
 from .inspection import shared
 
@@ -148,7 +148,7 @@ def redact(value: Any) -> Any:
     return _masked(value)
 
 
-_PLAIN = frozenset({int, bool, float, type(None)})
+_PLAIN = frozenset({int, bool, float, type(None), Digest})
 _NOTHING, _READ, _SECRET = 0, 1, 2
 _marks: dict[str, int] = {}
 
@@ -186,7 +186,14 @@ def _remembered(value: Any, depth: int) -> bool:
                 return False
         return True
     if kind is list or kind is tuple:
-        return depth < DEPTH_MAX and all(_remembered(item, depth + 1) for item in value)
+        if depth >= DEPTH_MAX:
+            return False
+        for item in value:
+            if item.__class__ is str and item in _clean:
+                continue
+            if item.__class__ not in _PLAIN and not _remembered(item, depth + 1):
+                return False
+        return True
     # numbers and the like; what could hold a text, a subclass included, is read
     return not isinstance(value, (str, dict, list, tuple))
 

@@ -76,7 +76,7 @@ class Gate:
         """What is left for a caller, as of its last request: requests and their limit, tokens
         and theirs (limit 0: none).
         """
-        requests, tokens = self._of(principal)
+        requests, tokens = self._known.get(principal) or self._of(principal)
         if not requests and not tokens:
             return None, 0, None, 0
         now = time.time_ns() // 1000 if tokens else 0
@@ -92,7 +92,7 @@ class Gate:
         """Charge tokens that a performance used."""
         if not self._limited or not principal:
             return
-        _, limit = self._of(principal)
+        _, limit = self._known.get(principal) or self._of(principal)
         if limit and tokens:
             with self._lock:
                 bucket = spend(
@@ -101,7 +101,7 @@ class Gate:
                 _remember(self._tokens, principal, bucket)
 
     def _within_limits(self, principal: str, now: int) -> Admission:
-        requests, tokens = self._of(principal)
+        requests, tokens = self._known.get(principal) or self._of(principal)
         with self._lock:
             if tokens:
                 level = take(self._tokens.get(principal), tokens, now, 1.0)
@@ -116,11 +116,9 @@ class Gate:
         return ADMITTED
 
     def _of(self, principal: str) -> tuple[int, int]:
-        if self._state.epoch() != self._epoch:
-            self._refresh()
-        known = self._known.get(principal)
-        if known is not None:
-            return known
+        """The limits of a caller that is not in `_known`, which every change of the state empties
+        before the next action is admitted.
+        """
         key = self._keys.key(principal)
         requests, tokens = self.limits.requests_per_minute, self.limits.tokens_per_minute
         if key is not None:

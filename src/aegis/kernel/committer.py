@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from ..model import LedgerError
 from .lifetime import LIVE
@@ -216,9 +216,11 @@ class Committer:
             raise self.refuse()
         raise LedgerError(f"entry {need - 1} was not stored within {timeout:g} s")
 
-    def future(self, need: int, level: int, loop: asyncio.AbstractEventLoop) -> Any:
+    def future(
+        self, need: int, level: int, loop: asyncio.AbstractEventLoop
+    ) -> asyncio.Future[None] | None:
         """A future of `loop` that is done once `need` entries have reached a level, or None."""
-        if self.reached(need, level):
+        if (self.written, self.synced, self.sealed)[level] >= need:
             return None
         waiter = Waiter(need, level)
         waiter.loop, waiter.future = loop, loop.create_future()
@@ -359,9 +361,12 @@ class Committer:
             self.written = written
             self.synced = synced
             self.bytes -= released
-            ready = [w for w in self._waiters if self.reached(w.need, w.level)]
-            if ready:
-                self._waiters = [w for w in self._waiters if not self.reached(w.need, w.level)]
+            reached = (written, synced, self.sealed)
+            ready: list[Waiter] = []
+            left: list[Waiter] = []
+            for waiter in self._waiters:
+                (ready if reached[waiter.level] >= waiter.need else left).append(waiter)
+            self._waiters = left
             if self._crowd:
                 self.room.notify_all()
             if synced == written:

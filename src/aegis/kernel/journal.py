@@ -195,10 +195,15 @@ class Journal:
     async def wait_async(self, seq: int, durability: str) -> None:
         """`wait` for event loops; its deadline is the caller's (cancelling it is harmless)."""
         if durability != "buffered":
-            loop = asyncio.get_running_loop()
-            future = self._committer.future(seq + 1, _level(durability), loop)
+            future = self.waiting(seq, durability, asyncio.get_running_loop())
             if future is not None:
                 await future
+
+    def waiting(
+        self, seq: int, durability: str, loop: asyncio.AbstractEventLoop
+    ) -> asyncio.Future[None] | None:
+        """What there is to wait for until entry `seq` is `written` or `synced`; None: nothing."""
+        return self._committer.future(seq + 1, _level(durability), loop)
 
     def flush(self, durability: str = "synced", timeout: float = WAIT_SECONDS) -> None:
         """Wait for everything appended so far."""

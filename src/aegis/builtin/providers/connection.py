@@ -31,14 +31,14 @@ HELD_LOW = 64 * 1024
 
 
 class Exchange:
-    """One request and its answer. `headers` holds lower-case names; repeated ones are joined."""
+    """One request and its answer. `fields` holds the header lines as they came."""
 
     __slots__ = (
         "connection",
         "deadline",
         "done",
         "error",
-        "headers",
+        "fields",
         "parts",
         "size",
         "status",
@@ -54,11 +54,22 @@ class Exchange:
         self.streamed = streamed
         self.deadline = deadline
         self.status = 0
-        self.headers: dict[str, str] = {}
+        self.fields: list[tuple[bytes, bytes]] = []
         self.parts: list[bytes] = []
         self.size = 0
         self.done = False
         self.error: UpstreamError | None = None
+
+    def header(self, name: bytes) -> str:
+        """A header by its lower-case name; repeated ones are joined, empty where there is none."""
+        found = [value for field, value in self.fields if field.lower() == name]
+        return b", ".join(found).decode("latin-1")
+
+    def framed(self) -> bool:
+        """Whether the answer says itself where it ends (RFC 9112, 6.3)."""
+        return bool(self.header(b"content-length")) or (
+            "chunked" in self.header(b"transfer-encoding").lower()
+        )
 
     def wake(self) -> None:
         """Let whoever waits look again."""
@@ -133,7 +144,6 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._paused = False
         self._head = 0
-        self._framed = False
         self._headed = False
         self._unasked = False
         self._lasting = False
@@ -200,7 +210,7 @@ class Connection(asyncio.Protocol):
         """The other side is gone: complete a close-delimited answer, or fail the exchange."""
         exchange, self.exchange = self.exchange, None
         if exchange is not None and not exchange.done:
-            if self._headed and not self._framed and error is None:
+            if self._headed and error is None and not exchange.framed():
                 exchange.done = True
                 exchange.wake()
             elif self._headed:
@@ -217,7 +227,6 @@ class Connection(asyncio.Protocol):
         if exchange is None or exchange.done:
             self._unasked = True
         self._head = 0
-        self._framed = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header, within HEAD_MAX."""
@@ -225,14 +234,8 @@ class Connection(asyncio.Protocol):
         if self._head > HEAD_MAX:
             raise UpstreamError(f"the upstream's headers exceed {HEAD_MAX} bytes")
         exchange = self.exchange
-        if exchange is None or exchange.done:
-            return
-        key = name.decode("latin-1").lower()
-        text = value.decode("latin-1")
-        if key == "content-length" or (key == "transfer-encoding" and "chunked" in text.lower()):
-            self._framed = True
-        known = exchange.headers.get(key)
-        exchange.headers[key] = text if known is None else f"{known}, {text}"
+        if exchange is not None and not exchange.done:
+            exchange.fields.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The head is there; interim answers (1xx, RFC 9110 section 15.2) are passed over."""
@@ -241,7 +244,7 @@ class Connection(asyncio.Protocol):
         if exchange is None or exchange.done:
             return
         if status < 200:
-            exchange.headers.clear()
+            exchange.fields.clear()
             return
         exchange.status = status
         self._headed = True

@@ -105,7 +105,7 @@ class OpenAICompatible:
         try:
             if exchange.status != 200:
                 raise self._refused(exchange, await exchange.rest(FAILURE_MAX))
-            kind = exchange.headers.get("content-type", "")
+            kind = exchange.header(b"content-type")
             if not kind.startswith("text/event-stream"):
                 raise UpstreamError(
                     f"the upstream answered `{kind[:100]}` where an event stream was asked for"
@@ -161,7 +161,7 @@ class OpenAICompatible:
             return UpstreamError(
                 said or f"the upstream refused the request with status {status}",
                 status=status,
-                retry_after=_seconds(exchange.headers.get("retry-after", "")),
+                retry_after=_seconds(exchange.header(b"retry-after")),
             )
         if status in (401, 403):
             return UpstreamError(
@@ -176,7 +176,7 @@ class OpenAICompatible:
         return UpstreamError(
             f"provider `{self.name}` failed with status {status}" + (f": {said}" if said else ""),
             status=status if status in (503, 504) else 502,
-            retry_after=_seconds(exchange.headers.get("retry-after", "")),
+            retry_after=_seconds(exchange.header(b"retry-after")),
         )
 
     def _clean(self, message: str) -> str:

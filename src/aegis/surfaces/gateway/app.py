@@ -78,7 +78,7 @@ class Gateway:
         watch = self.watch
         watch.enter(turn)
         try:
-            await self._answer(turn)
+            await self._handled(turn)
         except Left:
             turn.status = CLIENT_LEFT
         except asyncio.CancelledError:
@@ -93,16 +93,15 @@ class Gateway:
             watch.leave(turn)
             self.measures.ended(turn)
 
-    async def _answer(self, turn: Turn) -> None:
-        """Find the route, know the caller, handle. Raises Failure."""
+    def _handled(self, turn: Turn) -> Awaitable[None]:
+        """The work of the turn's route, for a caller that is known. Raises Failure."""
         key = (turn.method, turn.path)
         handler = self.routes.get(key)
         if handler is None:
             handler = self.open_routes.get(key)
             if handler is not None:
                 turn.route = turn.path
-                await handler(self.runtime, turn, NOBODY)
-                return
+                return handler(self.runtime, turn, NOBODY)
             handler = self._by_prefix(turn)
         else:
             turn.route = turn.path
@@ -116,7 +115,7 @@ class Gateway:
                 retry_after=1.0,
                 close=True,
             )
-        await handler(self.runtime, turn, principal)
+        return handler(self.runtime, turn, principal)
 
     def _by_prefix(self, turn: Turn) -> Handler:
         for (method, prefix), handler in self.prefixes.items():

@@ -48,9 +48,7 @@ log = logging.getLogger("aegis.gateway")
 
 async def complete(runtime: Runtime, turn: Turn, principal: Principal) -> None:
     """Answer one chat-completions request. Raises Failure."""
-    head.check_encoding(turn.headers)
-    if not head.is_json(turn.headers):
-        raise Failure(415, "send the body as `application/json`", "unsupported_media_type")
+    asked = head.asked(turn.headers)
     data = await turn.read(runtime.settings.limits.body_bytes)
     try:
         body = request_body(data)
@@ -70,7 +68,7 @@ async def complete(runtime: Runtime, turn: Turn, principal: Principal) -> None:
         body,
         protocol="llm",
         capability="read",  # it changes nothing; what its reply proposes is judged for itself
-        actor=actor_of(turn, principal),
+        actor=actor_of(asked, principal),
         environment=runtime.settings.environment,
         id=head.new_id(),
     )
@@ -106,8 +104,10 @@ def request_body(data: bytes) -> dict[str, Any]:
             raise WireError(
                 f"`messages[{index}]` has to be an object with a `role`", f"messages[{index}]"
             )
-        check_content(message, f"messages[{index}].content")
-    check_tools(body)
+        if message.get("content").__class__ is not str:
+            check_content(message, f"messages[{index}].content")
+    if "tools" in body or "functions" in body:
+        check_tools(body)
     stream = body.get("stream")
     if stream is not None and stream.__class__ is not bool:
         raise WireError("`stream` has to be true or false", "stream")
@@ -117,18 +117,17 @@ def request_body(data: bytes) -> dict[str, Any]:
     return body
 
 
-def actor_of(turn: Turn, principal: Principal) -> Actor:
+def actor_of(asked: head.Asked, principal: Principal) -> Actor:
     """Who acts. A key bound to an agent speaks for that agent only; sessions of different keys
     never share a name. Raises Failure.
     """
-    agent = head.text(turn.headers, b"x-aegis-agent")
+    agent, session = asked.agent, asked.session
     if principal.agent and agent and agent != principal.agent:
         raise Failure(
             403,
             f"this key speaks for the agent `{principal.agent}`, not for `{agent}`",
             "agent_mismatch",
         )
-    session = head.text(turn.headers, b"x-aegis-session")
     if session and principal.id:
         session = f"{principal.id}/{session}"
     return Actor(principal.id, principal.agent or agent, session, principal.tenant)
@@ -159,9 +158,13 @@ class _Exchange:
             )
         if outcome.receipt is not None:
             # an answer names its record, so the record has to outlive a crash of this process
-            await self.runtime.journal.wait_async(outcome.receipt.seq, "written")
+            seq = outcome.receipt.seq
+            waiting = self.runtime.journal.waiting(seq, "written", turn.loop)
+            if waiting is not None:
+                await waiting
         failure = of_outcome(outcome)
-        complain(outcome)
+        if outcome.error is not None or outcome.code or outcome.decision.obligations:
+            complain(outcome)
         if stream:
             await self.finish(outcome, failure)
         elif failure is not None:
@@ -235,7 +238,7 @@ class _Exchange:
         """The headers that are known before there is an outcome."""
         action = self.action.id.encode()
         return [
-            (b"x-request-id", head.request_id(self.turn.headers) or action),
+            (b"x-request-id", head.asked(self.turn.headers).request_id or action),
             (b"x-aegis-action", action),
             *head.rate(self.runtime.gate.rate(self.principal.id)),
         ]

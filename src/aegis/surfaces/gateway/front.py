@@ -17,11 +17,12 @@ from urllib.parse import unquote
 import httptools
 
 from .errors import Failure
+from .headers import Fields
 from .heads import HEAD_KEPT, Head, Heads
 from .turn import DONE, JSON, READING, WORKING, Left, Turn, too_large
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from .app import Gateway
     from .errors import Header
@@ -53,9 +54,7 @@ class FrontTurn(Turn):
     chunked = True
     waiter: asyncio.Future[None] | None = None
 
-    def __init__(
-        self, front: Front, method: str, path: str, headers: Mapping[bytes, bytes]
-    ) -> None:
+    def __init__(self, front: Front, method: str, path: str, headers: Fields) -> None:
         super().__init__(method, path, headers)
         self.front = front
         self.parts: list[bytes] = []
@@ -119,7 +118,7 @@ class FrontTurn(Turn):
 
     def _head(self, status: int, headers: Sequence[Header]) -> list[bytes]:
         lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
-        lines += [b"%b: %b\r\n" % pair for pair in self.front.standing]
+        lines += [b"%b: %b\r\n" % pair for pair in self.front.state.default_headers]
         lines += [b"%b: %b\r\n" % pair for pair in headers]
         if status != 200 and any(name == b"connection" for name, _ in headers):
             self.keep_alive = False
@@ -153,18 +152,13 @@ class Front(asyncio.Protocol):
         self._arriving: FrontTurn | None = None
         self._waiting: deque[FrontTurn] = deque()
         self._url = b""
-        self._headers: dict[bytes, bytes] = {}
+        self._headers = Fields()
         self._head = 0
         self._between = True
         self._opening = b""
         self._paused = False
         self._stopping = False
         self._quiet_since = 0.0
-
-    @property
-    def standing(self) -> list[Header]:
-        """The headers every answer has (the date)."""
-        return cast("list[Header]", self.state.default_headers)
 
     def write(self, data: bytes) -> None:
         """Hand bytes to the socket."""
@@ -263,7 +257,7 @@ class Front(asyncio.Protocol):
         """A request begins."""
         self._between = False
         self._url = b""
-        self._headers = {}
+        self._headers = Fields()
         self._head = 0
 
     def on_url(self, url: bytes) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 import uuid_utils
@@ -10,12 +10,13 @@ import uuid_utils
 from .errors import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-    from ...model import Outcome
+    from ...model import Outcome, Verdict
 
     Headers = Mapping[bytes, bytes]
-    Pairs = list[tuple[bytes, bytes]]
+    Pair = tuple[bytes, bytes]
+    Pairs = list[Pair]
 
 NAME_MAX = 200
 """Longest agent or session name and request id, in bytes."""
@@ -28,6 +29,42 @@ SSE = (
 """What a stream says so that no proxy holds it back."""
 
 _VERDICTS = (b"allow", b"sanitize", b"review", b"block")
+
+
+class Fields(dict[bytes, bytes]):
+    """The header fields of a request, by lower-case name. A head that came before brings the same
+    object again, with what was made of it.
+    """
+
+    __slots__ = ("asked",)
+
+    asked: Asked | None
+
+    def __init__(self, fields: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        super().__init__(fields)
+        self.asked = None
+
+
+class Asked(NamedTuple):
+    """What the header of a request for a model asks: for which agent and session, under which
+    request id (empty where the client brings none).
+    """
+
+    agent: str
+    session: str
+    request_id: bytes
+
+
+def asked(fields: Fields) -> Asked:
+    """What a header asks. Raises Failure where the body cannot be read or a name is unusable."""
+    known = fields.asked
+    if known is None:
+        check_encoding(fields)
+        if not is_json(fields):
+            raise Failure(415, "send the body as `application/json`", "unsupported_media_type")
+        agent, session = text(fields, b"x-aegis-agent"), text(fields, b"x-aegis-session")
+        known = fields.asked = Asked(agent, session, request_id(fields))
+    return known
 
 
 def new_id() -> str:
@@ -113,14 +150,26 @@ def rate(left: tuple[Any, int, Any, int]) -> Pairs:
 def decided(outcome: Outcome) -> Pairs:
     """What was decided, by which rule of which policy, and where it is recorded."""
     decision = outcome.decision
-    pairs: Pairs = [
-        (b"x-aegis-verdict", _VERDICTS[decision.verdict]),
-        (b"x-aegis-rule", printable(decision.rule)),
-        (b"x-aegis-policy", printable(decision.policy)),
-    ]
-    if outcome.receipt is not None:
-        pairs.append((b"x-aegis-record", b"%d" % outcome.receipt.seq))
-    return pairs
+    key = decision.verdict, decision.rule, decision.policy
+    pairs = _said.get(key)
+    if pairs is None:
+        pairs = (
+            (b"x-aegis-verdict", _VERDICTS[decision.verdict]),
+            (b"x-aegis-rule", printable(decision.rule)),
+            (b"x-aegis-policy", printable(decision.policy)),
+        )
+        if len(_said) >= SAID_MAX:
+            _said.clear()
+        _said[key] = pairs
+    if outcome.receipt is None:
+        return [*pairs]
+    return [*pairs, (b"x-aegis-record", b"%d" % outcome.receipt.seq)]
+
+
+SAID_MAX = 512
+"""Decisions whose headers are remembered; policies have fewer rules than that, mostly."""
+
+_said: dict[tuple[Verdict, str, str], tuple[Pair, ...]] = {}
 
 
 def printable(value: str) -> bytes:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from .headers import Fields
 
 HEAD_KEPT = 2_048
 """Longest head remembered, in bytes; clients that send more (large cookies) are parsed."""
@@ -30,7 +30,7 @@ class Head(NamedTuple):
 
     method: str
     path: str
-    headers: Mapping[bytes, bytes]
+    headers: Fields
     length: int
 
 

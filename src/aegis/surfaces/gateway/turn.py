@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .errors import Failure
+from .headers import Fields
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -54,7 +55,7 @@ class Turn:
     task: Work | None = None
     upstream_seconds = 0.0
 
-    def __init__(self, method: str, path: str, headers: Mapping[bytes, bytes]) -> None:
+    def __init__(self, method: str, path: str, headers: Fields) -> None:
         self.method = method
         self.path = path
         self.headers = headers
@@ -106,7 +107,7 @@ class AsgiTurn(Turn):
     """A turn over ASGI messages (ASGI 3, HTTP)."""
 
     def __init__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        super().__init__(scope["method"], scope["path"], dict(scope["headers"]))
+        super().__init__(scope["method"], scope["path"], Fields(scope["headers"]))
         self.receive = receive
         self.send = send
         self.task = asyncio.current_task()
