@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from aegis.kernel import committer as committer_module
 from aegis.kernel import journal as journal_module
+from aegis.kernel import pace as pace_module
 from aegis.kernel.journal import Journal
 from aegis.ledger.checkpoint import Checkpoint
 from aegis.ledger.entry import ZERO, Query
@@ -191,7 +191,7 @@ def test_odd_bodies_reach_the_store(ledger, bodies):
 
 
 def test_checkpoints_come_by_count_and_by_time(memory, monkeypatch):
-    monkeypatch.setattr(committer_module, "SEAL_ENTRIES", 10)
+    monkeypatch.setattr(pace_module, "SEAL_ENTRIES", 10)
     memory.fill(25)
     memory.journal.flush()
     deadline = time.monotonic() + 5
@@ -199,7 +199,7 @@ def test_checkpoints_come_by_count_and_by_time(memory, monkeypatch):
         time.sleep(0.01)
     assert [sealed.size for sealed in memory.store.sealed()]
     before = len(memory.store._sealed)
-    monkeypatch.setattr(committer_module, "SEAL_SECONDS", 0.05)
+    monkeypatch.setattr(pace_module, "SEAL_SECONDS", 0.05)
     memory.fill(1)
     while len(memory.store._sealed) == before and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -73,8 +73,8 @@ def test_a_batch_is_stored_whole_or_not_at_all(store):
 def test_checkpoints_are_kept(store):
     made = [Sealed(size, f"note {size}", b"p" * 32, 0, size) for size in (1, 5, 9)]
     for sealed in made:
-        store.seal(sealed, {f"s-{number}": (sealed.size, b"h" * 32) for number in range(90)})
-    store.seal(Sealed(9, "again", b"", 0, 0), {"s-3": (10, b"i" * 32)})
+        store.seal(sealed, {f"s-{number}": (sealed.size, b"h" * 32) for number in range(90)}, True)
+    store.seal(Sealed(9, "again", b"", 0, 0), {"s-3": (10, b"i" * 32)}, False)
     assert len(store.heads(90)) == 90
     assert store.heads(89) is None
     assert store.heads(90)["s-3"] == store.head("s-3") == b"i" * 32

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..model import LedgerError
 from .lifetime import LIVE
+from .pace import Pace
 from .waiters import SEALED, SYNCED, WRITTEN, Gather, Waiter, wake
 
 if TYPE_CHECKING:
@@ -47,12 +48,6 @@ LOOPS_MAX: Final = 64
 EAGER: Final = 1024
 """Entries nobody waits for that are stored without lingering, and rows per transaction."""
 
-SEAL_ENTRIES: Final = 1024
-"""Entries after which a checkpoint is signed."""
-
-SEAL_SECONDS: Final = 60.0
-"""Seconds after which a checkpoint is signed where there are new entries."""
-
 CLOSE_SECONDS: Final = 30.0
 """How long closing waits for the store."""
 
@@ -82,7 +77,7 @@ class Committer:
         self._crowd = 0
         self._sync_to = self._seal_to = shelf.size
         self._closing = False
-        self._sealed_at = time.monotonic()
+        self._pace = Pace()
         self._waiters: list[Waiter] = []
         self._thread = threading.Thread(target=self._run, name="aegis-ledger", daemon=True)
         LIVE.add(self)
@@ -270,6 +265,8 @@ class Committer:
                 lingered = not rang
             else:
                 rang = lingered = False
+                if not self._tended():
+                    return
 
     def _guarded(self, batch: list[Queued], loop: asyncio.AbstractEventLoop | None = None) -> bool:
         """Store a batch; False where that failed, which stops the journal."""
@@ -282,6 +279,15 @@ class Committer:
             # a defect: stop all the same, and let it be seen
             self.poison(f"{type(error).__name__}: {error}")
             raise
+        return True
+
+    def _tended(self) -> bool:
+        """Let the store do its upkeep, while others may write; False where that failed."""
+        try:
+            self.shelf.store.upkeep()
+        except LedgerError as error:
+            self.poison(str(error))
+            return False
         return True
 
     def _next(self, lingered: bool) -> tuple[list[Queued] | None, float]:
@@ -312,15 +318,12 @@ class Committer:
         return self.written > self.sealed and (
             self._closing
             or self.written >= self._seal_to > self.sealed
-            or self.written - self.sealed >= SEAL_ENTRIES
-            or time.monotonic() - self._sealed_at >= SEAL_SECONDS
+            or self._pace.due(self.written - self.sealed)
         )
 
     def _until_seal(self) -> float:
         """Seconds until the next checkpoint is due; -1 where there is nothing to cover."""
-        if self.written == self.sealed:
-            return -1
-        return max(0.0, self._sealed_at + SEAL_SECONDS - time.monotonic())
+        return -1 if self.written == self.sealed else max(0.0, self._pace.seconds())
 
     def _store(self, batch: list[Queued], loop: asyncio.AbstractEventLoop | None) -> None:
         end = self.written + len(batch)
@@ -342,9 +345,11 @@ class Committer:
                     self.ring()
 
     def _seal(self) -> None:
-        self.note = self.shelf.seal()
+        # one that nobody asked for need not hold up, for an fsync, whoever waits to be written:
+        # the log keeps the order, so what a power cut takes is the end of it
+        asked = self._closing or self._seal_to > self.sealed
+        self.note = self.shelf.seal(self._pace.sealing(asked))
         self.sealed = size = self.shelf.size
-        self._sealed_at = time.monotonic()
         self._reach(size, size, 0)
 
     def _reach(

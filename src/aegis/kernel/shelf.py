@@ -74,9 +74,9 @@ class Shelf:
         return size
 
     def _note(self, chunk: Sequence[Queued]) -> None:
-        append, heads, opened = self.tree.append, self.heads, self.opened
+        self.tree.extend([entry[4] for entry in chunk])
+        heads, opened = self.heads, self.opened
         for seq, kind, word, body, leaf, blob in chunk:
-            append(leaf)
             heads[word] = (seq, leaf)
             if kind == "outcome":
                 opened.settled(body.action if body is not None else _text(blob, "action"))
@@ -88,15 +88,15 @@ class Shelf:
             elif performs(_text(blob, "verdict"), _text(blob, "approval")):
                 opened.decided(_text(blob, "action"), seq)
 
-    def seal(self) -> str:
-        """Sign and store a checkpoint over everything; returns it."""
+    def seal(self, sync: bool) -> str:
+        """Sign and store a checkpoint over everything, on the disk with `sync`; returns it."""
         size = self.tree.size
         text = Checkpoint(self.signer.identity.name, size, self.tree.root()).text
         note = self.signer.sign(text)
         now = time.time_ns() // 1000
         heads = {word.decode(): head for word, head in self.heads.items()}
         sealed = Sealed(size, note, b"".join(self.tree.peaks), self.opened.low(size), now)
-        self.store.seal(sealed, heads)
+        self.store.seal(sealed, heads, sync)
         # rebound, not cleared: `head` may be reading the old one
         self.heads = {}
         return note

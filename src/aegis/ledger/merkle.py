@@ -49,13 +49,19 @@ class Tree:
 
     def append(self, leaf: bytes) -> None:
         """Add one leaf hash."""
-        peaks = self.peaks
-        size = self.size
-        self.size = size + 1
-        while size & 1:
-            leaf = sha256(b"\x01" + peaks.pop() + leaf).digest()
-            size >>= 1
-        peaks.append(leaf)
+        self.extend((leaf,))
+
+    def extend(self, leaves: Iterable[bytes]) -> None:
+        """Add leaf hashes in order."""
+        peaks, size = self.peaks, self.size
+        for leaf in leaves:
+            node, whole = leaf, size
+            while whole & 1:
+                node = sha256(b"\x01" + peaks.pop() + node).digest()
+                whole >>= 1
+            peaks.append(node)
+            size += 1
+        self.size = size
 
     def root(self) -> bytes:
         """The root hash."""

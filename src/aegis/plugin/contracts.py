@@ -190,10 +190,16 @@ class LedgerStore(LedgerReader, Protocol):
         """
         ...
 
-    def seal(self, sealed: Sealed, heads: Mapping[str, tuple[int, bytes]]) -> None:
-        """Keep a checkpoint; durable on return, and so is every entry before it. `heads` are the
-        last index and leaf hash of every session (as headers write it) with entries since the
-        checkpoint before.
+    def seal(self, sealed: Sealed, heads: Mapping[str, tuple[int, bytes]], sync: bool) -> None:
+        """Keep a checkpoint; with `sync` durable on return, and so is every entry before it.
+        Without, it must not outlast an entry that it covers. `heads` are the last index and leaf
+        hash of every session (as headers write it) with entries since the checkpoint before.
+        """
+        ...
+
+    def upkeep(self) -> None:
+        """Work that takes long and need not hold up writing; called beside the other methods,
+        from a thread of the journal's, after entries were written.
         """
         ...
 

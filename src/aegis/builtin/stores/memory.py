@@ -65,11 +65,14 @@ class MemoryStore:
         self._room = room
         self._rows.extend(map(Row._make, rows))
 
-    def seal(self, sealed: Sealed, heads: Mapping[str, tuple[int, bytes]]) -> None:
+    def seal(self, sealed: Sealed, heads: Mapping[str, tuple[int, bytes]], sync: bool) -> None:
         """Keep a checkpoint."""
         self._sealed.append(sealed)
         for session, (_, digest) in heads.items():
             self._heads[session] = digest
+
+    def upkeep(self) -> None:
+        """Memory needs none."""
 
     def heads(self, limit: int) -> dict[str, bytes] | None:
         """The last leaf hash of every session, as of the last checkpoint."""

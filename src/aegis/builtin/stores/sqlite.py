@@ -38,8 +38,9 @@ for it behind a busy event loop costs more than the insert: few statements of ma
 of 4 columns stay far below SQLite's limit of 32,766 parameters."""
 
 LOG_BYTES: Final = 32 * 1024 * 1024
-"""Entry bytes after which the log is copied into the database. That waits for the disk, so it is
-done with the next checkpoint, on the journal's thread, and never on a caller's."""
+"""Entry bytes after which the log is copied into the database. That waits for the disk for long, so
+`upkeep` does it beside the writer; what was written meanwhile is copied with the next checkpoint,
+while nothing else is, so that the log begins again and does not grow for ever."""
 
 _SCHEMA = f"""
 CREATE TABLE entry (
@@ -87,6 +88,8 @@ class SqliteStore(SqliteReader):
         super().__init__(path)
         self._writer: sqlite3.Connection | None = None
         self._seeker: sqlite3.Connection | None = None
+        self._keeper: sqlite3.Connection | None = None
+        self._copied = False
         self._lock = -1
         self._full: bool | None = None
         self._logged = 0
@@ -102,6 +105,9 @@ class SqliteStore(SqliteReader):
             with explained(self.path):
                 self._writer = self._prepare(identity)
                 self._seeker = self.connect()
+                self._keeper = sqlite3.connect(
+                    self.path, isolation_level=None, check_same_thread=False
+                )
         except OSError as error:
             self.close()
             raise LedgerError(f"`{self.path}`: {error.strerror}") from None
@@ -164,10 +170,10 @@ class SqliteStore(SqliteReader):
                 with _transaction(connection):
                     _insert(connection, _INSERT, rows)
 
-    def seal(self, sealed: Sealed, heads: Mapping[str, tuple[int, bytes]]) -> None:
-        """Keep a checkpoint."""
+    def seal(self, sealed: Sealed, heads: Mapping[str, tuple[int, bytes]], sync: bool) -> None:
+        """Keep a checkpoint; with `sync`, on the disk and everything before it too."""
         with explained(self.path):
-            connection = self._open_writer(True)
+            connection = self._open_writer(sync)
             with _transaction(connection):
                 # a session that is new since the last checkpoint starts after it
                 start = connection.execute("SELECT coalesce(max(size), 0) FROM checkpoint")
@@ -179,9 +185,18 @@ class SqliteStore(SqliteReader):
                     "VALUES (?, ?, ?, ?, ?)",
                     (sealed.size, sealed.note, sealed.peaks, sealed.low, sealed.at),
                 )
-            if self._logged >= LOG_BYTES:
+            if self._copied:
+                self._copied = False
                 self._logged = 0
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    def upkeep(self) -> None:
+        """Copy the log into the database where it has grown long."""
+        if self._logged < LOG_BYTES or self._copied or self._keeper is None:
+            return
+        with explained(self.path):
+            self._keeper.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        self._copied = True
 
     def _open_writer(self, full: bool) -> sqlite3.Connection:
         connection = self._writer
@@ -209,7 +224,8 @@ class SqliteStore(SqliteReader):
 
     def close(self) -> None:
         """Close the file and give up the lock."""
-        connections, self._writer, self._seeker = (self._writer, self._seeker), None, None
+        connections = (self._writer, self._seeker, self._keeper)
+        self._writer = self._seeker = self._keeper = None
         for connection in connections:
             if connection is not None:
                 connection.close()
@@ -254,8 +270,8 @@ _ORPHANS: list[sqlite3.Connection | None] = []
 def _forked() -> None:
     """In a forked child the file belongs to the parent, and so does its lock."""
     for store in list(_STORES):
-        _ORPHANS.extend((store._writer, store._seeker))
-        store._writer = store._seeker = None
+        _ORPHANS.extend((store._writer, store._seeker, store._keeper))
+        store._writer = store._seeker = store._keeper = None
         if store._lock >= 0:
             # closing a copy leaves the parent's lock alone, and does not outlive the parent
             os.close(store._lock)
