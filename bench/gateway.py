@@ -46,8 +46,8 @@ BODY = json.dumps(
             {"role": "system", "content": "You answer in one short and friendly paragraph."},
             {
                 "role": "user",
-                "content": "Which river does Paris lie on, how many people live there, and what "
-                "should somebody see who has one afternoon? Keep to plain words, please.",
+                "content": "This is question number 000000000. Which river does Paris lie on, how "
+                "many people live there, and what should somebody see who has one afternoon?",
             },
         ],
         "temperature": 0.7,
@@ -210,13 +210,25 @@ def litellm(home: Path, upstream: int, python: str) -> Contender:
     return Contender("litellm", port, "sk-any", process)
 
 
+def _head(contender: Contender) -> str:
+    return (
+        f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:{contender.port}\r\n"
+        f"content-type: application/json\r\nauthorization: Bearer {contender.key}\r\n"
+        f"content-length: {len(BODY)}\r\n\r\n"
+    )
+
+
 def wrk(home: Path, contender: Contender, seconds: float) -> tuple[int, float, float, float, int]:
     """(requests, seconds, p50 ms, p99 ms, errors)."""
     script = home / f"{contender.name}.lua"
-    quoted = BODY.replace("\\", "\\\\").replace("'", "\\'")
+    before, after = (
+        part.encode("unicode_escape").decode().replace("'", "\\'")
+        for part in (_head(contender) + BODY).split("000000000")
+    )
+    # every question is a new one: what a gateway remembers of earlier ones must not flatter it
     script.write_text(
-        "wrk.method='POST'\nwrk.headers['content-type']='application/json'\n"
-        f"wrk.headers['authorization']='Bearer {contender.key}'\nwrk.body='{quoted}'\n"
+        f"local before='{before}'\nlocal after='{after}'\nlocal n=0\n"
+        "request=function() n=n+1; return before..string.format('%09d',n)..after end\n"
         "done=function(s,l,r) io.write(string.format('@ %d %d %d %d %d\\n', s.requests, "
         "s.duration, l:percentile(50), l:percentile(99), s.errors.status+s.errors.read"
         "+s.errors.connect+s.errors.timeout)) end\n"

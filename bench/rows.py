@@ -92,15 +92,23 @@ def mixed() -> list[Action]:
 
 
 def guards(size: int) -> Timed:
-    """The default guards over so many characters of benign text, a different one each time."""
+    """The default guards over so many characters of benign text, never the same one twice: guards
+    remember what they read.
+    """
     plain = " ".join(SENTENCES * (size // 400))
-    texts = [(Text(plain[n : n + size], "prompt", ("messages", n)),) for n in range(0, 80, 10)]
+    ends = [plain[n : n + size - 12] for n in range(0, 80, 10)]
+    number = itertools.count()
     guard = build_guard({})
+
+    def following() -> tuple[Text]:
+        count = next(number)
+        return (Text(f"{ends[count % 8]} {count:011d}", "prompt", ("messages", 0)),)
+
     return Timed(
         "inspect(following(), action)",
         {
             "inspect": guard.inspect,
-            "following": itertools.cycle(texts).__next__,
+            "following": following,
             "action": action("chat.completions", "a-model"),
         },
     )

@@ -159,6 +159,7 @@ class Front(asyncio.Protocol):
         self._paused = False
         self._stopping = False
         self._quiet_since = 0.0
+        self._timer: asyncio.TimerHandle | None = None
 
     def write(self, data: bytes) -> None:
         """Hand bytes to the socket."""
@@ -196,11 +197,15 @@ class Front(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self.state.connections.add(self)
         self._quiet_since = self.loop.time()
-        self.loop.call_later(self.seconds, self._expire)
+        self._timer = self.loop.call_later(self.seconds, self._expire)
 
     def connection_lost(self, error: Exception | None) -> None:
         """The client is gone: whatever is done for it stops."""
         self.lost = True
+        if self._timer is not None:
+            # a timer that is still to come would keep all of this for a minute
+            self._timer.cancel()
+            self._timer = None
         self.state.connections.discard(self)
         self.resume_writing()
         self._waiting.clear()
@@ -371,7 +376,7 @@ class Front(asyncio.Protocol):
             if left <= 0:
                 self._transport.close()
                 return
-        self.loop.call_later(left, self._expire)
+        self._timer = self.loop.call_later(left, self._expire)
 
 
 def _path(url: bytes) -> str:

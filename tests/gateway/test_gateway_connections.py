@@ -1,0 +1,140 @@
+"""Connections as clients use and misuse them: many of them, and heads that came before."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+BODY = json.dumps({"model": "offline", "messages": [{"role": "user", "content": "hi"}]}).encode()
+
+
+SIZE = len(BODY)
+
+
+def head(gateway, length=SIZE, *, key="plain", extra=b""):
+    lines = [
+        b"POST /v1/chat/completions HTTP/1.1",
+        b"host: x",
+        b"authorization: Bearer " + gateway.keys.get(key, key).encode(),
+        b"content-type: application/json",
+        b"content-length: %d" % length,
+    ]
+    return b"\r\n".join([*lines, *([extra] if extra else []), b"", b""])
+
+
+def exchange(connection, data, answers=1):
+    """Send bytes; the status lines of so many answers (fewer where the connection ends)."""
+    connection.sendall(data)
+    received, statuses = b"", []
+    while len(statuses) < answers:
+        while b"\r\n\r\n" not in received:
+            piece = connection.recv(65536)
+            if not piece:
+                return statuses
+            received += piece
+        top, _, received = received.partition(b"\r\n\r\n")
+        length = int(top.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        while len(received) < length:
+            received += connection.recv(65536)
+        statuses.append(int(top.split()[1]))
+        received = received[length:]
+    return statuses
+
+
+@pytest.fixture
+def connect(gateway):
+    opened = []
+
+    def connection():
+        opened.append(socket.create_connection(("127.0.0.1", gateway.port), 10))
+        return opened[-1]
+
+    yield connection
+    for one in opened:
+        one.close()
+
+
+def test_a_head_that_came_before_is_understood_the_same(gateway, connect):
+    connection = connect()
+    for _ in range(3):
+        assert exchange(connection, head(gateway) + BODY) == [200]
+    # the same head in two pieces, two requests at once, a body that follows later
+    whole = head(gateway) + BODY
+    connection.sendall(whole[:40])
+    assert exchange(connection, whole[40:]) == [200]
+    assert exchange(connection, whole + whole, 2) == [200, 200]
+    connection.sendall(head(gateway))
+    assert exchange(connection, BODY) == [200]
+    assert exchange(connection, whole) == [200]
+
+
+def test_a_known_head_with_another_key_or_body_is_another_request(gateway, connect):
+    connection = connect()
+    assert exchange(connection, head(gateway) + BODY) == [200]
+    assert exchange(connection, head(gateway, 2) + b"{}") == [400]
+    assert exchange(connect(), head(gateway, key="sk-aegis-unknown") + BODY) == [401]
+    assert exchange(connect(), head(gateway) + BODY) == [200]
+
+
+@pytest.mark.parametrize(
+    "before",
+    [b"\r\n\r\n", b"\r\n", b"\n\n"],
+)
+def test_empty_lines_before_a_request_stand_for_no_request(gateway, connect, before):
+    connection = connect()
+    exchange(connection, before + head(gateway) + BODY)
+    # what followed those lines once is not what they mean
+    other = connect()
+    other.sendall(before + BODY)
+    other.settimeout(0.5)
+    with contextlib.suppress(TimeoutError):
+        assert b" 200 " not in other.recv(65536)
+
+
+def test_lines_that_end_oddly_are_never_taken_for_known_ones(gateway, connect):
+    mixed = head(gateway).replace(b"host: x\r\n", b"host: x\n")
+    for _ in range(3):
+        statuses = exchange(connect(), mixed + BODY)
+        assert statuses in ([200], [400])
+    early = head(gateway, 4).replace(b"\r\n\r\n", b"\n\n") + b"AAAA\r\n\r\n"
+    for _ in range(2):
+        assert 200 not in exchange(connect(), early + BODY)
+
+
+def test_a_transfer_coding_beside_a_length_is_refused_each_time(gateway, connect):
+    both = head(gateway, extra=b"transfer-encoding: chunked")
+    for _ in range(3):
+        assert exchange(connect(), both + BODY) == [400]
+
+
+def test_a_revoked_key_is_refused_on_the_connection_that_used_it(fresh):
+    gateway = fresh(keys=[{"name": "gone"}, {"name": "plain"}])
+    with socket.create_connection(("127.0.0.1", gateway.port), 10) as connection:
+        request = head(gateway, key="gone") + BODY
+        assert exchange(connection, request) == [200]
+        assert exchange(connection, request) == [200]
+        command = [str(Path(sys.executable).with_name("aegis")), "keys", "revoke", "gone"]
+        subprocess.run([*command, "--config", str(gateway.config)], check=True)
+        assert exchange(connection, request) == [401]
+
+
+def test_connections_that_end_leave_nothing_behind(gateway):
+    process = psutil.Process(gateway.process.pid)
+
+    def knock(times):
+        for _ in range(times):
+            with socket.create_connection(("127.0.0.1", gateway.port), 10) as connection:
+                connection.sendall(b"nonsense\r\n\r\n")
+                connection.recv(4096)
+
+    knock(500)
+    before = process.memory_info().rss
+    knock(4000)
+    assert process.memory_info().rss - before < 8 << 20
