@@ -72,9 +72,18 @@ CALLS = [
 ]
 
 
-def tool_stream() -> bytes:
+def last(body: dict) -> str:
+    return str(body["messages"][-1]["content"])
+
+
+def forwarding(body: dict, tool: str) -> list[dict]:
+    function = {"name": tool, "arguments": json.dumps({"to": last(body), "n": 1})}
+    return [{"id": "call_1", "type": "function", "function": function}]
+
+
+def tool_stream(calls: list[dict]) -> bytes:
     events = [event(chunk({"role": "assistant", "content": None}))]
-    for index, call in enumerate(CALLS):
+    for index, call in enumerate(calls):
         first = {**call, "index": index, "function": {**call["function"], "arguments": ""}}
         events.append(event(chunk({"tool_calls": [first]})))
         for letter in call["function"]["arguments"]:
@@ -103,21 +112,34 @@ def refusal(model: str) -> bytes:
     return b""
 
 
+def spoken(body: dict, model: str) -> dict | None:
+    """The reply of a model whose name says what to say or call."""
+    manner, _, what = model.partition(":")
+    if manner == "echo":
+        return completion(json.dumps(body))
+    if manner == "say":
+        return completion(what)
+    if manner == "repeat":
+        return completion(last(body))
+    if manner == "tools":
+        return completion(None, tool_calls=CALLS)
+    if manner == "forward":
+        return completion(None, tool_calls=forwarding(body, what))
+    if manner in ("call", "call-as"):
+        tool, _, value = what.partition(":") if manner == "call-as" else ("lookup", "", what)
+        function = {"name": tool, "arguments": json.dumps({"to": value})}
+        call = {"id": "call_1", "type": "function", "function": function}
+        return completion(None, tool_calls=[call])
+    return None
+
+
 async def whole(writer: asyncio.StreamWriter, body: dict, model: str) -> bool:
     """Answer a request for a whole completion; whether the connection stays open."""
     send = writer.write
     if refused := refusal(model):
         send(refused)
-    elif model == "echo":
-        send(answer(200, completion(json.dumps(body))))
-    elif model.startswith("say:"):
-        send(answer(200, completion(model[4:])))
-    elif model == "tools":
-        send(answer(200, completion(None, tool_calls=CALLS)))
-    elif model.startswith("call:"):
-        function = {"name": "lookup", "arguments": json.dumps({"to": model[5:]})}
-        call = {"id": "call_1", "type": "function", "function": function}
-        send(answer(200, completion(None, tool_calls=[call])))
+    elif obliging := spoken(body, model):
+        send(answer(200, obliging))
     elif model == "slow":
         await asyncio.sleep(0.3)
         send(answer(200, completion()))
@@ -185,7 +207,12 @@ async def streamed(writer: asyncio.StreamWriter, body: dict, model: str) -> bool
         send(piece(event(chunk({}, "stop")) + b"data: [DONE]\n\n") + b"0\r\n\r\n")
         return True
     if model == "tools":
-        data = tool_stream()
+        data = tool_stream(CALLS)
+    elif model.startswith("forward:"):
+        data = tool_stream(forwarding(body, model[8:]))
+    elif model == "repeat":
+        said = [event(chunk({"content": letter})) for letter in last(body)]
+        data = b"".join([*said, event(chunk({}, "stop")), b"data: [DONE]\n\n"])
     elif model == "crlf":
         data = b": hi\r\n\r\nid: 1\r\nevent: x\r\n" + data.replace(b"\n", b"\r\n")
     elif model == "no-done":

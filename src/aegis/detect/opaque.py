@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
+from itertools import pairwise
 
 
 def entropy(value: str) -> float:
@@ -14,67 +16,103 @@ def entropy(value: str) -> float:
     return -sum(n / size * math.log2(n / size) for n in Counter(value).values())
 
 
-_PLACEHOLDERS = (
+_STAND_INS = (
     "example", "placeholder", "changeme", "change_me", "your", "xxxx", "****", "....", "dummy",
     "sample", "redacted", "insert", "replace", "todo", "fake", "test_key", "testkey", "<", "${",
-    "{{", "process.env", "os.environ", "getenv", "abcdef", "123456789", "00000000", "none", "null",
-    "undefined", "mykey", "my_key", "my-key", "secret_key", "api_key", "env.", "config.", "vault:",
-    "secret://", "password", "notreal",
+    "{{", "process.env", "os.environ", "getenv", "none", "null", "undefined", "mykey", "my_key",
+    "my-key", "secret_key", "api_key", "env.", "config.", "vault:", "secret://", "password",
+    "notreal",
 )  # fmt: skip
+_RUNS = ("abcdef", "123456789", "00000000")
+"""Runs that people type; a key whose prefix says what it is may hold one by chance."""
+
+
+def _stand_in(value: str, words: tuple[str, ...]) -> bool:
+    lowered = value.lower()
+    return len(set(lowered)) <= 4 or any(word in lowered for word in words)
 
 
 def not_placeholder(value: str) -> bool:
     """False for the stand-ins people write where a secret goes."""
-    lowered = value.lower()
-    return len(set(lowered)) > 4 and not any(word in lowered for word in _PLACEHOLDERS)
+    return not _stand_in(value, _STAND_INS + _RUNS)
 
 
 def not_sample(value: str) -> bool:
     """As `not_placeholder`, for keys whose prefix already says what they are: runs such as
     `abcdef` or `123456789` do not excuse those.
     """
-    lowered = value.lower()
-    return len(set(lowered)) > 4 and not any(
-        word in lowered for word in _PLACEHOLDERS if word not in _RUNS
+    return not _stand_in(value, _STAND_INS)
+
+
+def minted(value: str) -> bool:
+    """As `not_sample`, with digits or changing case: a prefix with words behind it is a name."""
+    return not_sample(value) and (
+        sum(char.isdigit() for char in value) >= 2 or _changes(value) * 3 > len(value)
     )
 
 
-_RUNS = frozenset({"abcdef", "123456789", "00000000"})
+def _changes(value: str) -> int:
+    """How often neighbours differ in kind: lower case, upper case, digit."""
+    kinds = [1 if c.isdigit() else 2 if c.isupper() else 3 for c in value]
+    return sum(one != other for one, other in pairwise(kinds))
 
 
-def opaque(value: str) -> bool:
-    """A string that looks generated: several kinds of characters and high entropy."""
-    if not not_placeholder(value) or uuid_like(value):
+def _turns(value: str) -> int:
+    """How often letters and digits take turns."""
+    kinds = [char.isdigit() for char in value]
+    return sum(one != other for one, other in pairwise(kinds))
+
+
+_PART = re.compile(r"[A-Za-z0-9]+")
+
+_PART_MIN = 10
+"""Letters and digits in a row that a generator of keys prints and a maker of names avoids."""
+
+_WHOLE_MIN = 16
+"""The same for base 64, whose signs break the row."""
+
+
+def _random(part: str, size: int) -> bool:
+    """Whether a row of letters and digits changes its kind as often as chance would."""
+    digits = sum(char.isdigit() for char in part)
+    if digits == len(part):
         return False
-    lower = any(char.islower() for char in value)
-    upper = any(char.isupper() for char in value)
-    digit = any(char.isdigit() for char in value)
-    if not digit and not (lower and upper):
+    if _turns(part) >= 3 and digits >= 2 and (len(part) >= 12 or part.lower() != part):
+        return True
+    return _changes(part) >= 0.4 * len(part) and (digits >= 1 or size >= _WHOLE_MIN)
+
+
+def generated(value: str) -> bool:
+    """A string that a generator of keys printed: no placeholder, no UUID, no words with numbers.
+
+    Names are told apart by how seldom letters and digits take turns in them.
+    """
+    if not not_placeholder(value) or uuid_like(value) or "://" in value:
         return False
-    return entropy(value) >= (3.0 if len(value) < 28 else 3.3)
+    longest = max(_PART.findall(value), key=len, default="")
+    if len(longest) >= _PART_MIN and _random(longest, len(value)):
+        return entropy(longest) >= 2.7
+    joined = "".join(_PART.findall(value))
+    return len(joined) >= _WHOLE_MIN and _changes(joined) >= 0.45 * len(joined)
 
 
-def strong(value: str) -> bool:
-    """As `opaque`, and of letters and digits both: what a generator of keys prints."""
-    return (
-        opaque(value)
-        and sum(char.isdigit() for char in value) >= 2
-        and any(char.isalpha() for char in value)
-    )
+_NAME = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|[a-z]+(?:[_-][a-z0-9]+){2,}|[/.~].*")
 
 
 def password(value: str) -> bool:
     """A string that was chosen as a password rather than said: letters with digits or signs."""
     value = value.rstrip(".!?:")
     lowered = value.lower()
-    if len(value) < 6 or any(word in lowered for word in _PLACEHOLDERS) or "(" in value:
+    if len(value) < 6 or _NAME.fullmatch(value) or _stand_in(value, _STAND_INS) or "(" in value:
         return False
     kinds = (
         any(char.isdigit() for char in value)
         + any(char.isupper() for char in value[1:])
         + any(not char.isalnum() for char in value)
     )
-    return kinds >= 1 and len(set(lowered)) > 3 and (any(map(str.isdigit, value)) or kinds >= 2)
+    if len(set(lowered)) <= 3:
+        return False
+    return kinds >= 2 or (any(map(str.isdigit, value)) and len(value) >= 8)
 
 
 def uuid_like(value: str) -> bool:

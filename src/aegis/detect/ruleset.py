@@ -15,13 +15,14 @@ COMPILED = "rules.json"
 
 
 class SpanRule(msgspec.Struct, frozen=True):
-    """A value with a shape: pattern, validators, context.
+    r"""A value with a shape: pattern, validators, context.
 
     `patterns` are RE2; a capture group 1 marks the value inside the match. `gate` decides
     whether the patterns are tried at all: one of its entries must hold, an entry holds where all
     its patterns occur. `context` are
     words of which one must stand near where `context_required`; `refuse` are words directly
-    before the value that make it something else. `mask` is a style of `masks.STYLES`.
+    before the value that make it something else (`\b` marks the edge of an ASCII word in both).
+    `trim` names one of `trims.TRIMS`, `mask` a style of `masks.STYLES`.
     """
 
     id: str
@@ -41,6 +42,7 @@ class SpanRule(msgspec.Struct, frozen=True):
     refuse: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     decoded: bool = True
+    trim: str = ""
 
 
 class Match(msgspec.Struct, frozen=True):

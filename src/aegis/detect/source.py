@@ -19,6 +19,7 @@ from .fold import fold_char
 from .masks import STYLES
 from .ruleset import Concept, ConceptRule, Match, RuleSet, SpanRule
 from .terms import TermError, expand, is_wordy, needed, opener, words
+from .trims import TRIMS
 from .validators import VALIDATORS
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ class _Rule(msgspec.Struct, forbid_unknown_fields=True):
     refuse: list[str] = []
     kinds: list[str] = []
     decoded: bool = True
+    trim: str = ""
     literal: bool = False
     match: list[dict[str, Any]] = []
 
@@ -144,6 +146,8 @@ def read_rule(path: Path) -> SpanRule | ConceptRule:
             raise _problem(file, f"unknown validator `{name}`", f"use {', '.join(VALIDATORS)}")
     if raw.mask not in STYLES:
         raise _problem(file, f"unknown mask style `{raw.mask}`", f"use {', '.join(STYLES)}")
+    if raw.trim and raw.trim not in TRIMS:
+        raise _problem(file, f"unknown trim `{raw.trim}`", f"use {', '.join(TRIMS)}")
     if not raw.patterns:
         raise _problem(file, "a rule needs `patterns` or `match`")
     patterns = [_folded(pattern) for pattern in raw.patterns]
@@ -154,7 +158,7 @@ def read_rule(path: Path) -> SpanRule | ConceptRule:
         tuple(_context(word) for word in raw.context), raw.context_required,
         raw.context_score, raw.before, raw.after, tuple(map(_context, raw.refuse)),
         tuple(raw.kinds),
-        raw.decoded,
+        raw.decoded, raw.trim,
     )  # fmt: skip
 
 

@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import re2
 
 from .gate import options
 from .masks import mask
-from .validators import VALIDATORS, iban_length
+from .trims import TRIMS
+from .validators import VALIDATORS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from .fold import View
     from .ruleset import SpanRule
 
 THRESHOLD = 500
 """Lowest score (thousandths) at which a value is reported at medium sensitivity."""
+
+REFUSE_REACH = 40
+"""Bytes before a value in which a word that makes it something else is looked for."""
+
+_LINK = (
+    r"(?:[ _-]?(?:number|numero|nummer|code|ref|no|nr|id|is|was"
+    r"|号码|编号|番号|번호|号|は|为|是|는|은))*[\s:=#\"'`(./№-]*$"
+)
+"""What may stand between such a word and the value: `order number: #…`."""
+
+
+def words_near(words: Iterable[str], tail: str = "") -> re2._Regexp:
+    r"""One pattern for words of any script: `\b` marks the edge of an ASCII word."""
+    parts = [
+        "".join(r"\b" if part == r"\b" else re.escape(part) for part in re.split(r"(\\b)", word))
+        for word in words
+    ]
+    return re2.compile(f"(?:{'|'.join(parts)}){tail}", options())
 
 
 class Value:
@@ -35,19 +55,36 @@ class Value:
 class Confirm:
     """One span rule, compiled. Thread-safe; the patterns compile on first use."""
 
-    __slots__ = ("_checks", "_patterns", "rule")
+    __slots__ = ("_checks", "_context", "_patterns", "_refuse", "_trim", "rule")
 
     def __init__(self, rule: SpanRule) -> None:
         self.rule = rule
         self._checks = tuple(VALIDATORS[name] for name in rule.validators)
+        self._trim = TRIMS[rule.trim] if rule.trim else None
+        self._context: re2._Regexp | None = None
+        self._refuse: re2._Regexp | None = None
         self._patterns: tuple[re2._Regexp, ...] = ()
+
+    def _compile(self) -> None:
+        rule = self.rule
+        if rule.context:
+            self._context = words_near(rule.context)
+        if rule.refuse:
+            self._refuse = words_near(
+                (
+                    rf"\b{word}" if word[:1].isascii() and word[:1].isalnum() else word
+                    for word in rule.refuse
+                ),
+                _LINK,
+            )
+        self._patterns = tuple(
+            re2.compile(pattern, options(captures=True)) for pattern in rule.patterns
+        )
 
     def values(self, view: View) -> Iterator[Value]:
         """The confirmed values of this rule in a view."""
         if not self._patterns:
-            self._patterns = tuple(
-                re2.compile(pattern, options(captures=True)) for pattern in self.rule.patterns
-            )
+            self._compile()
         data = view.data
         for pattern in self._patterns:
             group = 1 if pattern.groups else 0
@@ -56,45 +93,35 @@ class Confirm:
                 start, end = found.span(group)
                 if start < 0:
                     start, end = found.span()
-                position = max(found.end(), position + 1)
+                # what ends one value may begin the next: search on from the value's own end
+                position = max(end, position + 1)
                 value = self._confirmed(data, start, end)
                 if value is not None:
                     yield value
-                    position = max(value.end, position if value.end > position else value.end)
+                    position = max(value.end, start + 1)
 
     def _confirmed(self, data: bytes, start: int, end: int) -> Value | None:
         rule = self.rule
         text = data[start:end].decode("utf-8", "ignore")
-        if rule.type == "IBAN":
-            start, end, text = _trim_iban(start, text)
+        if self._trim is not None:
+            low, high = self._trim(text)
+            start, end = start + len(text[:low].encode()), start + len(text[:high].encode())
+            text = text[low:high]
         if not all(check(text) for check in self._checks):
             return None
+        if self._refuse is not None and self._refuse.search(
+            data[max(0, start - REFUSE_REACH) : start]
+        ):
+            return None
         score = rule.score
-        if rule.refuse:
-            before = data[max(0, start - 24) : start].decode("utf-8", "ignore").lower()
-            before = before.rstrip(" :=#\"'`(\t")
-            if before.endswith(rule.refuse):
-                return None
-        if rule.context:
-            low = max(0, start - rule.before)
-            near = data[low:start] + b"\x00" + data[end : end + rule.after]
-            around = near.decode("utf-8", "ignore").lower()
-            if any(word in around for word in rule.context):
+        if self._context is not None:
+            near = (
+                data[max(0, start - rule.before) : start] + b"\x00" + data[end : end + rule.after]
+            )
+            if self._context.search(near):
                 score = max(score, rule.context_score)
             elif rule.context_required:
                 return None
         if score < THRESHOLD:
             return None
         return Value(start, end, score, mask(rule.mask, text, rule.type))
-
-
-def _trim_iban(start: int, text: str) -> tuple[int, int, str]:
-    """An IBAN pattern may swallow the word after it: cut at the length of the country."""
-    wanted = iban_length(text)
-    seen = 0
-    for index, char in enumerate(text):
-        seen += char.isalnum()
-        if seen == wanted:
-            text = text[: index + 1]
-            break
-    return start, start + len(text.encode()), text

@@ -57,6 +57,28 @@ class Guarding(Protocol):
         ...
 
 
+class Restoring(Protocol):
+    """What the flow needs to put reversibly masked values back."""
+
+    def text(self, text: str, action: Action) -> str:
+        """The text with the placeholders of the action's session replaced."""
+        ...
+
+    def performs(self, action: Action) -> bool:
+        """Whether an action is a call of a tool that gets the values themselves."""
+        ...
+
+    def restores(self, tool: str) -> bool:
+        """Whether a tool gets the values themselves."""
+        ...
+
+    def scan(self, action: Action) -> Any:
+        """A reader of a streamed text (`feed`, `close`, `settled`), or None where the session of
+        the action has no values.
+        """
+        ...
+
+
 def _unredacted(value: Any) -> Any:
     return value
 
@@ -92,3 +114,4 @@ class Rules(msgspec.Struct, frozen=True):
     durability: Mapping[str, str] = DURABILITY
     break_glass: bool = False
     text_limit: int = 4_000_000
+    restore: Restoring | None = None

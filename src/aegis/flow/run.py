@@ -34,6 +34,7 @@ from .decide import (
 from .effects import Abandoned, Admit, Append, Perform, Settle, Settled
 from .inspect import inspect
 from .propose import propose
+from .restore import restore_call, restore_reply
 from .stream import relay
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ def run(
         except Exception as error:
             if not unrecorded(course, error):
                 return course.outcome()
+        if rules.restore is not None and view.plain:
+            restore_call(course)
         try:
             answer: Performed = yield Perform(course.action, stream)
             course.status = "performed"
@@ -189,6 +192,8 @@ def examine(course: Course) -> Step:
     if not view.plain:
         yield from propose(course)
     course.recorded = view.reply_recorded(course.value)
+    if rules.restore is not None:
+        restore_reply(course)
 
 
 def outcome_append(course: Course, settled: Settled) -> Append:

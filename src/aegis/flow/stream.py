@@ -4,6 +4,7 @@ may not go on, its tool calls decided before the caller sees them.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..model import Coverage, Text, Verdict
@@ -11,6 +12,7 @@ from .decide import code_of, combine, unusable
 from .effects import ENDED, NEXT, Emit, Scan
 from .inspect import ran
 from .propose import judge_calls
+from .restore import restored_calls
 from .window import TooMuch, Window
 
 if TYPE_CHECKING:
@@ -29,7 +31,8 @@ def relay(course: Course) -> Step:
     """Pass the opened stream on to the caller, judged."""
     rules: Rules = course.rules
     reader: StreamReader = course.view.reader(course.action)
-    window = Window(rules.outputs, reader, rules.text_limit)
+    restoring = partial(rules.restore.scan, course.action) if rules.restore is not None else None
+    window = Window(rules.outputs, reader, rules.text_limit, restoring)
     try:
         yield from _pass_on(course, window, reader)
     except TooMuch as error:
@@ -71,7 +74,7 @@ def _pass_on(course: Course, window: Window, reader: StreamReader) -> Step:
         yield from _cut(course, reader, judged)
         return
     refused = yield from judge_calls(course, window.calls())
-    for item in window.rest(refused):
+    for item in window.rest(refused, restored_calls(course, reader)):
         yield Emit(item)
     course.decision = judged
 

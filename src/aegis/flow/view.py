@@ -56,6 +56,10 @@ class View(Protocol):
         """The reply without the refused calls, saying what was refused and why."""
         ...
 
+    def call_texts(self, value: Any) -> Sequence[tuple[str, Text]]:
+        """The proposed calls' names and arguments as text, where those are."""
+        ...
+
     def usage(self, value: Any) -> Usage:
         """What the result says it consumed."""
         ...
@@ -82,6 +86,16 @@ class StreamReader(Protocol):
 
     def without_calls(self, event: Any, refused: Mapping[int, Decision]) -> Any | None:
         """The event without the pieces of refused calls; None where nothing is left of it."""
+        ...
+
+    def arguments(self) -> Sequence[tuple[str, str]]:
+        """The name and arguments text of each proposed call, in the order of `calls`."""
+        ...
+
+    def with_arguments(self, event: Any, restored: Mapping[int, str]) -> Any:
+        """The event with the arguments of some calls replaced: all of it in a call's first piece,
+        nothing in the others.
+        """
         ...
 
     def cut(self, decision: Decision) -> Sequence[Any]:
@@ -144,6 +158,10 @@ class PlainView:
     def refuse_calls(self, value: Any, refused: Mapping[int, Decision]) -> Any:
         """Nothing to refuse."""
         return value
+
+    def call_texts(self, value: Any) -> Sequence[tuple[str, Text]]:
+        """Ordinary results propose no calls."""
+        return ()
 
     def usage(self, value: Any) -> Usage:
         """Ordinary results carry no usage."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..model import Coverage, Finding, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ..model import Action
     from .rules import Guarding
@@ -34,8 +34,10 @@ class TooMuch(Exception):
 class _Channel:
     """One independent text of the reply: its scanners and what they have found so far."""
 
-    def __init__(self, guards: Sequence[Guarding], index: int) -> None:
+    def __init__(self, guards: Sequence[Guarding], index: int, restoring: Any) -> None:
         self.index = index
+        self.restoring = restoring
+        self.restored: list[tuple[int, int, str]] = []
         self.length = 0
         self.scans: list[tuple[Guarding, Any]] = []
         self.whole: list[Guarding] = []
@@ -52,6 +54,8 @@ class _Channel:
         self.length += len(piece)
         if self.whole:
             self.parts.append(piece)
+        if self.restoring is not None:
+            self.restored += self.restoring.feed(piece)
         fresh: list[Finding] = []
         for _, scan in self.scans:
             fresh.extend(scan.feed(piece))
@@ -61,9 +65,14 @@ class _Channel:
     def settled(self) -> int:
         if self.whole:
             return 0
-        return min((scan.settled for _, scan in self.scans), default=self.length)
+        limit: int = self.length if self.restoring is None else self.restoring.settled
+        for _, scan in self.scans:
+            limit = min(limit, scan.settled)
+        return limit
 
     def close(self) -> list[Finding]:
+        if self.restoring is not None:
+            self.restored += self.restoring.close()
         fresh: list[Finding] = []
         for _, scan in self.scans:
             fresh.extend(scan.close())
@@ -83,12 +92,19 @@ class _Held:
 class Window:
     """Events in, judged events out. `findings` grows as the guards report."""
 
-    def __init__(self, guards: Sequence[Guarding], reader: StreamReader, text_limit: int) -> None:
+    def __init__(
+        self,
+        guards: Sequence[Guarding],
+        reader: StreamReader,
+        text_limit: int,
+        restoring: Callable[[], Any] | None = None,
+    ) -> None:
         self.guards = guards
         self.reader = reader
         self.text_limit = text_limit
         self.findings: list[Finding] = []
         self.coverage: list[Coverage] = []
+        self._restoring = restoring
         self._channels: dict[int, _Channel] = {}
         self._queue: list[_Held] = []
         self._tools = False
@@ -101,7 +117,7 @@ class Window:
         for index, piece in pieces:
             channel = self._channels.get(index)
             if channel is None:
-                channel = self._channels[index] = _Channel(self.guards, index)
+                channel = self._channels[index] = self._open(index)
             held.append((index, channel.length, piece))
             self._length += len(piece)
             self._report(index, channel.feed(piece))
@@ -111,11 +127,15 @@ class Window:
         self._queue.append(_Held(event, held, tool))
         return self._release()
 
+    def _open(self, index: int) -> _Channel:
+        return _Channel(self.guards, index, self._restoring() if self._restoring else None)
+
     def close(self) -> None:
         """Settle everything; afterwards `rest` gives the remaining events."""
         for index, channel in self._channels.items():
             self._report(index, channel.close())
             channel.scans = []
+            channel.restoring = None
             channel.length = FOREVER
 
     def whole(self) -> list[tuple[Guarding, int, str]]:
@@ -131,13 +151,17 @@ class Window:
         self._channels[index].findings.extend(findings)
         self._report(index, list(findings))
 
-    def rest(self, refused: dict[int, Any]) -> list[Any]:
-        """The held events, masked, without refused calls. Call after `close`."""
+    def rest(self, refused: dict[int, Any], restored: dict[int, str]) -> list[Any]:
+        """The held events, masked, without refused calls, with the arguments of some calls
+        replaced. Call after `close`.
+        """
         out: list[Any] = []
         for held in self._queue:
             event = self._masked(held)
             if held.tool and refused:
                 event = self.reader.without_calls(event, refused)
+            if held.tool and restored and event is not None:
+                event = self.reader.with_arguments(event, restored)
             if event is not None:
                 out.append(event)
         self._queue.clear()
@@ -183,12 +207,13 @@ class Window:
         return event
 
     def _spans(self, index: int) -> list[tuple[int, int, str]]:
-        found = self._channels[index].findings
-        raw = sorted(
+        channel = self._channels[index]
+        raw = [
             (f.start, f.end, f.mask)
-            for f in found
+            for f in channel.findings
             if f.mask is not None and f.verdict >= Verdict.SANITIZE and f.end > f.start
-        )
+        ]
+        raw = sorted(raw + channel.restored)
         merged: list[tuple[int, int, str]] = []
         for start, end, mask in raw:
             if merged and start < merged[-1][1]:

@@ -147,6 +147,7 @@ def build_rules(loaded: Loaded, policy: Decider | None) -> Rules:
         MappingProxyType(dict(DURABILITY) | dict(settings.ledger.durability.items())),
         settings.break_glass,
         settings.limits.text_characters,
+        next(filter(None, (getattr(guard, "restorer", None) for guard in inputs)), None),
     )
 
 

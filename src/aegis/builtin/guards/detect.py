@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from ...detect import SENSITIVITIES, Engine, Hit, Leak, Stream, shared
 from ...model import Finding, Verdict
-from .settings import CATEGORIES, GuardSettings, resolve
+from .settings import CATEGORIES, MODEL, GuardSettings, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ...model import Action, Text
+    from .restorer import Restorer
+    from .reversible import Reversing
 
 TEXT_MIN = 3
 """Shorter texts are not read; no rule describes anything so short."""
@@ -54,6 +56,11 @@ class DetectGuard:
         self._leak = Leak(guarded.canaries, guarded.system_prompts) if guarded else None
         self._by_category = {category: one for one in settings for category in CATEGORIES[one.name]}
         self._categories = frozenset(self._by_category)
+        self._reversing: Reversing | None = None
+        if any(one.reversible for one in settings):
+            from .reversible import Reversing
+
+            self._reversing = Reversing(settings)
         self._clean: set[str] = set()
         self._older: set[str] = set()
         self._remembered = 0
@@ -77,8 +84,21 @@ class DetectGuard:
             self._engine = shared()
         return self._engine
 
+    @property
+    def restorer(self) -> Restorer | None:
+        """What puts reversibly masked values back; None where nothing is masked reversibly."""
+        return self._reversing.restorer if self._reversing is not None else None
+
     def inspect(self, texts: Sequence[Text], action: Action) -> Sequence[Finding]:
         """Findings over the texts. Raises ScanError where a text could not be read."""
+        if self._reversing is None:
+            return self._read(texts)
+        found = list(self._reversing.masked(self._read(texts, action), texts, action))
+        if not self._reversing.idle:
+            found += self._reversing.travelled(texts, action)
+        return found
+
+    def _read(self, texts: Sequence[Text], action: Action | None = None) -> Sequence[Finding]:
         if self._leak is None:
             clean, older = self._clean, self._older
             fresh = [t.text for t in texts if t.text not in clean and t.text not in older]
@@ -95,7 +115,7 @@ class DetectGuard:
                 leak=self._leak if text.kind in LEAKABLE else None,
             )
             if hits:
-                out += self.findings(hits, index, text.kind, text.key)
+                out += self.findings(hits, index, text.kind, text.key, action)
         return out
 
     def _quiet(self, texts: list[str]) -> bool:
@@ -125,7 +145,12 @@ class DetectGuard:
         return DetectScan(self, stream, kind)
 
     def findings(
-        self, hits: Sequence[Hit], text: int, kind: str, key: bool = False
+        self,
+        hits: Sequence[Hit],
+        text: int,
+        kind: str,
+        key: bool = False,
+        action: Action | None = None,
     ) -> list[Finding]:
         """Hits as findings, each with the verdict its guard asks for."""
         out: list[Finding] = []
@@ -133,7 +158,8 @@ class DetectGuard:
             setting = self._by_category[hit.category]
             if hit.mask is None and hit.score < SENSITIVITIES[setting.sensitivity]:
                 continue
-            verdict = setting.verdict(hit.type, hit.score, kind)
+            everywhere = action is not None and setting.reversible and action.protocol == MODEL
+            verdict = setting.verdict(hit.type, hit.score, "prompt" if everywhere else kind)
             if verdict is Verdict.SANITIZE and key:
                 # a key cannot be rewritten: the finding stands, the text stays
                 verdict = Verdict.ALLOW

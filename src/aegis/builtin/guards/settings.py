@@ -45,6 +45,21 @@ Operating points, measured in `docs/reference/guards/README.md`.
 """
 
 
+MODEL = "llm"
+"""Protocol of actions that go to a model. Reversible masking masks all a model reads, the calls
+and results in its history too: its user gets the values back, so nothing works on wrong data.
+"""
+
+KEEP_MINUTES = 60
+"""How long a session's placeholders are remembered where the configuration does not say."""
+
+KEEP_MINUTES_MAX = 7 * 24 * 60
+"""Longest a value may be kept: what is kept can be stolen."""
+
+MINUTE = 60_000_000
+"""Microseconds."""
+
+
 class GuardSettings(msgspec.Struct, frozen=True):
     """One guard, resolved.
 
@@ -64,6 +79,10 @@ class GuardSettings(msgspec.Struct, frozen=True):
     system_prompts: tuple[str, ...] = ()
     arguments: bool = False
     results: bool = False
+    reversible: bool = False
+    keep: int = 0
+    restore_to: tuple[str, ...] = ()
+    elsewhere: str = "block"
 
     def verdict(self, type: str, score: int, kind: str = "prompt") -> Verdict:
         """What a finding of a type and score, in a kind of text, asks for."""
@@ -117,7 +136,7 @@ def resolve(name: str, raw: Mapping[str, Any]) -> GuardSettings:
     if name == "prompt_leak":
         keys += ["canaries", "system_prompts"]
     if name in _VALUES:
-        keys += ["arguments", "results"]
+        keys += ["arguments", "results", "reversible", "keep_minutes", "restore_to", "elsewhere"]
     for key in raw:
         _known(name, key, tuple(keys), "option")
     types: dict[str, str] = {}
@@ -141,4 +160,22 @@ def resolve(name: str, raw: Mapping[str, Any]) -> GuardSettings:
         _strings(name, "system_prompts", raw.get("system_prompts", ())),
         _masks(name, "arguments", raw.get("arguments", "record")),
         _masks(name, "results", raw.get("results", "mask" if name == "secrets" else "record")),
+        *_reversible(name, raw),
     )
+
+
+def _reversible(name: str, raw: Mapping[str, Any]) -> tuple[bool, int, tuple[str, ...], str]:
+    on = raw.get("reversible", False)
+    if not isinstance(on, bool):
+        raise ValueError(f"{name}: `reversible` must be true or false")
+    keep = raw.get("keep_minutes", KEEP_MINUTES)
+    if not isinstance(keep, int) or isinstance(keep, bool) or not 1 <= keep <= KEEP_MINUTES_MAX:
+        raise ValueError(f"{name}: `keep_minutes` must be a number from 1 to {KEEP_MINUTES_MAX}")
+    elsewhere = str(raw.get("elsewhere", "block"))
+    _known(name, elsewhere, ("block", "review", "warn", "log"), "choice for `elsewhere`")
+    for key in ("keep_minutes", "restore_to", "elsewhere"):
+        if key in raw and not on:
+            raise ValueError(f"{name}: `{key}` has no effect without `reversible: true`")
+    if on and str(raw.get("action") or DEFAULTS[name]) != "mask":
+        raise ValueError(f"{name}: `reversible` needs the action `mask`")
+    return on, keep * MINUTE, _strings(name, "restore_to", raw.get("restore_to", ())), elsewhere

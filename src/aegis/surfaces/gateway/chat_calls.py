@@ -11,7 +11,7 @@ from .errors import shareable
 from .wire import parse_object
 
 if TYPE_CHECKING:
-    from ...model import Decision
+    from ...model import Decision, Path
 
 CALLS_MAX = 256
 """Most tool calls of one reply."""
@@ -79,6 +79,21 @@ def calls_of(message: Any) -> list[tuple[str, Any]]:
         found.append((_name(legacy), legacy.get("arguments", "")))
     elif legacy:
         found.append(("", legacy))
+    return found
+
+
+def argument_texts(message: Any) -> list[tuple[str, Path, str]]:
+    """Name, place and text of the arguments of the calls of one message."""
+    entries = message.get("tool_calls") if isinstance(message, dict) else None
+    found: list[tuple[str, Path, str]] = []
+    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+        for part, key in (("function", "arguments"), ("custom", "input")):
+            made = entry.get(part) if isinstance(entry, dict) else None
+            if isinstance(made, dict) and isinstance(made.get(key), str):
+                found.append((_name(made), ("tool_calls", index, part, key), made[key]))
+    legacy = message.get("function_call") if isinstance(message, dict) else None
+    if isinstance(legacy, dict) and isinstance(legacy.get("arguments"), str):
+        found.append((_name(legacy), ("function_call", "arguments"), legacy["arguments"]))
     return found
 
 

@@ -78,6 +78,7 @@ class ChatReader:
         self._finish: dict[int, str | None] = {}
         self._stated: Any = None
         self._told: set[tuple[int, int]] = set()
+        self._filled_calls: set[int] = set()
 
     def read(self, event: Any) -> tuple[Sequence[tuple[int, str]], bool]:
         """The text pieces of a chunk, and whether it has to do with a tool call.
@@ -131,6 +132,48 @@ class ChatReader:
         if told:
             event["aegis"] = {"refused_calls": told}
         return event
+
+    def arguments(self) -> Sequence[tuple[str, str]]:
+        """The name and arguments text of each call, by choice and index."""
+        calls = (self._calls[key] for key in sorted(self._calls))
+        return [(call.name, "".join(call.parts)) for call in calls]
+
+    def with_arguments(self, event: Any, restored: Mapping[int, str]) -> Any:
+        """The chunk with the arguments of some calls replaced, all in the first piece of each."""
+        order = {key: position for position, key in enumerate(sorted(self._calls))}
+        choices = []
+        for choice in event.get("choices", ()):
+            delta = choice.get("delta") or {}
+            changed = dict(delta)
+            entries = delta.get("tool_calls")
+            if isinstance(entries, list):
+                changed["tool_calls"] = [
+                    self._refilled(entry, order[choice.get("index", 0), _place(entry, n)], restored)
+                    for n, entry in enumerate(entries)
+                ]
+            if isinstance(delta.get("function_call"), dict):
+                position = order[choice.get("index", 0), LEGACY]
+                changed["function_call"] = self._filled(delta["function_call"], position, restored)
+            choices.append({**choice, "delta": changed})
+        return {**event, "choices": choices}
+
+    def _refilled(self, entry: dict[str, Any], position: int, restored: Mapping[int, str]) -> Any:
+        parts = {
+            part: self._filled(entry[part], position, restored)
+            for part in ("function", "custom")
+            if isinstance(entry.get(part), dict)
+        }
+        return {**entry, **parts}
+
+    def _filled(self, part: dict[str, Any], position: int, restored: Mapping[int, str]) -> Any:
+        if position not in restored:
+            return part
+        out = dict(part)
+        for key in ("arguments", "input"):
+            if isinstance(part.get(key), str) and part[key]:
+                out[key] = "" if position in self._filled_calls else restored[position]
+                self._filled_calls.add(position)
+        return out
 
     def cut(self, decision: Decision) -> Sequence[Any]:
         """One closing chunk per open choice, with `content_filter` and the reason."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ...model import NO_USAGE, Action, Text, Usage, put, texts_of
-from .chat_calls import calls_of, child, explained, notice
+from .chat_calls import argument_texts, calls_of, child, explained, notice
 from .chat_stream import ChatReader
 from .chat_texts import closed, request_texts
 from .digests import digest_of
@@ -147,6 +147,17 @@ class ChatView:
                 choice = _without(choice, message, calls, gone)
             choices.append(choice)
         return {**value, "choices": choices, "aegis": {"refused_calls": told}}
+
+    def call_texts(self, value: Any) -> Sequence[tuple[str, Text]]:
+        """The name of every proposed call, and its arguments where they are text."""
+        found: list[tuple[str, Text]] = []
+        for index, choice in enumerate(_choices(value)):
+            base: Path = ("choices", index, "message")
+            found.extend(
+                (name, Text(text, "arguments", (*base, *path)))
+                for name, path, text in argument_texts(_message(choice))
+            )
+        return found
 
     def usage(self, value: Any) -> Usage:
         """The usage the provider states; where it states none, output at four characters a

@@ -1,0 +1,67 @@
+"""Trims: where a value really begins and ends inside what its pattern matched.
+
+A pattern cannot count: it takes the word after an IBAN along, or the expiry date after a card
+number. A trim takes the matched text and gives the part (start, end) to check and report.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from .validators import card, iban_length
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_DIGITS = re.compile(r"[0-9]+")
+
+CARD_GROUPS_MIN = 3
+"""Digits that a group inside a card number has at least; the last may be shorter."""
+
+
+def country(text: str) -> tuple[int, int]:
+    """As many letters and digits as the country code at the front asks for (ISO 13616)."""
+    wanted = iban_length(text)
+    seen = 0
+    for index, char in enumerate(text):
+        seen += char.isalnum()
+        if seen == wanted:
+            return 0, index + 1
+    return 0, len(text)
+
+
+def card_groups(text: str) -> tuple[int, int]:
+    """The longest run of whole digit groups that is a card number; everything where none is."""
+    groups = [found.span() for found in _DIGITS.finditer(text)]
+    sizes = [end - start for start, end in groups]
+    for size in range(len(groups), 0, -1):
+        for first in range(len(groups) - size + 1):
+            last = first + size - 1
+            if _card_like(sizes[first : last + 1]):
+                start, end = groups[first][0], groups[last][1]
+                if card(text[start:end]):
+                    return start, end
+    return 0, 0
+
+
+def _card_like(sizes: list[int]) -> bool:
+    """Whether digits are grouped the way people group card numbers, not as a list of numbers."""
+    if not 12 <= sum(sizes) <= 19 or sizes == [6, 7]:
+        # six and seven are how resident registration numbers are written
+        return False
+    if (
+        len(sizes) > 1
+        and len(set(sizes[:-1])) == 1
+        and sizes[0] >= CARD_GROUPS_MIN
+        and sizes[-1] <= sizes[0]
+    ):
+        return True
+    return sizes[0] >= CARD_GROUPS_MIN + 1 and all(n >= CARD_GROUPS_MIN for n in sizes[1:-1])
+
+
+TRIMS: dict[str, Callable[[str], tuple[int, int]]] = {
+    "card_groups": card_groups,
+    "country": country,
+}
+"""Trims by the name that rule files use."""
