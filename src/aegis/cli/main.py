@@ -35,8 +35,11 @@ VERBS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("why", "why:why", "Explain a recorded decision, or one a policy would make."),
         ("schema", "schema:schema", "Print the JSON Schema of policies or of aegis.yaml."),
         ("policy test", "policy:run_cases", "Run the test cases of a policy."),
-        ("detect", "detect:detect", "Show what the guards see in a text."),
         ("policy lint", "policy:lint", "Report what a policy probably does not mean."),
+    ),
+    "Detection": (
+        ("detect", "detect:detect", "Show what the guards see in a text."),
+        ("eval detect", "eval_detect:detect", "Measure the detection engine on labelled texts."),
     ),
     "People": (
         ("keys create", "keys:create", "Create a key and print it, this once."),
@@ -60,6 +63,7 @@ VERBS: dict[str, tuple[tuple[str, str, str], ...]] = {
 
 SECTIONS = {
     "policy": "Test and check policies.",
+    "eval": "Measure what Aegis does.",
     "keys": "Keys that callers of the gateway authenticate with.",
     "approvals": "Actions that wait for a person.",
     "evidence": "Records with their proofs.",
