@@ -163,6 +163,10 @@ def _call(arguments: list[str]) -> int:
         if "\0" in argument or (not argument.isascii() and _SURROGATE.search(argument)):
             raise CallerError(f"argument {number} is not UTF-8 text")
 
+    if "-" in arguments and "--" not in arguments:
+        # an operand, not an option (POSIX utility syntax, guideline 13); the parser needs telling
+        arguments.remove("-")
+        arguments += ["--", "-"]
     try:
         result = app(arguments)(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
