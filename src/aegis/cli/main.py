@@ -40,6 +40,13 @@ VERBS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "Detection": (
         ("detect", "detect:detect", "Show what the guards see in a text."),
         ("eval detect", "eval_detect:detect", "Measure the detection engine on labelled texts."),
+        ("packs list", "packs:list_packs", "List the rule packs of the home folder."),
+        ("packs add", "packs:add", "Add a rule pack, or a later version of one."),
+        ("packs remove", "packs:remove", "Remove a rule pack."),
+        ("packs verify", "packs:verify", "Check form, pin, signature and cases of rule packs."),
+        ("packs test", "packs:run_cases", "Run the hits and misses of rule packs."),
+        ("packs trust", "packs:trust", "Trust a publisher of rule packs."),
+        ("packs sign", "packs:sign", "Sign a rule pack you publish."),
     ),
     "People": (
         ("keys create", "keys:create", "Create a key and print it, this once."),
@@ -63,6 +70,7 @@ VERBS: dict[str, tuple[tuple[str, str, str], ...]] = {
 
 SECTIONS = {
     "policy": "Test and check policies.",
+    "packs": "Rule packs: detection rules of your own or of other people.",
     "eval": "Measure what Aegis does.",
     "keys": "Keys that callers of the gateway authenticate with.",
     "approvals": "Actions that wait for a person.",
