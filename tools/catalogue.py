@@ -96,6 +96,8 @@ Every rule has a folder in `src/aegis/detect/rules` with its patterns, the cases
 to miss, and a page on what it finds, why, and its limits.
 """
 
+PACKS = "Rules of your own or of other people, in rule packs; see [its page](packs.md)."
+
 
 def policy() -> str:
     """`docs/reference/policy.md`: how decisions come about, and every key."""
@@ -117,6 +119,9 @@ def guards() -> str:
     """`docs/reference/guards/rules.md`: each guard with its rules."""
     parts = [GUARDS.format(notice=NOTICE)]
     for guard, categories in sorted(CATEGORIES.items()):
+        if guard == "packs":
+            parts += ["## `packs`", "", PACKS, ""]
+            continue
         parts += [f"## `{guard}`", "", "| rule | reports | severity | finds |", "|---|---|---|---|"]
         for category in sorted(categories):
             for folder in sorted((RULES / category).iterdir()):

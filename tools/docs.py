@@ -29,6 +29,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "docs/reference/guards/rules.md": catalogue.guards,
     "docs/reference/policy.md": catalogue.policy,
     "docs/reference/python.md": pages.python,
+    "spec/pack.schema.json": pages.pack_schema,
     "spec/policy.schema.json": pages.policy_schema,
     "tools/aegis_verify.py": make_verifier.build,
 }

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any
 
 import aegis
+from aegis.detect import pack
 from aegis.model import errors as tree
 from aegis.policy import schema
 
@@ -59,6 +60,11 @@ def python() -> str:
 def policy_schema() -> str:
     """`spec/policy.schema.json`: what a policy document may say."""
     return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def pack_schema() -> str:
+    """`spec/pack.schema.json`: what a rule pack may say."""
+    return json.dumps(pack.schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def _shape(value: Any, name: str) -> list[str]:

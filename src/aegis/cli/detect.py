@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path  # noqa: TC003 - the command line reads the annotations
 from typing import TYPE_CHECKING, Literal
 
@@ -9,7 +10,10 @@ from ..model import CallerError
 from . import output
 
 if TYPE_CHECKING:
+    from typing import BinaryIO
+
     from ..detect import Inspection
+    from ..detect.explain import Explanation
 
 BYTES_MAX = 10_485_760
 """Largest file read, as large as the largest request body the gateway takes by default."""
@@ -27,6 +31,7 @@ def detect(
         "prompt", "reply", "system", "tool_result", "tool_description", "arguments", "document"
     ] = "prompt",
     sensitivity: Literal["low", "medium", "high"] = "medium",
+    explain: bool = False,
     json: bool = False,
 ) -> int:
     """Show what the guards see in a text. Exit code 1: something was found.
@@ -34,42 +39,55 @@ def detect(
     Parameters
     ----------
     text
-        the text to look at
+        the text to look at; `-` reads it from standard input
     file
         the file to look at instead
     kind
         what the text is to a model; prompt if left out
     sensitivity
         low, medium (the default) or high
+    explain
+        show also how scores added up, what stayed below and what was read behind disguises
     json
         print JSON
     """
     from ..detect import ScanError, inspect_text
+    from ..detect.explain import explain as explained
 
     if (text is None) == (file is None):
-        raise CallerError("give a text or `--file FILE`, one of the two")
-    read = text if text is not None else _read(file)
+        raise CallerError("give a text, `-` or `--file FILE`, one of them")
+    read = _read(file) if file is not None else _standard_input() if text == "-" else text or ""
     try:
         found = inspect_text(read, kind, sensitivity=sensitivity)
+        why = explained(read, kind, sensitivity=sensitivity) if explain else None
     except ScanError as error:
         raise CallerError(f"the text cannot be scanned: {error}") from None
     if json:
-        output.json(found)
-    else:
-        _print(read, found)
+        output.json(found if why is None else why)
+        return 1 if found.flagged else 0
+    _print(read, found)
+    if why is not None:
+        _explain(read, why)
     return 1 if found.flagged else 0
 
 
-def _read(file: Path | None) -> str:
-    assert file is not None
+def _read(file: Path) -> str:
     with file.open("rb") as handle:
-        data = handle.read(BYTES_MAX + 1)
+        return _decoded(handle, f"`{file}`")
+
+
+def _standard_input() -> str:
+    return _decoded(sys.stdin.buffer, "standard input")
+
+
+def _decoded(handle: BinaryIO, name: str) -> str:
+    data = handle.read(BYTES_MAX + 1)
     if len(data) > BYTES_MAX:
-        raise CallerError(f"`{file}` is larger than {BYTES_MAX} bytes")
+        raise CallerError(f"{name} is larger than {BYTES_MAX} bytes")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise CallerError(f"`{file}` is not UTF-8 text") from None
+        raise CallerError(f"{name} is not UTF-8 text") from None
 
 
 def _print(text: str, found: Inspection) -> None:
@@ -91,3 +109,30 @@ def _print(text: str, found: Inspection) -> None:
     )
     if found.masked != text:
         output.say(f"masked: {found.masked}")
+
+
+def _explain(text: str, why: Explanation) -> None:
+    """How scores added up, what stayed below the threshold, what was read behind disguises."""
+    output.say(
+        f"rules {why.rules}, read as {why.kind}: reported from {why.threshold}, "
+        f"confident from {why.confident_from}, this text {why.score}"
+    )
+    for one in why.reported:
+        sums = " + ".join(f"{part.rule} {part.score}" for part in one.evidence)
+        output.say(f"{one.finding.rule} at {one.finding.start}: {sums} = {one.finding.score}")
+    if why.below:
+        output.say("seen, and below what is reported:")
+        output.table(
+            ("rule", "type", "score", "read through", "at", "text"),
+            (
+                (e.rule, e.type, e.score, e.view or "plain text", f"{e.start}-{e.end}",
+                 text[e.start : e.end][:SHOWN_MAX])
+                for e in why.below
+            ),
+        )  # fmt: skip
+    if why.readings:
+        output.say("read behind disguises:")
+        output.table(
+            ("disguise", "at", "reads"),
+            ((r.view, f"{r.start}-{r.end}", r.text[:SHOWN_MAX]) for r in why.readings),
+        )

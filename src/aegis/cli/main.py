@@ -35,8 +35,18 @@ VERBS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("why", "why:why", "Explain a recorded decision, or one a policy would make."),
         ("schema", "schema:schema", "Print the JSON Schema of policies or of aegis.yaml."),
         ("policy test", "policy:run_cases", "Run the test cases of a policy."),
-        ("detect", "detect:detect", "Show what the guards see in a text."),
         ("policy lint", "policy:lint", "Report what a policy probably does not mean."),
+    ),
+    "Detection": (
+        ("detect", "detect:detect", "Show what the guards see in a text."),
+        ("eval detect", "eval_detect:detect", "Measure the detection engine on labelled texts."),
+        ("packs list", "packs:list_packs", "List the rule packs of the home folder."),
+        ("packs add", "packs:add", "Add a rule pack, or a later version of one."),
+        ("packs remove", "packs:remove", "Remove a rule pack."),
+        ("packs verify", "packs:verify", "Check form, pin, signature and cases of rule packs."),
+        ("packs test", "packs:run_cases", "Run the hits and misses of rule packs."),
+        ("packs trust", "packs:trust", "Trust a publisher of rule packs."),
+        ("packs sign", "packs:sign", "Sign a rule pack you publish."),
     ),
     "People": (
         ("keys create", "keys:create", "Create a key and print it, this once."),
@@ -60,6 +70,8 @@ VERBS: dict[str, tuple[tuple[str, str, str], ...]] = {
 
 SECTIONS = {
     "policy": "Test and check policies.",
+    "packs": "Rule packs: detection rules of your own or of other people.",
+    "eval": "Measure what Aegis does.",
     "keys": "Keys that callers of the gateway authenticate with.",
     "approvals": "Actions that wait for a person.",
     "evidence": "Records with their proofs.",
@@ -159,6 +171,10 @@ def _call(arguments: list[str]) -> int:
         if "\0" in argument or (not argument.isascii() and _SURROGATE.search(argument)):
             raise CallerError(f"argument {number} is not UTF-8 text")
 
+    if "-" in arguments and "--" not in arguments:
+        # an operand, not an option (POSIX utility syntax, guideline 13); the parser needs telling
+        arguments.remove("-")
+        arguments += ["--", "-"]
     try:
         result = app(arguments)(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:

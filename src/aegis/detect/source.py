@@ -42,7 +42,7 @@ def concept(name: str, terms: list[str], spellings: list[str], path: Path) -> Co
     raw: dict[str, None] = {}
     for source in terms:
         if source.startswith("re:"):
-            raw[_folded(source[3:])] = None
+            raw[folded(source[3:])] = None
             continue
         try:
             expanded = expand(source)
@@ -150,13 +150,13 @@ def read_rule(path: Path) -> SpanRule | ConceptRule:
         raise _problem(file, f"unknown trim `{raw.trim}`", f"use {', '.join(TRIMS)}")
     if not raw.patterns:
         raise _problem(file, "a rule needs `patterns` or `match`")
-    patterns = [_folded(pattern) for pattern in raw.patterns]
+    patterns = [folded(pattern) for pattern in raw.patterns]
     gate = [_gate(entry) for entry in raw.gate] or [(lean(pattern),) for pattern in patterns]
     return SpanRule(
         path.name, raw.category, raw.type, raw.severity, raw.score, tuple(patterns),
         tuple(gate), raw.mask, tuple(raw.validators),
-        tuple(_context(word) for word in raw.context), raw.context_required,
-        raw.context_score, raw.before, raw.after, tuple(map(_context, raw.refuse)),
+        tuple(context_word(word) for word in raw.context), raw.context_required,
+        raw.context_score, raw.before, raw.after, tuple(map(context_word, raw.refuse)),
         tuple(raw.kinds),
         raw.decoded, raw.trim,
     )  # fmt: skip
@@ -164,7 +164,7 @@ def read_rule(path: Path) -> SpanRule | ConceptRule:
 
 def _gate(entry: str) -> tuple[str, ...]:
     """The patterns of a gate entry, all of which must occur (`one && other`)."""
-    return tuple(_literal(part) for part in _folded(entry).split(" && "))
+    return tuple(_literal(part) for part in folded(entry).split(" && "))
 
 
 def _literal(part: str) -> str:
@@ -177,12 +177,14 @@ def _literal(part: str) -> str:
     )
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
+    """A pattern or word in the form that texts have when they are read."""
     return "".join(map(fold_char, text))
 
 
-def _context(word: str) -> str:
-    return _folded(word).lower()
+def context_word(word: str) -> str:
+    """A word of a rule's surroundings in the form in which it is looked for."""
+    return folded(word).lower()
 
 
 def _match(file: Path, raw: dict[str, Any]) -> Match:

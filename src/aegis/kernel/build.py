@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..approval import Request
+    from ..detect.pack import Pack
     from ..flow.rules import Decider, Guarding
     from ..plugin.contracts import Sink
     from .config import Loaded
@@ -138,12 +139,18 @@ def in_force(loaded: Loaded, state: StateStore) -> Decider:
 def build_rules(loaded: Loaded, policy: Decider | None) -> Rules:
     """The rules of a configuration."""
     settings = loaded.settings
-    inputs, outputs = build_guards(settings)
+    packs = packs_in_force(settings)
+    inputs, outputs = build_guards(settings, packs)
+    redact = redactor(settings.redact)
+    if packs:
+        from .packs import redactor_with
+
+        redact = redactor_with(redact, packs)
     return Rules(
         policy or loaded.policy or default_policy(),
         inputs,
         outputs,
-        redactor(settings.redact),
+        redact,
         MappingProxyType(dict(DURABILITY) | dict(settings.ledger.durability.items())),
         settings.break_glass,
         settings.limits.text_characters,
@@ -151,14 +158,36 @@ def build_rules(loaded: Loaded, policy: Decider | None) -> Rules:
     )
 
 
-def build_guards(settings: Settings) -> tuple[tuple[Guarding, ...], tuple[Guarding, ...]]:
+def _enabled(settings: Settings) -> dict[str, Guardrail]:
+    wanted = DEFAULT_GUARDS if settings.guardrails is None else settings.guardrails
+    return {name: guard for name, guard in wanted.items() if guard.enabled}
+
+
+def packs_in_force(settings: Settings) -> tuple[Pack, ...]:
+    """The rule packs of a configuration, each checked. Raises ConfigError."""
+    guard = _enabled(settings).get("packs")
+    if guard is None:
+        return ()
+    # imported here: with it comes the compiler of rules, which nobody else needs at start
+    from .packs import in_force as checked
+
+    return checked(guard, Path(settings.home))
+
+
+def build_guards(
+    settings: Settings, packs: tuple[Pack, ...] | None = None
+) -> tuple[tuple[Guarding, ...], tuple[Guarding, ...]]:
     """The guards of the input and of the output stage.
 
     Guards made by the same builder are built together: the built-in ones share one pass over the
-    text.
+    text. `packs` are the rule packs in force, read where left out.
     """
-    wanted = DEFAULT_GUARDS if settings.guardrails is None else settings.guardrails
-    enabled = {name: guard for name, guard in wanted.items() if guard.enabled}
+    enabled: Mapping[str, Guardrail] = _enabled(settings)
+    packs = packs_in_force(settings) if packs is None else packs
+    if packs:
+        from .packs import with_packs
+
+        enabled = with_packs(enabled, packs)
     return _stage(enabled, "input"), _stage(enabled, "output")
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 BUILTIN: dict[str, dict[str, str]] = {
     "guard": dict.fromkeys(
-        ("injection", "pii", "prompt_leak", "secrets", "tool_poisoning", "toxicity"),
+        ("injection", "packs", "pii", "prompt_leak", "secrets", "tool_poisoning", "toxicity"),
         "aegis.builtin.guards:build_guard",
     ),
     "provider": {

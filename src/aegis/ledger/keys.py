@@ -48,6 +48,19 @@ def load_signer(directory: str | os.PathLike[str]) -> Signer:
     return signer
 
 
+def signer_at(path: Path, name: str = "") -> Signer:
+    """The signer whose key is one file, under a name of its own; a first call makes the key.
+
+    Raises LedgerError as `load_signer` does.
+    """
+    try:
+        if not path.exists():
+            _create(path.parent, path)
+        return Signer(_read(path), name)
+    except OSError as error:
+        raise LedgerError(f"`{path}`: {error.strerror}") from None
+
+
 def load_identity(path: str | os.PathLike[str]) -> Identity:
     """The public key in a file that holds a verifier key. Raises LedgerError."""
     try:

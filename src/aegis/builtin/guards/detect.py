@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...detect import SENSITIVITIES, Engine, Hit, Leak, Stream, shared
 from ...model import Finding, Verdict
+from .packs import packed
 from .settings import CATEGORIES, MODEL, GuardSettings, resolve
 
 if TYPE_CHECKING:
@@ -208,4 +209,6 @@ def build_guard(settings: Mapping[str, Any], stage: str = "") -> DetectGuard:
     or value.
     """
     resolved = [resolve(name, raw or {}) for name, raw in settings.items()]
-    return DetectGuard(resolved, frozenset({stage}) if stage else STAGES)
+    packs = settings.get("packs")
+    engine = None if packs is None else packed(packs, settings, stage)
+    return DetectGuard(resolved, frozenset({stage}) if stage else STAGES, engine)

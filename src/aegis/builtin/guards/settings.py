@@ -23,6 +23,7 @@ CATEGORIES: dict[str, tuple[str, ...]] = {
     "toxicity": ("toxicity",),
     "prompt_leak": ("prompt_leak",),
     "tool_poisoning": ("tool_poisoning",),
+    "packs": ("confidential",),
 }
 """Guard name to the categories of findings it reports."""
 
@@ -33,10 +34,11 @@ DEFAULTS = {
     "toxicity": "block",
     "prompt_leak": "warn",
     "tool_poisoning": "block",
+    "packs": "mask",
 }
 """What a finding does where the configuration does not say."""
 
-_VALUES = frozenset({"pii", "secrets"})
+_VALUES = frozenset({"pii", "secrets", "packs"})
 
 BLOCK_AT = {"injection": CONFIDENT, "tool_poisoning": 700, "toxicity": 600, "prompt_leak": 500}
 """Score (thousandths) from which `block` and `review` act; findings below it are recorded only.
@@ -137,6 +139,8 @@ def resolve(name: str, raw: Mapping[str, Any]) -> GuardSettings:
         keys += ["canaries", "system_prompts"]
     if name in _VALUES:
         keys += ["arguments", "results", "reversible", "keep_minutes", "restore_to", "elsewhere"]
+    if name == "packs":
+        keys += ["use", "engine", "brings"]
     for key in raw:
         _known(name, key, tuple(keys), "option")
     types: dict[str, str] = {}
