@@ -110,6 +110,11 @@ class View:
         self._parent: View | None = None
 
     @property
+    def aligned(self) -> bool:
+        """Whether character offsets are those of the original text."""
+        return self._cum is None and self._parent is None
+
+    @property
     def depth(self) -> int:
         """How many decodings lie between this view and the folded text."""
         return 0 if self._parent is None else self._parent.depth + 1
@@ -128,6 +133,26 @@ class View:
             return start, end
         first = len(self.data[:start].decode("utf-8", "ignore"))
         return first, first + len(self.data[start:end].decode("utf-8", "ignore"))
+
+    def at(self, offset: int) -> int:
+        """Where the character at an offset of the original text stands in `text`."""
+        return self._cum[offset - 1] if self._cum is not None and offset else offset
+
+    def edges(self, step: int) -> list[int] | None:
+        """Offsets in `data` at which every `step` code points of the original text end.
+
+        None where they are the same in both. Only for the first folding of a text, and for views
+        of it that keep its length.
+        """
+        if not self._wide and self.aligned:
+            return None
+        text = self.text
+        cum = self._cum if self._parent is None else self._parent._cum
+        size = len(text) if cum is None else len(cum)
+        stops = range(step, size, step)
+        marks = [0, *(stops if cum is None else [cum[stop - 1] for stop in stops])]
+        pieces = map(text.__getitem__, map(slice, marks, marks[1:]))
+        return list(accumulate(len(piece.encode()) for piece in pieces))
 
     def back(self, start: int, end: int) -> tuple[int, int]:
         """The span of the original text behind a character span of `text`."""

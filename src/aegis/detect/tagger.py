@@ -8,6 +8,7 @@ linear in the text: phrases have a greatest length.
 from __future__ import annotations
 
 import re
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import re2
@@ -18,18 +19,32 @@ from .terms import compact_literals
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from .fold import View
     from .ruleset import Concept
 
-TAGS_MAX = 768
-"""Most concept words read in one window: a window of nothing else holds about as many."""
+MARKS_MAX = 256
+"""Most marks read in one window."""
 
-_CACHE_MAX = 8192
+Cut = tuple[bool, bool]
+"""Whether a text was cut out of a longer one at its left and at its right edge."""
+
+UNCUT: Cut = (False, False)
+
+_CACHE_MAX = 16_384
 """Most words and literals whose concepts are remembered."""
-
-_WORD = re.compile(r"[^\W_]+(?:'[a-z]+)?")
 
 _JOINT = 3
 """Most characters between two words of one phrase."""
+
+_WORDS = bytes(
+    code + 32 if 65 <= code <= 90 else code if 48 <= code <= 57 or 97 <= code <= 122 or code == 39
+    else 32
+    for code in range(256)
+)  # fmt: skip
+"""Translation of bytes that leaves lower-case words between blanks; apostrophes belong to words."""
+
+_STOPS = frozenset(b".!?;")
+"""Signs that no phrase goes on behind."""
 
 _STEM_MAX = 8
 """Most letters of an ending that a stem of an inflected script may be followed by."""
@@ -55,8 +70,8 @@ class _Node:
     __slots__ = ("any", "concepts", "exact", "lengths", "stems")
 
     def __init__(self) -> None:
-        self.exact: dict[str, _Node] = {}
-        self.stems: dict[str, _Node] = {}
+        self.exact: dict[bytes, _Node] = {}
+        self.stems: dict[bytes, _Node] = {}
         self.lengths: tuple[int, ...] = ()
         self.any: _Node | None = None
         self.concepts: frozenset[str] = frozenset()
@@ -66,19 +81,17 @@ class _Node:
             self.any = self.any or _Node()
             return self.any
         if word.endswith("*"):
-            stem = word.rstrip("*")
+            stem = word.rstrip("*").encode()
             if stem not in self.stems:
                 self.stems[stem] = _Node()
                 self.lengths = tuple(sorted({*self.lengths, len(stem)}))
             return self.stems[stem]
-        return self.exact.setdefault(word, _Node())
+        return self.exact.setdefault(word.encode(), _Node())
 
-    def after(self, word: str) -> list[_Node]:
+    def after(self, word: bytes) -> list[_Node]:
         """The nodes a word leads to."""
-        out: list[_Node] = []
         node = self.exact.get(word)
-        if node is not None:
-            out.append(node)
+        out = [] if node is None else [node]
         for length in self.lengths:
             if length > len(word):
                 break
@@ -88,6 +101,20 @@ class _Node:
         if self.any is not None:
             out.append(self.any)
         return out
+
+
+class _Starts(dict[bytes, list[_Node]]):
+    """Where a word leads to from the beginning of a phrase, for the words seen so far."""
+
+    def __init__(self, root: _Node) -> None:
+        self._root = root
+
+    def __missing__(self, word: bytes) -> list[_Node]:
+        if len(self) >= _CACHE_MAX:
+            self.clear()
+        nodes = self._root.after(word) if word else []
+        self[word] = nodes
+        return nodes
 
 
 class _Letter:
@@ -104,7 +131,7 @@ class _Letter:
 class Letters:
     """The trie of letters: phrases of every script but Latin."""
 
-    __slots__ = ("_pairs", "_root")
+    __slots__ = ("_firsts", "_pairs", "_root")
 
     def __init__(self, concepts: Mapping[str, Concept]) -> None:
         self._root = _Letter()
@@ -120,29 +147,35 @@ class Letters:
                     elif char != " ":
                         node = node.next.setdefault(char, _Letter())
                 node.concepts = node.concepts | {name}
+        # a second letter may stand behind a blank
+        self._pairs |= {f"{pair[0]} " for pair in self._pairs}
+        firsts = sorted(self._root.next)
+        self._firsts = re.compile(f"[{re.escape(''.join(firsts))}]" if firsts else r"(?!)")
+
+    def occur(self, text: str) -> bool:
+        """Whether a lower-case text holds the beginning of a phrase."""
+        pairs = self._pairs
+        return any(
+            found.group() in pairs or text[found.start() : found.start() + 2] in pairs
+            for found in self._firsts.finditer(text)
+        )
 
     def tags(self, text: str) -> list[Tag]:
-        """The phrases in a lower-case text, longest per place and concept."""
+        """The phrases in a lower-case text, in order of their beginnings."""
         out: list[Tag] = []
         first = self._root.next
         pairs = self._pairs
-        starts = [
-            start
-            for start, pair in enumerate(map(str.__add__, text, text[1:] + " "))
-            if pair in pairs or pair[0] in pairs
-        ]
-        for start in starts:
-            self._walk(text, start, start + 1, first[text[start]], out)
-            if len(out) >= TAGS_MAX:
-                break
+        for found in self._firsts.finditer(text):
+            start = found.start()
+            if text[start : start + 2] in pairs or text[start] in pairs:
+                self._walk(text, start, start + 1, first[text[start]], out)
         return out
 
     def _walk(self, text: str, start: int, at: int, node: _Letter, out: list[Tag]) -> None:
         size = len(text)
-        best: Tag | None = None
         while True:
             if node.concepts:
-                best = Tag(start, at, node.concepts | (best.concepts if best else frozenset()))
+                out.append(Tag(start, at, node.concepts))
             if node.star is not None:
                 end = at
                 while end < size and end - at < _STEM_MAX and text[end].isalpha():
@@ -160,15 +193,13 @@ class Letters:
                 break
             node = following
             at += 1
-        if best is not None:
-            out.append(best)
 
 
 class Tagger:
     """Finds concept words. Thread-safe; built once."""
 
-    __slots__ = ("_cache", "_composites", "_first", "_letters", "_marks", "_names", "_root",
-                 "_sorter")  # fmt: skip
+    __slots__ = ("_cache", "_composites", "_letters", "_marks", "_names", "_root", "_sorter",
+                 "_starts")  # fmt: skip
 
     def __init__(
         self,
@@ -191,29 +222,43 @@ class Tagger:
                 continue
             for phrase in concept.phrases.splitlines():
                 node = self._root
-                for word in phrase.split():
+                for word in phrase.removeprefix("* ").split():
                     node = node.child(word)
                 node.concepts = node.concepts | {name}
         every = sorted({one for some in alternatives for one in some.split("|")} if compact else
                        alternatives)  # fmt: skip
         self._marks = re2.compile("|".join(every) or r"\x00\x01", options(longest=True))
         self._sorter = Gate(rf"\A(?:{one})\x00" for one in alternatives)
-        self._first: dict[str, list[_Node]] = {}
+        self._starts = _Starts(self._root)
         self._cache: dict[bytes, frozenset[str]] = {}
         self._composites = tuple(composites)
 
-    def tags(self, text: str, data: bytes) -> list[Tag]:
-        """The concept words of a text in order; at most about TAGS_MAX.
+    def tags(self, view: View, cut: Cut = UNCUT) -> list[Tag]:
+        """The concept words of a view in order."""
+        return self.completed(self.words(view.text, cut), view)
 
-        `data` is the text in UTF-8.
+    def words(self, text: str, cut: Cut = UNCUT) -> list[Tag]:
+        """The words and phrases of a text in order, without those that touch an edge where the
+        text was cut: they may be other words in the whole text.
         """
-        lowered = text.lower()
-        if len(lowered) != len(text):
-            lowered = text
-        out = self._phrases(lowered)
-        wide = len(data) != len(text)
-        if wide and self._letters is not None:
-            out += self._letters.tags(lowered)
+        out = self._phrases(text, cut)
+        if self._letters is not None and not text.isascii():
+            lowered = text.lower()
+            tags = self._letters.tags(lowered if len(lowered) == len(text) else text)
+            size = len(text)
+            out += [
+                tag
+                for tag in tags
+                if not (cut[0] and tag.start == 0) and not (cut[1] and tag.end == size)
+            ]
+            out.sort(key=_place)
+        return out
+
+    def completed(self, tags: list[Tag], view: View) -> list[Tag]:
+        """The tags of a view with its marks and with the concepts made of two others."""
+        before = len(tags)
+        data = view.data
+        wide = len(data) != len(view.text)
         position = 0
         chars = 0
         for found in self._marks.finditer(data):
@@ -225,52 +270,67 @@ class Tagger:
                 chars += len(data[position:start].decode("utf-8", "ignore"))
                 position = start
                 size = len(data[start:end].decode("utf-8", "ignore"))
-                out.append(Tag(chars, chars + size, concepts))
+                tags.append(Tag(chars, chars + size, concepts))
             else:
-                out.append(Tag(start, end, concepts))
-            if len(out) >= TAGS_MAX:
+                tags.append(Tag(start, end, concepts))
+            if len(tags) - before >= MARKS_MAX:
                 break
-        out.sort(key=_place)
+        if len(tags) > before:
+            tags.sort(key=_place)
         if self._composites:
-            self._compose(out)
-        return out
+            self._compose(tags)
+        return tags
 
-    def _phrases(self, text: str) -> list[Tag]:
+    def _phrases(self, text: str, cut: Cut) -> list[Tag]:
+        raw = b" %b " % text.encode("ascii", "replace")
+        data = raw.translate(_WORDS)
+        if cut[0]:
+            edge = data.index(b" ", 1)
+            data = b" " * edge + data[edge:]
+        if cut[1]:
+            edge = data.rindex(b" ", 0, -1)
+            data = data[:edge] + b" " * (len(data) - edge)
+        data = data.replace(b"''", b"  ").replace(b" '", b"  ").replace(b"' ", b"  ")
+        parts = data.split(b" ")
+        ends = [end + index for index, end in enumerate(accumulate(map(len, parts)))]
         out: list[Tag] = []
-        tokens = [(m.group(), m.start(), m.end()) for m in _WORD.finditer(text)]
-        last = len(tokens) - 1
-        first = self._first
-        for index, (word, start, end) in enumerate(tokens):
-            nodes = first.get(word)
-            if nodes is None:
-                nodes = self._start(word)
-            if not nodes:
-                continue
-            at = index
-            while nodes:
-                concepts = nodes[0].concepts
-                for node in nodes[1:]:
-                    concepts |= node.concepts
-                if concepts:
-                    out.append(Tag(start, end, concepts))
-                if at == last:
-                    break
-                at += 1
-                following, begin, stop = tokens[at]
-                if begin - end > _JOINT or (begin > end and text[end] in ".!?;"):
-                    break
-                nodes = [child for node in nodes for child in node.after(following)]
-                end = stop
-            if len(out) >= TAGS_MAX:
-                break
+        for index, nodes in enumerate(map(self._starts.__getitem__, parts)):
+            if nodes:
+                self._follow(raw, parts, ends, index, out)
         return out
 
-    def _start(self, word: str) -> list[_Node]:
-        known = self._root.after(word)
-        if len(self._first) >= _CACHE_MAX:
-            self._first.clear()
-        self._first[word] = known
-        return known
+    def _follow(
+        self, raw: bytes, parts: list[bytes], ends: list[int], index: int, out: list[Tag]
+    ) -> None:
+        """The phrases that begin with a word."""
+        nodes = self._starts[parts[index]]
+        # offsets count from the blank put before the text
+        start = ends[index] - len(parts[index]) - 1
+        at = index
+        while True:
+            concepts = nodes[0].concepts
+            for node in nodes[1:]:
+                concepts |= node.concepts
+            if concepts:
+                out.append(Tag(start, ends[at] - 1, concepts))
+            if raw[ends[at]] in _STOPS:
+                return
+            after = at + 1
+            while after - at < _JOINT and not parts[after]:
+                after += 1
+                if after == len(parts):
+                    return
+            word = parts[after]
+            if not word:
+                return
+            nodes = (
+                nodes[0].after(word)
+                if len(nodes) == 1
+                else [child for node in nodes for child in node.after(word)]
+            )
+            if not nodes:
+                return
+            at = after
 
     def _concepts(self, literal: bytes) -> frozenset[str]:
         literal = literal.lower()

@@ -1,0 +1,169 @@
+"""Where to read closely: the places of a text at which some rule could begin to match.
+
+Reading is dear and finding nothing is the rule, so a text is first looked at as a whole. Each
+concept becomes one large integer with a bit for every BUCKET code points in which one of its words
+stands, and each rule a few shifts and intersections of such integers. What is left over is a
+superset of the places where a rule matches: a block that is not named here would have been read
+in vain, so leaving it out changes nothing.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING
+
+from .score import EVIDENCE
+from .score import REACH as SCORE_REACH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from .fold import View
+    from .ruleset import RuleSet
+    from .tagger import Tag
+
+BUCKET = 32
+"""Code points that one bit stands for."""
+
+_LONGEST = 96
+"""Longest phrase of the lexicons in code points, with what may stand between its words."""
+
+_MARK = 64
+"""Code points behind the first of several marks in which another one may begin unnoticed."""
+
+
+class _Way:
+    """One match of one rule, distances in buckets."""
+
+    __slots__ = ("category", "kinds", "reach", "rule", "score", "steps")
+
+    def __init__(
+        self, rule: str, category: str, steps: tuple[tuple[str, ...], ...], gap: int, score: int
+    ) -> None:
+        self.rule = rule
+        self.category = category
+        self.steps = steps
+        between = len(steps) - 1
+        self.reach = (between * gap + max(0, between - 1) * _LONGEST) // BUCKET + between
+        self.score = score
+        self.kinds: tuple[str, ...] = ()
+
+
+def _after(bits: int, reach: int) -> int:
+    """Places with a bit at most `reach` buckets behind them (or there)."""
+    done = 0
+    while done < reach:
+        step = min(done + 1, reach - done)
+        bits |= bits >> step
+        done += step
+    return bits
+
+
+def around(bits: int, reach: int) -> int:
+    """Places with a bit at most `reach` buckets away."""
+    return _after(bits << reach, 2 * reach)
+
+
+class Locator:
+    """Finds the places where concept rules can match. Thread-safe; built once."""
+
+    __slots__ = ("_composites", "_ways")
+
+    def __init__(self, rules: RuleSet) -> None:
+        self._composites = tuple(
+            (name, first, second, gap // BUCKET + 1)
+            for name, first, second, gap in rules.composites
+        )
+        self._ways: list[_Way] = []
+        for rule in rules.rules:
+            for match in rule.matches:
+                way = _Way(rule.id, rule.category, match.steps, match.gap, match.score)
+                way.kinds = match.kinds
+                self._ways.append(way)
+
+    def begins(
+        self,
+        view: View,
+        tags: Iterable[Tag],
+        marks: Sequence[tuple[str, int]],
+        kind: str,
+        threshold: int,
+    ) -> int:
+        """Buckets of the original text in which a match that counts can begin, as bits.
+
+        `marks` are concepts and byte offsets into the data of the view.
+        """
+        words: dict[frozenset[str], int] = {}
+        same = view.aligned
+        for tag in tags:
+            start, end = (tag.start, tag.end - 1) if same else view.back(tag.start, tag.end)
+            start //= BUCKET
+            bits = 1 << start | 1 << end // BUCKET
+            words[tag.concepts] = words.get(tag.concepts, 0) | bits
+        concepts: dict[str, int] = {}
+        for names, bits in words.items():
+            for name in names:
+                concepts[name] = concepts.get(name, 0) | bits
+        if marks:
+            edges = view.edges(BUCKET)
+            for name, offset in marks:
+                at = offset // BUCKET if edges is None else bisect_right(edges, offset)
+                concepts[name] = concepts.get(name, 0) | (7 << at)
+        for name, first, second, reach in self._composites:
+            if first in concepts and second in concepts:
+                both = concepts[first] & _after(concepts[second], reach)
+                if both:
+                    # it reaches as far as its second part
+                    both |= concepts[second] & _after(both << reach, reach)
+                    concepts[name] = concepts.get(name, 0) | both
+        return self._rules(concepts, kind, threshold)
+
+    def _rules(self, concepts: dict[str, int], kind: str, threshold: int) -> int:
+        strong: dict[str, int] = {}
+        weak: dict[str, list[tuple[str, int]]] = {}
+        for way in self._ways:
+            if way.kinds and kind and kind not in way.kinds:
+                continue
+            begins = _begins(way, concepts)
+            if not begins:
+                continue
+            if way.score >= threshold or way.category not in EVIDENCE:
+                strong[way.category] = strong.get(way.category, 0) | begins
+            else:
+                weak.setdefault(way.category, []).append((way.rule, begins))
+        out = 0
+        for bits in strong.values():
+            out |= bits
+        for category, some in weak.items():
+            others = strong.get(category, 0)
+            for rule, begins in some:
+                near = others
+                for other, bits in some:
+                    if other != rule:
+                        near |= bits
+                if near:
+                    out |= begins & around(near, SCORE_REACH // BUCKET + 1)
+        return out
+
+
+def _begins(way: _Way, concepts: dict[str, int]) -> int:
+    sets: list[int] = []
+    for step in way.steps:
+        bits = 0
+        for name in step:
+            if name in concepts:
+                bits |= concepts[name]
+        if not bits:
+            return 0
+        sets.append(bits)
+    if len(sets) == 1:
+        return sets[0]
+    reach = way.reach
+    behind = [_after(bits, reach) for bits in sets]
+    out = 0
+    for index, bits in enumerate(sets):
+        for other, later in enumerate(behind):
+            if other != index:
+                bits &= later
+        out |= bits
+    return out
