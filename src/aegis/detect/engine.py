@@ -24,13 +24,13 @@ from .gate import ScanError
 from .hit import Hit
 from .locate import BUCKET, Locator, around
 from .plan import CompactPlanner, Plan, Planner
-from .reader import BLOCK, MARGIN, Reader, Survey
+from .reader import BLOCK, MARGIN, UNKNOWN, Known, Reader, Survey
 from .ruleset import load
 from .tagger import UNCUT, Cut, Tag, Tagger
 from .views import DECODERS, from_lookalikes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from .leak import Leak
     from .ruleset import RuleSet
@@ -52,6 +52,9 @@ VIEWS_MAX = 24
 
 _CHUNK = 32_768
 """Code points looked at at once when looking for the blocks worth reading."""
+
+_NEAR = 128
+"""Code points between the place that gives a value away and its beginning, or the next one."""
 
 _BLOCK_BITS = (1 << BLOCK // BUCKET) - 1
 
@@ -85,7 +88,7 @@ class Engine:
 
         Raises ScanError where unknown.
         """
-        return not self._look(View(data.decode()), kind, 0)[0]
+        return not self._survey(data.decode(), 0, kind, 0).bits
 
     def scan(
         self,
@@ -134,31 +137,37 @@ class Engine:
         """Where to read a stretch of text closely."""
         view = fold(text)
         survey = Survey(view, low)
-        survey.bits, survey.tags = self._look(view, kind, threshold)
+        self._look(view, kind, threshold, survey)
         if view.rest:
             for other in from_lookalikes(view):
-                survey.bits |= self._look(other, kind, threshold)[0]
+                disguised = Survey(other, low)
+                self._look(other, kind, threshold, disguised)
+                survey.shaped |= around(disguised.bits, MARGIN // BUCKET)
             if not view.rest.isdisjoint(_TAGS):
-                for place in _places(text):
-                    survey.bits |= 1 << place // BUCKET
+                places = sum(1 << place for place in {place // BUCKET for place in _places(text)})
+                survey.shaped |= around(places, MARGIN // BUCKET)
+        survey.bits |= survey.shaped
         return survey
 
-    def _look(self, view: View, kind: str, threshold: int) -> tuple[int, list[Tag] | None]:
+    def _look(self, view: View, kind: str, threshold: int, survey: Survey) -> None:
+        """Fill in what a look at a view says."""
         planner = self._planner
         look = planner.look(view.data)
         if look is None:
-            return 0, None
-        bits = 0
+            return
         edges = view.edges(BUCKET)
-        for start in planner.shaped(look, view.data):
-            bits |= 1 << (start // BUCKET if edges is None else bisect_right(edges, start))
-        # what belongs to it may begin before or end behind it
-        bits = around(bits, MARGIN // BUCKET) if bits else 0
-        if not planner.worded(look):
-            return bits, None
-        tags = self._tags().words(view.text)
-        marks = list(planner.marks(look, view.data))
-        return bits | self._locator.begins(view, tags, marks, kind, threshold), tags
+        if look.shapes:
+            values = _bits(planner.values(look, view.data), edges)
+            survey.shaped = around(values, _NEAR // BUCKET)
+        if look.shapes or look.disguises:
+            disguised = _bits(planner.disguised(look, view.data), edges)
+            survey.shaped |= around(disguised, MARGIN // BUCKET)
+        survey.bits = survey.shaped
+        if planner.worded(look):
+            survey.tags = self._tags().words(view.text)
+            marks = list(planner.marks(look, view.data))
+            survey.marked = bool(marks)
+            survey.bits |= self._locator.begins(view, survey.tags, marks, kind, threshold)
 
     def window(
         self,
@@ -166,13 +175,14 @@ class Engine:
         kind: str,
         categories: frozenset[str] | None,
         cut: Cut = UNCUT,
-        words: list[Tag] | None = None,
+        known: Known = UNKNOWN,
     ) -> list[Hit]:
         """Raw hits of one window of text, offsets counting from its start.
 
-        `cut` says at which edges the text goes on, `words` are its words where they are known.
+        `cut` says at which edges the text goes on, `known` is what was seen before.
         """
         view = fold(text)
+        known_plan, words = known
         hits: list[Hit] = []
         views = [view]
         hidden = _hidden(text, view)
@@ -185,7 +195,8 @@ class Engine:
         while views:
             current = views.pop(0)
             read += 1
-            plan = self._planner.plan(current.data)
+            plan = known_plan or self._planner.plan(current.data)
+            known_plan = None
             if plan.spans:
                 hits += self._values(current, plan, kind, categories)
             if plan.worded:
@@ -193,8 +204,8 @@ class Engine:
                     words = None
                 if words is None:
                     words = self._tags().words(current.text, cut)
-                hits += self._ideas(current, self._tags().completed(words, current), kind,
-                                    categories)  # fmt: skip
+                tags = self._tags().completed(words, current, marked=plan.marked)
+                hits += self._ideas(current, tags, kind, categories)
             views += _decoded(current, plan)
             if not _RUN_TOGETHER.isdisjoint(plan.triggers) or "spaced" in current.name:
                 hits += self._read_compact(current, kind, categories)
@@ -259,6 +270,14 @@ class Engine:
                     None, view.name)
             )  # fmt: skip
         return hits
+
+
+def _bits(offsets: Iterable[int], edges: list[int] | None) -> int:
+    """Byte offsets as bits for BUCKET code points each."""
+    out = 0
+    for offset in offsets:
+        out |= 1 << (offset // BUCKET if edges is None else bisect_right(edges, offset))
+    return out
 
 
 def _decoded(view: View, plan: Plan) -> list[View]:

@@ -16,10 +16,10 @@ from .score import EVIDENCE
 from .score import REACH as SCORE_REACH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from .fold import View
-    from .ruleset import RuleSet
+    from .ruleset import ConceptRule, Match, RuleSet
     from .tagger import Tag
 
 BUCKET = 32
@@ -35,18 +35,17 @@ _MARK = 64
 class _Way:
     """One match of one rule, distances in buckets."""
 
-    __slots__ = ("category", "kinds", "reach", "rule", "score", "steps")
+    __slots__ = ("category", "kinds", "needs", "reach", "rule", "score", "steps")
 
-    def __init__(
-        self, rule: str, category: str, steps: tuple[tuple[str, ...], ...], gap: int, score: int
-    ) -> None:
-        self.rule = rule
-        self.category = category
-        self.steps = steps
-        between = len(steps) - 1
-        self.reach = (between * gap + max(0, between - 1) * _LONGEST) // BUCKET + between
-        self.score = score
-        self.kinds: tuple[str, ...] = ()
+    def __init__(self, rule: ConceptRule, match: Match, bits: dict[str, int]) -> None:
+        self.needs = tuple(sum(bits[name] for name in set(step)) for step in match.steps)
+        self.rule = rule.id
+        self.category = rule.category
+        self.steps = match.steps
+        between = len(match.steps) - 1
+        self.reach = (between * match.gap + max(0, between - 1) * _LONGEST) // BUCKET + between
+        self.score = match.score
+        self.kinds = match.kinds
 
 
 def _after(bits: int, reach: int) -> int:
@@ -67,19 +66,17 @@ def around(bits: int, reach: int) -> int:
 class Locator:
     """Finds the places where concept rules can match. Thread-safe; built once."""
 
-    __slots__ = ("_composites", "_ways")
+    __slots__ = ("_bits", "_composites", "_ways")
 
     def __init__(self, rules: RuleSet) -> None:
         self._composites = tuple(
             (name, first, second, gap // BUCKET + 1)
             for name, first, second, gap in rules.composites
         )
-        self._ways: list[_Way] = []
-        for rule in rules.rules:
-            for match in rule.matches:
-                way = _Way(rule.id, rule.category, match.steps, match.gap, match.score)
-                way.kinds = match.kinds
-                self._ways.append(way)
+        self._bits = bits = {name: 1 << index for index, name in enumerate(rules.concepts)}
+        self._ways = tuple(
+            _Way(rule, match, bits) for rule in rules.rules for match in rule.matches
+        )
 
     def begins(
         self,
@@ -121,9 +118,7 @@ class Locator:
     def _rules(self, concepts: dict[str, int], kind: str, threshold: int) -> int:
         strong: dict[str, int] = {}
         weak: dict[str, list[tuple[str, int]]] = {}
-        for way in self._ways:
-            if way.kinds and kind and kind not in way.kinds:
-                continue
+        for way in self._possible(concepts, kind):
             begins = _begins(way, concepts)
             if not begins:
                 continue
@@ -145,6 +140,16 @@ class Locator:
                     out |= begins & around(near, SCORE_REACH // BUCKET + 1)
         return out
 
+    def _possible(self, concepts: Iterable[str], kind: str) -> Iterator[_Way]:
+        present = sum(map(self._bits.__getitem__, concepts))
+        for way in self._ways:
+            for need in way.needs:
+                if not present & need:
+                    break
+            else:
+                if not (way.kinds and kind and kind not in way.kinds):
+                    yield way
+
 
 def _begins(way: _Way, concepts: dict[str, int]) -> int:
     sets: list[int] = []
@@ -153,8 +158,6 @@ def _begins(way: _Way, concepts: dict[str, int]) -> int:
         for name in step:
             if name in concepts:
                 bits |= concepts[name]
-        if not bits:
-            return 0
         sets.append(bits)
     if len(sets) == 1:
         return sets[0]

@@ -37,17 +37,25 @@ STRIDE = 64
 
 
 class Plan:
-    """The values worth confirming, the disguises worth undoing, and whether words count."""
+    """The values worth confirming, the disguises worth undoing, whether words and marks count."""
 
-    __slots__ = ("spans", "triggers", "worded")
+    __slots__ = ("marked", "spans", "triggers", "worded")
 
-    def __init__(self, spans: tuple[Confirm, ...], triggers: tuple[str, ...], worded: bool) -> None:
+    def __init__(
+        self,
+        spans: tuple[Confirm, ...] = (),
+        triggers: tuple[str, ...] = (),
+        *,
+        worded: bool = False,
+        marked: bool = False,
+    ) -> None:
         self.spans = spans
         self.triggers = triggers
         self.worded = worded
+        self.marked = marked
 
 
-NOTHING = Plan((), (), False)
+NOTHING = Plan()
 
 
 class Look:
@@ -152,7 +160,8 @@ class Planner:
         """
         first = self._first.match(data)
         shapes = self._shapes.match(data)
-        letters = not data.isascii() and self.letters.occur(data.decode().lower())
+        text = "" if data.isascii() else data.decode()
+        letters = self.letters.written(text) and self.letters.occur(text.lower())
         if not (first or shapes or letters):
             return None
         openers = bool(first) and first[0] == 0
@@ -166,8 +175,11 @@ class Planner:
         fired = tuple(self._triggers[one] for one in look.disguises)
         fired += tuple(self._direct[one] for one in look.shapes if one in self._direct)
         spans = self._confirms(frozenset(look.shapes), data) if look.shapes else ()
-        worded = self.worded(look)
-        return Plan(spans, fired, worded) if spans or fired or worded else NOTHING
+        marked = any(one in self._marks for one in look.shapes)
+        worded = marked or look.openers or look.letters
+        if not (spans or fired or worded):
+            return NOTHING
+        return Plan(spans, fired, worded=worded, marked=marked)
 
     def worded(self, look: Look) -> bool:
         """Whether concept rules can match at all in a text looked at."""
@@ -181,11 +193,10 @@ class Planner:
                 for start in self._starts(self._shape_patterns[number], data):
                     yield name, start
 
-    def shaped(self, look: Look, data: bytes) -> Iterator[int]:
-        """Where values and disguises may stand, in bytes: one place of each."""
+    def values(self, look: Look, data: bytes) -> Iterator[int]:
+        """Where values may stand, in bytes."""
         seen = frozenset(look.shapes)
-        wanted = {self._disguises[one] for one in look.disguises}
-        wanted.update(self._shape_patterns[one] for one in look.shapes if one in self._direct)
+        wanted: set[str] = set()
         keys: frozenset[int] | None = None
         for shapes, words, _ in self._spans:
             if shapes <= seen:
@@ -197,6 +208,14 @@ class Planner:
                 wanted.add(self._shape_patterns[min(shapes)])
         for pattern in sorted(wanted):
             yield from self._starts(pattern, data)
+
+    def disguised(self, look: Look, data: bytes) -> Iterator[int]:
+        """Where disguises may stand, in bytes."""
+        for one in look.disguises:
+            yield from self._starts(self._disguises[one], data)
+        for one in look.shapes:
+            if one in self._direct:
+                yield from self._starts(self._shape_patterns[one], data)
 
     def _starts(self, pattern: str, data: bytes) -> Iterator[int]:
         """Where a pattern occurs, at most once in STRIDE bytes."""

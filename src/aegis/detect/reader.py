@@ -7,6 +7,8 @@ from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING
 
 from .hit import Hit
+from .locate import BUCKET
+from .plan import Plan
 from .score import SENSITIVITIES, Scorer
 from .tagger import Tag
 
@@ -33,21 +35,41 @@ SECRET_MAX = 16_384
 _TOKEN = re.compile(r"[A-Za-z0-9_./+=~%-]*")
 _ARMOUR = re.compile(r"(?:[^-]|-(?=[^-]|\Z))*(?:-----END [A-Z0-9 ]*-----)?")
 
+Known = tuple["Plan | None", "list[Tag] | None"]
+"""The plan and the words of a window, where they are known before it is read."""
+
+UNKNOWN: Known = (None, None)
+
 
 class Survey:
-    """What a look at a stretch of text from offset `low` on saw: its words, where to read."""
+    """What a look at a stretch of text from offset `low` on saw.
 
-    __slots__ = ("_low", "_starts", "_view", "bits", "tags")
+    `bits` are the places to be read, `shaped` those of them where a value or a disguise may
+    stand, `tags` the words, `marked` says whether there are marks.
+    """
+
+    __slots__ = ("_low", "_starts", "_view", "bits", "marked", "shaped", "tags")
 
     def __init__(self, view: View, low: int) -> None:
         self._view = view
         self._low = low
         self._starts: list[int] | None = None
         self.bits = 0
+        self.shaped = 0
+        self.marked = False
         self.tags: list[Tag] | None = None
 
-    def words(self, left: int, right: int, cut: Cut) -> list[Tag] | None:
-        """The words of a window, offsets counting from its start; None where not looked up."""
+    def window(self, left: int, right: int, cut: Cut) -> Known:
+        """What is known about a window: its plan and words, each None where it is not."""
+        return self._plan(left, right), self._words(left, right, cut)
+
+    def _plan(self, left: int, right: int) -> Plan | None:
+        low, high = (left - self._low) // BUCKET, -((self._low - right) // BUCKET)
+        if self.tags is None or self.shaped >> low & ((1 << high - low) - 1):
+            return None
+        return Plan(worded=True, marked=self.marked)
+
+    def _words(self, left: int, right: int, cut: Cut) -> list[Tag] | None:
         tags = self.tags
         if tags is None:
             return None
@@ -103,8 +125,8 @@ class Reader:
         window = text[left - base : right - base]
         # a text that ends here looks the same as one that goes on
         cut = (left > 0, right == low + BLOCK + MARGIN)
-        words = None if survey is None else survey.words(left, right, cut)
-        hits = self._engine.window(window, self._kind, self._categories, cut, words)
+        known = UNKNOWN if survey is None else survey.window(left, right, cut)
+        hits = self._engine.window(window, self._kind, self._categories, cut, known)
         if self._leak is not None:
             hits += self._leak.hits(window)
         own = [_moved(hit, left) for hit in hits if low <= hit.start + left < low + BLOCK]

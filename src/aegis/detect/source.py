@@ -50,7 +50,7 @@ def concept(name: str, terms: list[str], spellings: list[str], path: Path) -> Co
         for phrase in expanded:
             if is_wordy(phrase) and phrase.isascii():
                 phrases[" ".join(words(phrase))] = None
-            else:
+            elif not phrase.isascii():
                 wide[phrase] = None
     phrases = dict.fromkeys(_minimal(phrases))
     openers = {pattern for phrase in phrases if (pattern := opener(phrase))}
@@ -100,7 +100,7 @@ def _problem(path: Path, message: str, hint: str = "") -> ConfigError:
 
 
 class _Concepts(msgspec.Struct, forbid_unknown_fields=True):
-    openers: list[str]
+    openers: set[str]
     keywords: list[str]
     fuzzy: list[tuple[str, list[str]]]
     composites: list[tuple[str, str, str, int, str]]
@@ -231,6 +231,9 @@ def compile_rules(root: Path) -> RuleSet:
             unknown = {one for step in match.steps for one in step} - concepts.keys()
             if unknown:
                 raise _problem(path / "rule.toml", f"unknown concept `{sorted(unknown)[0]}`")
+            if not any(meta.openers >= set(step) for step in match.steps):
+                message = f"no step of {match.steps} is made of openers alone"
+                raise _problem(path / "rule.toml", message, f"add one to `openers` in {shared}")
         rules.append(rule)
     body = RuleSet(
         "",
@@ -238,7 +241,7 @@ def compile_rules(root: Path) -> RuleSet:
         tuple(rules),
         concepts,
         tuple((name, first, second, gap) for name, first, second, gap, _ in meta.composites),
-        tuple(meta.openers),
+        tuple(sorted(meta.openers)),
         tuple(meta.keywords),
     )
     version = hashlib.sha256(msgspec.json.encode(body)).hexdigest()[:16]

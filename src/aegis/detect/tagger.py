@@ -43,6 +43,8 @@ _WORDS = bytes(
 )  # fmt: skip
 """Translation of bytes that leaves lower-case words between blanks; apostrophes belong to words."""
 
+_ASCII = bytes(range(128))
+
 _STOPS = frozenset(b".!?;")
 """Signs that no phrase goes on behind."""
 
@@ -103,18 +105,34 @@ class _Node:
         return out
 
 
-class _Starts(dict[bytes, list[_Node]]):
-    """Where a word leads to from the beginning of a phrase, for the words seen so far."""
+class _Start:
+    """Where a word leads to from the beginning of a phrase.
+
+    `concepts` are those of the word alone, `nexts` the words that may follow it, None where that
+    is not a matter of whole words.
+    """
+
+    __slots__ = ("concepts", "nexts", "nodes")
+
+    def __init__(self, nodes: list[_Node]) -> None:
+        self.nodes = nodes
+        self.concepts: frozenset[str] = frozenset().union(*(node.concepts for node in nodes))
+        loose = any(node.lengths or node.any for node in nodes)
+        self.nexts = None if loose else frozenset().union(*(node.exact for node in nodes))
+
+
+class _Starts(dict[bytes, "_Start | None"]):
+    """What the words seen so far lead to."""
 
     def __init__(self, root: _Node) -> None:
         self._root = root
 
-    def __missing__(self, word: bytes) -> list[_Node]:
+    def __missing__(self, word: bytes) -> _Start | None:
         if len(self) >= _CACHE_MAX:
             self.clear()
         nodes = self._root.after(word) if word else []
-        self[word] = nodes
-        return nodes
+        start = self[word] = _Start(nodes) if nodes else None
+        return start
 
 
 class _Letter:
@@ -131,7 +149,7 @@ class _Letter:
 class Letters:
     """The trie of letters: phrases of every script but Latin."""
 
-    __slots__ = ("_firsts", "_pairs", "_root")
+    __slots__ = ("_alphabet", "_firsts", "_pairs", "_root")
 
     def __init__(self, concepts: Mapping[str, Concept]) -> None:
         self._root = _Letter()
@@ -150,7 +168,15 @@ class Letters:
         # a second letter may stand behind a blank
         self._pairs |= {f"{pair[0]} " for pair in self._pairs}
         firsts = sorted(self._root.next)
+        every = {char for concept in concepts.values() for one in concept.wide for char in one}
+        self._alphabet = frozenset(char for char in every if not char.isascii())
         self._firsts = re.compile(f"[{re.escape(''.join(firsts))}]" if firsts else r"(?!)")
+
+    def written(self, text: str) -> bool:
+        """Whether a text holds a letter of these scripts."""
+        if text.isascii():
+            return False
+        return not self._alphabet.isdisjoint(text.encode().translate(None, _ASCII).decode())
 
     def occur(self, text: str) -> bool:
         """Whether a lower-case text holds the beginning of a phrase."""
@@ -167,6 +193,8 @@ class Letters:
         pairs = self._pairs
         for found in self._firsts.finditer(text):
             start = found.start()
+            if start and text[start].isascii() and text[start - 1].isalnum():
+                continue
             if text[start : start + 2] in pairs or text[start] in pairs:
                 self._walk(text, start, start + 1, first[text[start]], out)
         return out
@@ -242,7 +270,7 @@ class Tagger:
         text was cut: they may be other words in the whole text.
         """
         out = self._phrases(text, cut)
-        if self._letters is not None and not text.isascii():
+        if self._letters is not None and self._letters.written(text):
             lowered = text.lower()
             tags = self._letters.tags(lowered if len(lowered) == len(text) else text)
             size = len(text)
@@ -254,13 +282,26 @@ class Tagger:
             out.sort(key=_place)
         return out
 
-    def completed(self, tags: list[Tag], view: View) -> list[Tag]:
-        """The tags of a view with its marks and with the concepts made of two others."""
-        before = len(tags)
+    def completed(self, tags: list[Tag], view: View, *, marked: bool = True) -> list[Tag]:
+        """The tags of a view with its marks and with the concepts made of two others.
+
+        `marked` tells whether there may be marks.
+        """
+        if marked:
+            before = len(tags)
+            tags += self._marked(view)
+            if len(tags) > before:
+                tags.sort(key=_place)
+        if self._composites:
+            self._compose(tags)
+        return tags
+
+    def _marked(self, view: View) -> list[Tag]:
         data = view.data
         wide = len(data) != len(view.text)
         position = 0
         chars = 0
+        out: list[Tag] = []
         for found in self._marks.finditer(data):
             start, end = found.span()
             if end == start:
@@ -270,16 +311,12 @@ class Tagger:
                 chars += len(data[position:start].decode("utf-8", "ignore"))
                 position = start
                 size = len(data[start:end].decode("utf-8", "ignore"))
-                tags.append(Tag(chars, chars + size, concepts))
+                out.append(Tag(chars, chars + size, concepts))
             else:
-                tags.append(Tag(start, end, concepts))
-            if len(tags) - before >= MARKS_MAX:
+                out.append(Tag(start, end, concepts))
+            if len(out) >= MARKS_MAX:
                 break
-        if len(tags) > before:
-            tags.sort(key=_place)
-        if self._composites:
-            self._compose(tags)
-        return tags
+        return out
 
     def _phrases(self, text: str, cut: Cut) -> list[Tag]:
         raw = b" %b " % text.encode("ascii", "replace")
@@ -292,45 +329,26 @@ class Tagger:
             data = data[:edge] + b" " * (len(data) - edge)
         data = data.replace(b"''", b"  ").replace(b" '", b"  ").replace(b"' ", b"  ")
         parts = data.split(b" ")
-        ends = [end + index for index, end in enumerate(accumulate(map(len, parts)))]
+        found = [
+            (index, entry)
+            for index, entry in enumerate(map(self._starts.__getitem__, parts))
+            if entry is not None
+        ]
         out: list[Tag] = []
-        for index, nodes in enumerate(map(self._starts.__getitem__, parts)):
-            if nodes:
-                self._follow(raw, parts, ends, index, out)
+        if not found:
+            return out
+        # where each part ends, not counting the blanks before it
+        ends = list(accumulate(map(len, parts)))
+        for index, entry in found:
+            following = parts[index + 1]
+            nexts = entry.nexts
+            if nexts is None or following in nexts or not (following or not nexts):
+                _follow(raw, parts, ends, index, entry.nodes, out)
+            elif entry.concepts:
+                # offsets count from the blank put before the text
+                end = ends[index] + index - 1
+                out.append(Tag(end - len(parts[index]), end, entry.concepts))
         return out
-
-    def _follow(
-        self, raw: bytes, parts: list[bytes], ends: list[int], index: int, out: list[Tag]
-    ) -> None:
-        """The phrases that begin with a word."""
-        nodes = self._starts[parts[index]]
-        # offsets count from the blank put before the text
-        start = ends[index] - len(parts[index]) - 1
-        at = index
-        while True:
-            concepts = nodes[0].concepts
-            for node in nodes[1:]:
-                concepts |= node.concepts
-            if concepts:
-                out.append(Tag(start, ends[at] - 1, concepts))
-            if raw[ends[at]] in _STOPS:
-                return
-            after = at + 1
-            while after - at < _JOINT and not parts[after]:
-                after += 1
-                if after == len(parts):
-                    return
-            word = parts[after]
-            if not word:
-                return
-            nodes = (
-                nodes[0].after(word)
-                if len(nodes) == 1
-                else [child for node in nodes for child in node.after(word)]
-            )
-            if not nodes:
-                return
-            at = after
 
     def _concepts(self, literal: bytes) -> frozenset[str]:
         literal = literal.lower()
@@ -365,3 +383,40 @@ class Tagger:
 
 def _place(tag: Tag) -> tuple[int, int]:
     return tag.start, tag.end
+
+
+def _follow(
+    raw: bytes,
+    parts: list[bytes],
+    ends: list[int],
+    index: int,
+    nodes: list[_Node],
+    out: list[Tag],
+) -> None:
+    """The phrases that begin with a word."""
+    start = ends[index] + index - len(parts[index]) - 1
+    at = index
+    while True:
+        concepts = nodes[0].concepts
+        for node in nodes[1:]:
+            concepts |= node.concepts
+        if concepts:
+            out.append(Tag(start, ends[at] + at - 1, concepts))
+        if raw[ends[at] + at] in _STOPS:
+            return
+        after = at + 1
+        while after - at < _JOINT and not parts[after]:
+            after += 1
+            if after == len(parts):
+                return
+        word = parts[after]
+        if not word:
+            return
+        nodes = (
+            nodes[0].after(word)
+            if len(nodes) == 1
+            else [child for node in nodes for child in node.after(word)]
+        )
+        if not nodes:
+            return
+        at = after
