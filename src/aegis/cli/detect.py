@@ -57,7 +57,7 @@ def detect(
         output.json(found)
     else:
         _print(read, found)
-    return 1 if found.flagged else 0
+    return 1 if found.findings else 0
 
 
 def _read(file: Path | None) -> str:
