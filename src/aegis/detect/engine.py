@@ -18,22 +18,25 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
+from . import linear
 from .concepts import candidates, weighed
 from .fold import View, fold
 from .gate import ScanError
 from .hit import Hit
 from .locate import BUCKET, Locator, around
 from .plan import CompactPlanner, Plan, Planner
-from .reader import BLOCK, MARGIN, UNKNOWN, Known, Reader, Survey
+from .reader import BLOCK, MARGIN, Frame, Reader, Survey
 from .ruleset import load
-from .tagger import UNCUT, Cut, Tag, Tagger
+from .tagger import Tag, Tagger
 from .views import DECODERS, from_lookalikes
+from .words import split
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from .leak import Leak
     from .ruleset import RuleSet
+    from .words import Words
 
 TEXT_MIN = 3
 """Shorter texts hold nothing that any rule describes."""
@@ -49,6 +52,12 @@ DEPTH_MAX = 2
 
 VIEWS_MAX = 24
 """Most disguised readings of one window."""
+
+WORDING = "attack_wording"
+"""Name of the rule of findings that come from the linear model."""
+
+WORDING_MIN = 350
+"""Lowest score of the model that counts as evidence: the threshold of high sensitivity."""
 
 _CHUNK = 32_768
 """Code points looked at at once when looking for the blocks worth reading."""
@@ -75,6 +84,7 @@ class Engine:
         self.rules = rules = load() if rules is None else rules
         self._planner = Planner(rules)
         self._locator = Locator(rules)
+        self._linear = linear.load()
         self._tagger: Tagger | None = None
         self._compact: tuple[CompactPlanner, Tagger] | None = None
 
@@ -137,11 +147,11 @@ class Engine:
         """Where to read a stretch of text closely."""
         view = fold(text)
         survey = Survey(view, low)
-        self._look(view, kind, threshold, survey)
+        self._look(view, kind, threshold, survey, len(text))
         if view.rest:
             for other in from_lookalikes(view):
                 disguised = Survey(other, low)
-                self._look(other, kind, threshold, disguised)
+                self._look(other, kind, threshold, disguised, len(text))
                 survey.shaped |= around(disguised.bits, MARGIN // BUCKET)
             if not view.rest.isdisjoint(_TAGS):
                 places = sum(1 << place for place in {place // BUCKET for place in _places(text)})
@@ -149,40 +159,51 @@ class Engine:
         survey.bits |= survey.shaped
         return survey
 
-    def _look(self, view: View, kind: str, threshold: int, survey: Survey) -> None:
+    def _look(self, view: View, kind: str, threshold: int, survey: Survey, size: int) -> None:
         """Fill in what a look at a view says."""
         planner = self._planner
         look = planner.look(view.data)
+        survey.words = words = split(view.text)
+        alike = self._resembling(survey, words, size)
+        survey.bits = alike
         if look is None:
             return
-        edges = view.edges(BUCKET)
-        if look.shapes:
-            values = _bits(planner.values(look, view.data), edges)
-            survey.shaped = around(values, _NEAR // BUCKET)
         if look.shapes or look.disguises:
+            edges = view.edges(BUCKET)
+            values = _bits(planner.values(look, view.data), edges)
             disguised = _bits(planner.disguised(look, view.data), edges)
-            survey.shaped |= around(disguised, MARGIN // BUCKET)
-        survey.bits = survey.shaped
+            survey.shaped = around(values, _NEAR // BUCKET) | around(disguised, MARGIN // BUCKET)
+            survey.bits |= survey.shaped
         if planner.worded(look):
-            survey.tags = self._tags().words(view.text)
+            survey.tags = self._tags().named(words, view.text)
             marks = list(planner.marks(look, view.data))
             survey.marked = bool(marks)
-            survey.bits |= self._locator.begins(view, survey.tags, marks, kind, threshold)
+            concepts = self._locator.concepts(view, survey.tags, marks)
+            survey.bits |= self._locator.begins(concepts, kind, threshold, alike)
+
+    def _resembling(self, survey: Survey, words: Words, size: int) -> int:
+        """Where the wording is that of attacks, as bits: the beginnings of such blocks."""
+        out = 0
+        gains = self._linear.gains(words.parts)
+        for start in range(-survey.low % BLOCK, size, BLOCK):
+            right = min(start + BLOCK + MARGIN, size)
+            first, last = survey.span(words, start, right)
+            if sum(gains[first:last]) < 0:
+                continue
+            if self._linear.score([one for one in words.parts[first:last] if one]) >= WORDING_MIN:
+                out |= 1 << start // BUCKET
+        return out
 
     def window(
         self,
         text: str,
         kind: str,
         categories: frozenset[str] | None,
-        cut: Cut = UNCUT,
-        known: Known = UNKNOWN,
+        frame: Frame | None = None,
     ) -> list[Hit]:
-        """Raw hits of one window of text, offsets counting from its start.
-
-        `cut` says at which edges the text goes on, `known` is what was seen before.
-        """
+        """Raw hits of one window of text, offsets counting from its start."""
         view = fold(text)
-        known_plan, words = known
+        frame = frame or Frame()
         hits: list[Hit] = []
         views = [view]
         hidden = _hidden(text, view)
@@ -195,22 +216,45 @@ class Engine:
         while views:
             current = views.pop(0)
             read += 1
-            plan = known_plan or self._planner.plan(current.data)
-            known_plan = None
+            if read > 1:
+                frame = Frame(frame.cut, frame.start)
+            plan = frame.plan or self._planner.plan(current.data)
             if plan.spans:
                 hits += self._values(current, plan, kind, categories)
-            if plan.worded:
-                if current is not view:
-                    words = None
-                if words is None:
-                    words = self._tags().words(current.text, cut)
-                tags = self._tags().completed(words, current, marked=plan.marked)
-                hits += self._ideas(current, tags, kind, categories)
+            hits += self._worded(current, plan, frame, kind, categories)
             views += _decoded(current, plan)
             if not _RUN_TOGETHER.isdisjoint(plan.triggers) or "spaced" in current.name:
                 hits += self._read_compact(current, kind, categories)
             if len(views) + read > VIEWS_MAX:
                 del views[max(0, VIEWS_MAX - read) :]
+        return hits
+
+    def _worded(
+        self, view: View, plan: Plan, frame: Frame, kind: str, categories: frozenset[str] | None
+    ) -> list[Hit]:
+        """What the words of a view say: to the rules, and to the model."""
+        hits: list[Hit] = []
+        words: Words | None = None
+        if plan.worded:
+            tags = frame.tags
+            if tags is None:
+                words = split(view.text, frame.cut)
+                tags = self._tags().named(words, view.text, frame.cut)
+            tags = self._tags().completed(tags, view, marked=plan.marked)
+            hits += self._ideas(view, tags, kind, categories)
+        if categories is None or "injection" in categories:
+            segment = frame.segment
+            if segment is None:
+                words = words or split(view.text, frame.cut)
+                # the edge of the window has been seen to by the cut
+                segment = words.between(view.within(frame.start), len(view.text), cut=False)
+            score = self._linear.score(segment)
+            if score >= WORDING_MIN:
+                start, end = view.back(view.within(frame.start), len(view.text))
+                hits.append(
+                    Hit(start, end, WORDING, "injection", "ATTACK_WORDING", score, "medium", None,
+                        view.name)
+                )  # fmt: skip
         return hits
 
     def _read_compact(self, view: View, kind: str, categories: frozenset[str] | None) -> list[Hit]:

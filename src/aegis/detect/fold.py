@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from itertools import accumulate, repeat
 from typing import TYPE_CHECKING
 
@@ -137,6 +137,12 @@ class View:
     def at(self, offset: int) -> int:
         """Where the character at an offset of the original text stands in `text`."""
         return self._cum[offset - 1] if self._cum is not None and offset else offset
+
+    def within(self, offset: int) -> int:
+        """The first character read from an offset of the original text on."""
+        if self._parent is None or self._starts is None:
+            return self.at(offset)
+        return bisect_left(self._starts, self._parent.within(offset))
 
     def edges(self, step: int) -> list[int] | None:
         """Offsets in `data` at which every `step` code points of the original text end.

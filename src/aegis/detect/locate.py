@@ -78,15 +78,10 @@ class Locator:
             _Way(rule, match, bits) for rule in rules.rules for match in rule.matches
         )
 
-    def begins(
-        self,
-        view: View,
-        tags: Iterable[Tag],
-        marks: Sequence[tuple[str, int]],
-        kind: str,
-        threshold: int,
-    ) -> int:
-        """Buckets of the original text in which a match that counts can begin, as bits.
+    def concepts(
+        self, view: View, tags: Iterable[Tag], marks: Sequence[tuple[str, int]]
+    ) -> dict[str, int]:
+        """Where each concept stands: buckets of the original text, as bits.
 
         `marks` are concepts and byte offsets into the data of the view.
         """
@@ -113,9 +108,14 @@ class Locator:
                     # it reaches as far as its second part
                     both |= concepts[second] & _after(both << reach, reach)
                     concepts[name] = concepts.get(name, 0) | both
-        return self._rules(concepts, kind, threshold)
+        return concepts
 
-    def _rules(self, concepts: dict[str, int], kind: str, threshold: int) -> int:
+    def begins(self, concepts: dict[str, int], kind: str, threshold: int, alike: int) -> int:
+        """Buckets in which a match that counts can begin.
+
+        A match below the threshold counts where there is other evidence near; `alike` is that of
+        the linear model.
+        """
         strong: dict[str, int] = {}
         weak: dict[str, list[tuple[str, int]]] = {}
         for way in self._possible(concepts, kind):
@@ -130,7 +130,7 @@ class Locator:
         for bits in strong.values():
             out |= bits
         for category, some in weak.items():
-            others = strong.get(category, 0)
+            others = strong.get(category, 0) | (alike if category == "injection" else 0)
             for rule, begins in some:
                 near = others
                 for other, bits in some:

@@ -11,6 +11,7 @@ from .locate import BUCKET
 from .plan import Plan
 from .score import SENSITIVITIES, Scorer
 from .tagger import Tag
+from .words import UNCUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from .engine import Engine
     from .fold import View
     from .leak import Leak
-    from .tagger import Cut
+    from .words import Cut, Words
 
 BLOCK = 256
 """Code points per block of the reading grid."""
@@ -35,47 +36,65 @@ SECRET_MAX = 16_384
 _TOKEN = re.compile(r"[A-Za-z0-9_./+=~%-]*")
 _ARMOUR = re.compile(r"(?:[^-]|-(?=[^-]|\Z))*(?:-----END [A-Z0-9 ]*-----)?")
 
-Known = tuple["Plan | None", "list[Tag] | None"]
-"""The plan and the words of a window, where they are known before it is read."""
 
-UNKNOWN: Known = (None, None)
+class Frame:
+    """One window and what is known about it before it is read.
+
+    `cut` says at which edges the text goes on, `start` where the block begins in the window;
+    `plan`, `tags` and `segment` (the words from there on) are None where they have to be found.
+    """
+
+    __slots__ = ("cut", "plan", "segment", "start", "tags")
+
+    def __init__(self, cut: Cut = UNCUT, start: int = 0) -> None:
+        self.cut = cut
+        self.start = start
+        self.plan: Plan | None = None
+        self.tags: list[Tag] | None = None
+        self.segment: list[bytes] | None = None
 
 
 class Survey:
     """What a look at a stretch of text from offset `low` on saw.
 
     `bits` are the places to be read, `shaped` those of them where a value or a disguise may
-    stand, `tags` the words, `marked` says whether there are marks.
+    stand, `words` and `tags` what is written there, `marked` says whether there are marks.
     """
 
-    __slots__ = ("_low", "_starts", "_view", "bits", "marked", "shaped", "tags")
+    __slots__ = ("_starts", "_view", "bits", "low", "marked", "shaped", "tags", "words")
 
     def __init__(self, view: View, low: int) -> None:
         self._view = view
-        self._low = low
+        self.low = low
         self._starts: list[int] | None = None
         self.bits = 0
         self.shaped = 0
         self.marked = False
+        self.words: Words | None = None
         self.tags: list[Tag] | None = None
 
-    def window(self, left: int, right: int, cut: Cut) -> Known:
-        """What is known about a window: its plan and words, each None where it is not."""
-        return self._plan(left, right), self._words(left, right, cut)
+    def span(self, words: Words, start: int, right: int) -> tuple[int, int]:
+        """The words from a place of the stretch to the end of the window of its block."""
+        at = self._view.at
+        return words.span(at(start), at(right), cut=right - start == BLOCK + MARGIN)
 
-    def _plan(self, left: int, right: int) -> Plan | None:
-        low, high = (left - self._low) // BUCKET, -((self._low - right) // BUCKET)
-        if self.tags is None or self.shaped >> low & ((1 << high - low) - 1):
-            return None
-        return Plan(worded=True, marked=self.marked)
+    def frame(self, left: int, low: int, right: int, cut: Cut) -> Frame:
+        """What is known about a window from `left` to `right` whose block begins at `low`."""
+        frame = Frame(cut, low - left)
+        if self.words is not None:
+            first, last = self.span(self.words, low - self.low, right - self.low)
+            frame.segment = [part for part in self.words.parts[first:last] if part]
+        if self.tags is not None:
+            frame.tags = self._tags(self.tags, left, right, cut)
+            first, last = (left - self.low) // BUCKET, -((self.low - right) // BUCKET)
+            if not self.shaped >> first & ((1 << last - first) - 1):
+                frame.plan = Plan(worded=True, marked=self.marked)
+        return frame
 
-    def _words(self, left: int, right: int, cut: Cut) -> list[Tag] | None:
-        tags = self.tags
-        if tags is None:
-            return None
+    def _tags(self, tags: list[Tag], left: int, right: int, cut: Cut) -> list[Tag]:
         if self._starts is None:
             self._starts = [tag.start for tag in tags]
-        low, high = self._view.at(left - self._low), self._view.at(right - self._low)
+        low, high = self._view.at(left - self.low), self._view.at(right - self.low)
         first = (bisect_right if cut[0] else bisect_left)(self._starts, low)
         last = bisect_left(self._starts, high)
         stop = high - 1 if cut[1] else high
@@ -125,8 +144,8 @@ class Reader:
         window = text[left - base : right - base]
         # a text that ends here looks the same as one that goes on
         cut = (left > 0, right == low + BLOCK + MARGIN)
-        known = UNKNOWN if survey is None else survey.window(left, right, cut)
-        hits = self._engine.window(window, self._kind, self._categories, cut, known)
+        frame = survey.frame(left, low, right, cut) if survey else Frame(cut, low - left)
+        hits = self._engine.window(window, self._kind, self._categories, frame)
         if self._leak is not None:
             hits += self._leak.hits(window)
         own = [_moved(hit, left) for hit in hits if low <= hit.start + left < low + BLOCK]

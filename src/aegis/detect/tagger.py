@@ -8,40 +8,29 @@ linear in the text: phrases have a greatest length.
 from __future__ import annotations
 
 import re
-from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import re2
 
 from .gate import Gate, options
 from .terms import compact_literals
+from .words import UNCUT, split
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .fold import View
     from .ruleset import Concept
+    from .words import Cut, Words
 
 MARKS_MAX = 256
 """Most marks read in one window."""
-
-Cut = tuple[bool, bool]
-"""Whether a text was cut out of a longer one at its left and at its right edge."""
-
-UNCUT: Cut = (False, False)
 
 _CACHE_MAX = 16_384
 """Most words and literals whose concepts are remembered."""
 
 _JOINT = 3
 """Most characters between two words of one phrase."""
-
-_WORDS = bytes(
-    code + 32 if 65 <= code <= 90 else code if 48 <= code <= 57 or 97 <= code <= 122 or code == 39
-    else 32
-    for code in range(256)
-)  # fmt: skip
-"""Translation of bytes that leaves lower-case words between blanks; apostrophes belong to words."""
 
 _ASCII = bytes(range(128))
 
@@ -261,15 +250,15 @@ class Tagger:
         self._cache: dict[bytes, frozenset[str]] = {}
         self._composites = tuple(composites)
 
-    def tags(self, view: View, cut: Cut = UNCUT) -> list[Tag]:
+    def tags(self, view: View) -> list[Tag]:
         """The concept words of a view in order."""
-        return self.completed(self.words(view.text, cut), view)
+        return self.completed(self.named(split(view.text), view.text), view)
 
-    def words(self, text: str, cut: Cut = UNCUT) -> list[Tag]:
+    def named(self, words: Words, text: str, cut: Cut = UNCUT) -> list[Tag]:
         """The words and phrases of a text in order, without those that touch an edge where the
-        text was cut: they may be other words in the whole text.
+        text was cut.
         """
-        out = self._phrases(text, cut)
+        out = self._phrases(words)
         if self._letters is not None and self._letters.written(text):
             lowered = text.lower()
             tags = self._letters.tags(lowered if len(lowered) == len(text) else text)
@@ -318,17 +307,8 @@ class Tagger:
                 break
         return out
 
-    def _phrases(self, text: str, cut: Cut) -> list[Tag]:
-        raw = b" %b " % text.encode("ascii", "replace")
-        data = raw.translate(_WORDS)
-        if cut[0]:
-            edge = data.index(b" ", 1)
-            data = b" " * edge + data[edge:]
-        if cut[1]:
-            edge = data.rindex(b" ", 0, -1)
-            data = data[:edge] + b" " * (len(data) - edge)
-        data = data.replace(b"''", b"  ").replace(b" '", b"  ").replace(b"' ", b"  ")
-        parts = data.split(b" ")
+    def _phrases(self, words: Words) -> list[Tag]:
+        parts = words.parts
         found = [
             (index, entry)
             for index, entry in enumerate(map(self._starts.__getitem__, parts))
@@ -337,16 +317,14 @@ class Tagger:
         out: list[Tag] = []
         if not found:
             return out
-        # where each part ends, not counting the blanks before it
-        ends = list(accumulate(map(len, parts)))
+        ends = words.ends
         for index, entry in found:
             following = parts[index + 1]
             nexts = entry.nexts
             if nexts is None or following in nexts or not (following or not nexts):
-                _follow(raw, parts, ends, index, entry.nodes, out)
+                _follow(words, index, entry.nodes, out)
             elif entry.concepts:
-                # offsets count from the blank put before the text
-                end = ends[index] + index - 1
+                end = ends[index] - 2
                 out.append(Tag(end - len(parts[index]), end, entry.concepts))
         return out
 
@@ -385,24 +363,18 @@ def _place(tag: Tag) -> tuple[int, int]:
     return tag.start, tag.end
 
 
-def _follow(
-    raw: bytes,
-    parts: list[bytes],
-    ends: list[int],
-    index: int,
-    nodes: list[_Node],
-    out: list[Tag],
-) -> None:
+def _follow(words: Words, index: int, nodes: list[_Node], out: list[Tag]) -> None:
     """The phrases that begin with a word."""
-    start = ends[index] + index - len(parts[index]) - 1
+    raw, parts, ends = words.raw, words.parts, words.ends
+    start = ends[index] - len(parts[index]) - 2
     at = index
     while True:
         concepts = nodes[0].concepts
         for node in nodes[1:]:
             concepts |= node.concepts
         if concepts:
-            out.append(Tag(start, ends[at] + at - 1, concepts))
-        if raw[ends[at] + at] in _STOPS:
+            out.append(Tag(start, ends[at] - 2, concepts))
+        if raw[ends[at] - 1] in _STOPS:
             return
         after = at + 1
         while after - at < _JOINT and not parts[after]:
