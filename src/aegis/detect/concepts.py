@@ -64,8 +64,8 @@ def _apart(text: str, low: int, high: int, match: Match) -> bool:
     if distance <= 0:
         return False
     between = text[low:high]
-    if not between.isascii():
-        # one letter of a script without blanks says about as much as two of Latin
+    if not between.isascii() and max(between) >= "\u2e80":
+        # one letter of a script without alphabet says about as much as two of Latin
         distance *= 2
     if distance > match.gap:
         return True

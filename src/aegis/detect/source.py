@@ -18,7 +18,7 @@ from ..model import ConfigError, Problem
 from .fold import fold_char
 from .masks import STYLES
 from .ruleset import Concept, ConceptRule, Match, RuleSet, SpanRule
-from .terms import TermError, expand, is_wordy, needed, opener, words
+from .terms import TermError, expand, is_wordy, opener, words
 from .validators import VALIDATORS
 
 if TYPE_CHECKING:
@@ -51,17 +51,16 @@ def concept(name: str, terms: list[str], spellings: list[str], path: Path) -> Co
             if is_wordy(phrase) and phrase.isascii():
                 phrases[" ".join(words(phrase))] = None
             elif not phrase.isascii():
-                wide[phrase] = None
+                # an ending may follow anyway
+                wide[phrase.rstrip("*")] = None
     phrases = dict.fromkeys(_minimal(phrases))
     openers = {pattern for phrase in phrases if (pattern := opener(phrase))}
-    single = {word for phrase in phrases for word in needed(phrase)}
     for slip in spellings:
         phrases[slip] = None
         openers.add(rf"\b{re.escape(max(slip.split(), key=len))}\b")
-        single.add(max(slip.split(), key=len))
     return Concept(
         "\n".join(sorted(phrases)), tuple(sorted(wide)), tuple(sorted(raw)),
-        "\n".join(sorted(single)), tuple(sorted(openers)),
+        tuple(sorted(openers)),
     )  # fmt: skip
 
 
@@ -217,7 +216,6 @@ def compile_rules(root: Path) -> RuleSet:
         other = concepts[rare]
         concepts[name] = msgspec.structs.replace(
             own,
-            words="\n".join(filter(None, (own.words, other.words))),
             openers=tuple(sorted({*own.openers, *other.openers})),
         )
     spans: list[SpanRule] = []
