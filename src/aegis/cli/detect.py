@@ -64,11 +64,11 @@ def detect(
         raise CallerError(f"the text cannot be scanned: {error}") from None
     if json:
         output.json(found if why is None else why)
-        return 1 if found.flagged else 0
+        return 1 if found.findings else 0
     _print(read, found)
     if why is not None:
         _explain(read, why)
-    return 1 if found.flagged else 0
+    return 1 if found.findings else 0
 
 
 def _read(file: Path) -> str:

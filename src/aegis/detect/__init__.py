@@ -1,10 +1,11 @@
 """Detection: rules as data, one engine, findings with exact places. Pure and deterministic."""
 
-from .engine import BLOCK, HOLD, MARGIN, TEXT_MAX, Engine, Reader
+from .engine import TEXT_MAX, Engine
 from .gate import ScanError
 from .hit import Hit
 from .inspection import Inspection, inspect_text, shared
 from .leak import Leak
+from .reader import BLOCK, HOLD, MARGIN, Reader
 from .redact import redact, redactor
 from .score import CONFIDENT, SENSITIVITIES
 from .stream import Stream

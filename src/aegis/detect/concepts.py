@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _REACH = 14
 """How many neighbouring concept words a rule looks at on either side of its first step."""
 
-_BREAK = re.compile("[.!?;][\\s\"')]|\n\\s*\n|[。；！？]")
+_BREAK = re.compile('[.!?;][\\s"\')]|\\n\\s*(?:\\n|[-*#>|+"{}\\[\\]]|\\d+[.)])|[。；！？]')
 
 _QUOTES = frozenset("\"'`「『(“")
 
@@ -28,6 +28,19 @@ DISCUSSED = 550
 
 QUOTED = 800
 """Factor (thousandths) for words in quotation marks."""
+
+CITED = 620
+"""Factor (thousandths) for words of a sentence that stand between quotation marks."""
+
+CODED = 600
+"""Factor (thousandths) for words with many signs of program text between them."""
+
+_CLOSING = frozenset("\"'`」』)”.,!")
+
+_CODE = "{}<>=$\\|;`[]"
+
+_JOINED = 2
+"""Code points between two words of one noun."""
 
 _NEAR = 80
 """Code points around a match in which talk about attacks counts."""
@@ -51,8 +64,8 @@ def _apart(text: str, low: int, high: int, match: Match) -> bool:
     if distance <= 0:
         return False
     between = text[low:high]
-    if not between.isascii():
-        # one letter of a script without blanks says about as much as two of Latin
+    if not between.isascii() and max(between) >= "\u2e80":
+        # one letter of a script without alphabet says about as much as two of Latin
         distance *= 2
     if distance > match.gap:
         return True
@@ -153,25 +166,46 @@ def _opens(text: str, at: int) -> bool:
     )
 
 
+def _discussed(candidate: Candidate, text: str, tags: Sequence[Tag]) -> bool:
+    """Whether the same sentence talks about attacks."""
+    low, high = candidate.start, candidate.end
+    opening = _opens(text, low)
+    for tag in tags:
+        if tag.start >= high + _NEAR:
+            return False
+        if "discussion" not in tag.concepts:
+            continue
+        if tag.end <= low:
+            if low - tag.end <= _NEAR and not _BREAK.search(text[tag.end : low]):
+                return True
+        elif tag.start < high or tag.start - high <= _JOINED:
+            # `prompt leakage`: a noun made of the words of an order
+            return True
+        elif not opening and not _BREAK.search(text[high : tag.start]):
+            return True
+    return False
+
+
+def _quoted(text: str, low: int, high: int) -> int:
+    """The factor for quotation marks: around the whole match, in a sentence, or before it."""
+    if not low or text[low - 1] not in _QUOTES:
+        return 1000
+    before = text[max(0, low - 3) : low - 1]
+    closed = any(char in _CLOSING for char in text[high : high + 3])
+    if closed and before[-1:] == " " and before[:1].isalpha():
+        return CITED
+    return QUOTED
+
+
 def weighed(candidate: Candidate, text: str, tags: Sequence[Tag], kind: str) -> int:
     """The score of a candidate in its surroundings."""
     score = candidate.score
     if candidate.rule.literal or kind == "tool_description":
         return score
     low, high = candidate.start, candidate.end
-    opening = _opens(text, low)
-    for tag in tags:
-        if "discussion" not in tag.concepts:
-            continue
-        if tag.start >= high + _NEAR:
-            break
-        if (
-            (tag.end <= low and low - tag.end <= _NEAR and not _BREAK.search(text[tag.end : low]))
-            or (tag.start >= low and tag.end <= high)
-            or (not opening and tag.start >= high and not _BREAK.search(text[high : tag.start]))
-        ):
-            score = score * DISCUSSED // 1000
-            break
-    if text[max(0, low - 1) : low] in _QUOTES and low:
-        score = score * QUOTED // 1000
+    if _discussed(candidate, text, tags):
+        score = score * DISCUSSED // 1000
+    score = score * _quoted(text, low, high) // 1000
+    if sum(map(text[low:high].count, _CODE)) * 16 > high - low:
+        score = score * CODED // 1000
     return score

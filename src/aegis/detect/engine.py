@@ -15,33 +15,28 @@ or in pieces, as soon as its right margin is there. It also bounds every cost pe
 
 from __future__ import annotations
 
-import re
+from bisect import bisect_right
 from typing import TYPE_CHECKING
 
+from . import linear
 from .concepts import candidates, weighed
 from .fold import View, fold
 from .gate import ScanError
 from .hit import Hit
-from .plan import NOTHING, CompactPlanner, Plan, Planner
+from .locate import BUCKET, Locator, around
+from .plan import CompactPlanner, Plan, Planner
+from .reader import BLOCK, MARGIN, Frame, Reader, Survey
 from .ruleset import load
-from .score import Scorer
-from .tagger import Tagger
+from .tagger import Tag, Tagger
 from .views import DECODERS, from_lookalikes
+from .words import split
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from .leak import Leak
     from .ruleset import RuleSet
-
-BLOCK = 256
-"""Code points per block of the reading grid."""
-
-MARGIN = 256
-"""Code points read on either side of a block; no evidence reaches further."""
-
-HOLD = BLOCK + MARGIN
-"""Most code points a streamed text is held back."""
+    from .words import Words
 
 TEXT_MIN = 3
 """Shorter texts hold nothing that any rule describes."""
@@ -58,14 +53,22 @@ DEPTH_MAX = 2
 VIEWS_MAX = 24
 """Most disguised readings of one window."""
 
-SECRET_MAX = 16_384
-"""Longest secret followed beyond its window, in code points (an RSA key of 8192 bits has 6,400)."""
+WORDING = "attack_wording"
+"""Name of the rule of findings that come from the linear model."""
 
-_TOKEN = re.compile(r"[A-Za-z0-9_./+=~%-]*")
-_ARMOUR = re.compile(r"(?:[^-]|-(?=[^-]|\Z))*(?:-----END [A-Z0-9 ]*-----)?")
+WORDING_MIN = 350
+"""Lowest score of the model that counts as evidence: the threshold of high sensitivity."""
 
-_CHUNK = 4096
-"""Code points tested at once when looking for the blocks worth reading."""
+_CHUNK = 32_768
+"""Code points looked at at once when looking for the blocks worth reading."""
+
+_NEAR = 128
+"""Code points between the place that gives a value away and its beginning, or the next one."""
+
+_BLOCK_BITS = (1 << BLOCK // BUCKET) - 1
+
+_TAGS = frozenset(map(chr, range(0xE0020, 0xE007F)))
+"""Tag characters (Unicode, "Tags" block): ASCII that no reader sees."""
 
 _RUN_TOGETHER = frozenset({"run", "joined"})
 """Triggers of words written without blanks."""
@@ -80,6 +83,8 @@ class Engine:
     def __init__(self, rules: RuleSet | None = None) -> None:
         self.rules = rules = load() if rules is None else rules
         self._planner = Planner(rules)
+        self._locator = Locator(rules)
+        self._linear = linear.load()
         self._tagger: Tagger | None = None
         self._compact: tuple[CompactPlanner, Tagger] | None = None
 
@@ -89,11 +94,11 @@ class Engine:
         return self.rules.version
 
     def quiet(self, data: bytes, kind: str = "") -> bool:
-        """True where no rule can match the UTF-8 text of a kind (empty: of any kind).
+        """True where no rule can match the ASCII text of a kind (empty: of any kind).
 
         Raises ScanError where unknown.
         """
-        return self._planner.plan(data, kind) is NOTHING
+        return not self._survey(data.decode(), 0, kind, 0).bits
 
     def scan(
         self,
@@ -115,34 +120,90 @@ class Engine:
             return []
         if size > TEXT_MAX:
             raise ScanError(f"text of {size} characters is longer than {TEXT_MAX}; split it")
-        view = fold(text)
-        if leak is None and _silent(view) and self.quiet(view.data, kind):
-            return []
         reader = Reader(self, kind, categories, sensitivity, leak)
         out: list[Hit] = []
-        blocks = self._dirty(text, kind) if leak is None else range(-(-size // BLOCK))
-        for block in blocks:
-            out += reader.read(text, block, 0, size)
+        for block, survey in self._worth_reading(text, reader.threshold, kind, leak is not None):
+            out += reader.read(text, block, 0, size, survey)
             if len(out) > HITS_MAX:
                 raise ScanError(f"more than {HITS_MAX} findings in one text; split it")
         return out
 
-    def _dirty(self, text: str, kind: str) -> Iterator[int]:
-        """Blocks of a text in order, without long stretches in which nothing can match."""
+    def _worth_reading(
+        self, text: str, threshold: int, kind: str, every: bool
+    ) -> Iterator[tuple[int, Survey | None]]:
+        """Blocks of a text in order, without those in which nothing can match."""
         size = len(text)
-        blocks = (size + BLOCK - 1) // BLOCK
-        step = _CHUNK // BLOCK
-        for first in range(0, blocks, step):
-            last = min(first + step, blocks)
-            if blocks > step:
-                chunk = fold(text[max(0, first * BLOCK - MARGIN) : last * BLOCK + MARGIN])
-                if _silent(chunk) and self.quiet(chunk.data, kind):
-                    continue
-            yield from range(first, last)
+        for first in range(0, size, _CHUNK):
+            low = max(0, first - 2 * MARGIN)
+            stop = min(first + _CHUNK, size)
+            survey = self._survey(text[low : stop + 2 * MARGIN], low, kind, threshold)
+            if not (survey.bits or every):
+                continue
+            for block in range(first // BLOCK, -(-stop // BLOCK)):
+                if every or survey.bits >> (block * BLOCK - low) // BUCKET & _BLOCK_BITS:
+                    yield block, survey
 
-    def window(self, text: str, kind: str, categories: frozenset[str] | None) -> list[Hit]:
+    def _survey(self, text: str, low: int, kind: str, threshold: int) -> Survey:
+        """Where to read a stretch of text closely."""
+        view = fold(text)
+        survey = Survey(view, low)
+        self._look(view, kind, threshold, survey, len(text))
+        if view.rest:
+            for other in from_lookalikes(view):
+                disguised = Survey(other, low)
+                self._look(other, kind, threshold, disguised, len(text))
+                survey.shaped |= around(disguised.bits, MARGIN // BUCKET)
+            if not view.rest.isdisjoint(_TAGS):
+                places = sum(1 << place for place in {place // BUCKET for place in _places(text)})
+                survey.shaped |= around(places, MARGIN // BUCKET)
+        survey.bits |= survey.shaped
+        return survey
+
+    def _look(self, view: View, kind: str, threshold: int, survey: Survey, size: int) -> None:
+        """Fill in what a look at a view says."""
+        planner = self._planner
+        look = planner.look(view.data)
+        survey.words = words = split(view.text)
+        alike = self._resembling(survey, words, size)
+        survey.bits = alike
+        if look is None:
+            return
+        if look.shapes or look.disguises:
+            edges = view.edges(BUCKET)
+            values = _bits(planner.values(look, view.data), edges)
+            disguised = _bits(planner.disguised(look, view.data), edges)
+            survey.shaped = around(values, _NEAR // BUCKET) | around(disguised, MARGIN // BUCKET)
+            survey.bits |= survey.shaped
+        if planner.worded(look):
+            survey.tags = self._tags().named(words, view.text)
+            marks = list(planner.marks(look, view.data))
+            survey.marked = bool(marks)
+            concepts = self._locator.concepts(view, survey.tags, marks)
+            survey.bits |= self._locator.begins(concepts, kind, threshold, alike)
+
+    def _resembling(self, survey: Survey, words: Words, size: int) -> int:
+        """Where the wording is that of attacks, as bits: the beginnings of such blocks."""
+        out = 0
+        gains = self._linear.gains(words.parts)
+        for start in range(-survey.low % BLOCK, size, BLOCK):
+            right = min(start + BLOCK + MARGIN, size)
+            first, last = survey.span(words, start, right)
+            if sum(gains[first:last]) < 0:
+                continue
+            if self._linear.score([one for one in words.parts[first:last] if one]) >= WORDING_MIN:
+                out |= 1 << start // BUCKET
+        return out
+
+    def window(
+        self,
+        text: str,
+        kind: str,
+        categories: frozenset[str] | None,
+        frame: Frame | None = None,
+    ) -> list[Hit]:
         """Raw hits of one window of text, offsets counting from its start."""
         view = fold(text)
+        frame = frame or Frame()
         hits: list[Hit] = []
         views = [view]
         hidden = _hidden(text, view)
@@ -155,37 +216,56 @@ class Engine:
         while views:
             current = views.pop(0)
             read += 1
-            hits += self._read(current, kind, categories, views)
+            if read > 1:
+                frame = Frame(frame.cut, frame.start)
+            plan = frame.plan or self._planner.plan(current.data)
+            if plan.spans:
+                hits += self._values(current, plan, kind, categories)
+            hits += self._worded(current, plan, frame, kind, categories)
+            views += _decoded(current, plan)
+            if not _RUN_TOGETHER.isdisjoint(plan.triggers) or "spaced" in current.name:
+                hits += self._read_compact(current, kind, categories)
             if len(views) + read > VIEWS_MAX:
                 del views[max(0, VIEWS_MAX - read) :]
         return hits
 
-    def _read(
-        self, view: View, kind: str, categories: frozenset[str] | None, views: list[View]
+    def _worded(
+        self, view: View, plan: Plan, frame: Frame, kind: str, categories: frozenset[str] | None
     ) -> list[Hit]:
-        plan = self._planner.plan(view.data, kind)
-        hits = (
-            self._confirm(view, plan, self._tags(), kind, categories) if plan is not NOTHING else []
-        )
-        if view.depth < DEPTH_MAX:
-            for trigger in plan.triggers:
-                decoder = DECODERS.get(trigger)
-                if decoder is not None and not (trigger in _OPAQUE and trigger in view.name):
-                    views.extend(decoder(view))
-        if not _RUN_TOGETHER.isdisjoint(plan.triggers) or "spaced" in view.name:
-            hits += self._read_compact(view, kind, categories)
+        """What the words of a view say: to the rules, and to the model."""
+        hits: list[Hit] = []
+        words: Words | None = None
+        if plan.worded:
+            tags = frame.tags
+            if tags is None:
+                words = split(view.text, frame.cut)
+                tags = self._tags().named(words, view.text, frame.cut)
+            tags = self._tags().completed(tags, view, marked=plan.marked)
+            hits += self._ideas(view, tags, kind, categories)
+        if categories is None or "injection" in categories:
+            segment = frame.segment
+            if segment is None:
+                words = words or split(view.text, frame.cut)
+                # the edge of the window has been seen to by the cut
+                segment = words.between(view.within(frame.start), len(view.text), cut=False)
+            score = self._linear.score(segment)
+            if score >= WORDING_MIN:
+                start, end = view.back(view.within(frame.start), len(view.text))
+                hits.append(
+                    Hit(start, end, WORDING, "injection", "ATTACK_WORDING", score, "medium", None,
+                        view.name)
+                )  # fmt: skip
         return hits
 
     def _read_compact(self, view: View, kind: str, categories: frozenset[str] | None) -> list[Hit]:
         """Words run together: the lexicon without word boundaries."""
         if self._compact is None:
             tagger = Tagger(self.rules.concepts, self.rules.composites, compact=True)
-            self._compact = (CompactPlanner(self.rules, self._planner), tagger)
+            self._compact = (CompactPlanner(self.rules), tagger)
         planner, tagger = self._compact
-        rules = planner.rules(view.data, kind)
-        if not rules:
+        if not planner.possible(view.data):
             return []
-        return self._confirm(view, Plan((), rules, ()), tagger, kind, categories)
+        return self._ideas(view, tagger.tags(view), kind, categories)
 
     def _tags(self) -> Tagger:
         if self._tagger is None:
@@ -194,14 +274,10 @@ class Engine:
             )
         return self._tagger
 
-    def _confirm(
-        self,
-        view: View,
-        plan: Plan,
-        tagger: Tagger,
-        kind: str,
-        categories: frozenset[str] | None,
+    def _values(
+        self, view: View, plan: Plan, kind: str, categories: frozenset[str] | None
     ) -> list[Hit]:
+        """The values in a view: what has a shape and passes its validators."""
         hits: list[Hit] = []
         respelled = not _OPAQUE.isdisjoint(view.name.split("+"))
         for confirm in plan.spans:
@@ -219,42 +295,56 @@ class Engine:
                     Hit(start, end, rule.id, rule.category, rule.type, value.score, rule.severity,
                         replacement, view.name)
                 )  # fmt: skip
-        rules = [rule for rule in plan.rules if categories is None or rule.category in categories]
-        if rules:
-            tags = tagger.tags(view.text, view.data)
-            for found in candidates(view.text, tags, rules, kind):
-                start, end = view.back(found.start, found.end)
-                score = weighed(found, view.text, tags, kind)
-                idea = found.rule
-                hits.append(
-                    Hit(start, end, idea.id, idea.category, idea.type, score, idea.severity,
-                        None, view.name)
-                )  # fmt: skip
+        return hits
+
+    def _ideas(
+        self, view: View, tags: list[Tag], kind: str, categories: frozenset[str] | None
+    ) -> list[Hit]:
+        """The concept rules that match in a view."""
+        present = frozenset().union(*{tag.concepts for tag in tags})
+        hits: list[Hit] = []
+        for found in candidates(view.text, tags, self._planner.rules(present, kind), kind):
+            idea = found.rule
+            if categories is not None and idea.category not in categories:
+                continue
+            start, end = view.back(found.start, found.end)
+            score = weighed(found, view.text, tags, kind)
+            hits.append(
+                Hit(start, end, idea.id, idea.category, idea.type, score, idea.severity,
+                    None, view.name)
+            )  # fmt: skip
         return hits
 
 
-def _silent(view: View) -> bool:
-    """Whether the gate over the folded text sees all there is to see."""
-    rest = view.rest
-    if not rest:
-        return True
-    return not any(char in _LOOK or "\U000e0000" <= char <= "\U000e007f" for char in rest)
+def _bits(offsets: Iterable[int], edges: list[int] | None) -> int:
+    """Byte offsets as bits for BUCKET code points each."""
+    out = 0
+    for offset in offsets:
+        out |= 1 << (offset // BUCKET if edges is None else bisect_right(edges, offset))
+    return out
 
 
-def _lookalikes() -> frozenset[str]:
-    from .confusables import CONFUSABLES
+def _decoded(view: View, plan: Plan) -> list[View]:
+    """The disguised readings that a plan calls for."""
+    out: list[View] = []
+    if view.depth < DEPTH_MAX:
+        for trigger in plan.triggers:
+            decoder = DECODERS.get(trigger)
+            if decoder is not None and not (trigger in _OPAQUE and trigger in view.name):
+                out.extend(decoder(view))
+    return out
 
-    return frozenset(CONFUSABLES)
 
-
-_LOOK = _lookalikes()
+def _places(text: str) -> list[int]:
+    """Where the tag characters of a text stand."""
+    return [i for i, char in enumerate(text) if "\U000e0020" <= char <= "\U000e007e"]
 
 
 def _hidden(text: str, view: View) -> list[View]:
     """Text written in tag characters (U+E0020 to U+E007E), which no reader sees."""
-    if not any("\U000e0020" <= char <= "\U000e007e" for char in view.rest):
+    if view.rest.isdisjoint(_TAGS):
         return []
-    places = [i for i, char in enumerate(text) if "\U000e0020" <= char <= "\U000e007e"]
+    places = _places(text)
     letters = "".join(chr(ord(text[i]) - 0xE0000) for i in places)
     if len(places) <= 6 and "\U0001f3f4" in view.rest:
         # flags of regions are written with tags (UTS 51, emoji tag sequences)
@@ -265,93 +355,3 @@ def _hidden(text: str, view: View) -> list[View]:
 def _invisible(view: View) -> Hit:
     start, end = view.back(0, len(view.text))
     return Hit(start, end, "invisible_text", "injection", "INVISIBLE_TEXT", 900, "high", "", "tags")
-
-
-class Reader:
-    """Reads the blocks of one text in order and keeps what must be known between blocks."""
-
-    __slots__ = ("_categories", "_engine", "_kind", "_leak", "_open", "_scorer", "_since")
-
-    def __init__(
-        self,
-        engine: Engine,
-        kind: str,
-        categories: frozenset[str] | None,
-        sensitivity: str,
-        leak: Leak | None = None,
-    ) -> None:
-        self._engine = engine
-        self._kind = kind
-        self._categories = categories
-        self._scorer = Scorer(sensitivity)
-        self._leak = leak
-        self._open: Hit | None = None
-        self._since = 0
-
-    def read(self, text: str, block: int, base: int, size: int) -> list[Hit]:
-        """The hits that start in a block.
-
-        `text` begins at offset `base` of the whole text and reaches at least MARGIN beyond the
-        block, or to `size`, the end of the whole text where that is known.
-        """
-        low = block * BLOCK
-        left = max(0, low - MARGIN)
-        right = min(low + BLOCK + MARGIN, size)
-        window = text[left - base : right - base]
-        hits = self._engine.window(window, self._kind, self._categories)
-        if self._leak is not None:
-            hits += self._leak.hits(window)
-        own = [_moved(hit, left) for hit in hits if low <= hit.start + left < low + BLOCK]
-        out = self._scorer.take(_best(own))
-        if self._open is not None:
-            out += self._continued(text, base, right)
-        else:
-            self._open = next((h for h in out if h.end == right and h.category == "secret"), None)
-            self._since = right
-        return out
-
-    def _continued(self, text: str, base: int, right: int) -> list[Hit]:
-        """The rest of a secret that reaches beyond the window in which it began."""
-        opened = self._open
-        if opened is None or right <= opened.end:
-            return []
-        start = opened.end
-        pattern = _ARMOUR if opened.rule == "private_key" else _TOKEN
-        found = pattern.match(text, start - base, right - base)
-        stop = found.end() + base if found else start
-        if stop < right or stop - self._since > SECRET_MAX:
-            self._open = None
-        else:
-            self._open = Hit(
-                stop, stop, opened.rule, opened.category, opened.type, opened.score,
-                opened.severity,
-            )  # fmt: skip
-        if stop == start:
-            return []
-        return [
-            Hit(start, stop, opened.rule, opened.category, opened.type, opened.score,
-                opened.severity, "", opened.view, "continued")
-        ]  # fmt: skip
-
-
-def _moved(hit: Hit, by: int) -> Hit:
-    if not by:
-        return hit
-    return Hit(
-        hit.start + by, hit.end + by, hit.rule, hit.category, hit.type, hit.score, hit.severity,
-        hit.mask, hit.view, hit.reason,
-    )  # fmt: skip
-
-
-def _best(hits: Iterable[Hit]) -> list[Hit]:
-    """Of overlapping hits the surest, then the longest: one per rule, and one value per place."""
-    out: list[Hit] = []
-    for hit in sorted(hits, key=lambda one: (-one.score, one.start - one.end, one)):
-        if not any(
-            one.start < hit.end
-            and hit.start < one.end
-            and (one.rule == hit.rule or (one.mask is not None and hit.mask is not None))
-            for one in out
-        ):
-            out.append(hit)
-    return out

@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ..model import KINDS, CallerError
-from .engine import BLOCK, MARGIN, TEXT_MAX, Engine, Reader
+from .engine import TEXT_MAX, Engine
 from .gate import ScanError
 from .hit import Hit
+from .reader import BLOCK, MARGIN, Reader
 from .score import CONFIDENT, REACH, SENSITIVITIES
 
 if TYPE_CHECKING:
     from .fold import View
+    from .plan import Plan
+    from .reader import Frame
     from .ruleset import RuleSet
 
 READINGS_MAX = 200
@@ -79,8 +82,14 @@ class _Witness(Engine):
         self.raw: dict[Hit, None] = {}
         self.readings: dict[Reading, None] = {}
 
-    def window(self, text: str, kind: str, categories: frozenset[str] | None) -> list[Hit]:
-        hits = super().window(text, kind, categories)
+    def window(
+        self,
+        text: str,
+        kind: str,
+        categories: frozenset[str] | None,
+        frame: Frame | None = None,
+    ) -> list[Hit]:
+        hits = super().window(text, kind, categories, frame)
         for hit in hits:
             moved = msgspec.structs.replace(
                 hit, start=hit.start + self.left, end=hit.end + self.left
@@ -88,14 +97,14 @@ class _Witness(Engine):
             self.raw[moved] = None
         return hits
 
-    def _read(
-        self, view: View, kind: str, categories: frozenset[str] | None, views: list[View]
+    def _worded(
+        self, view: View, plan: Plan, frame: Frame, kind: str, categories: frozenset[str] | None
     ) -> list[Hit]:
         if view.name and view.text and len(self.readings) < READINGS_MAX:
             start, end = view.back(0, len(view.text))
             shown = view.text[:READ_MAX]
             self.readings[Reading(view.name, start + self.left, end + self.left, shown)] = None
-        return super()._read(view, kind, categories, views)
+        return super()._worded(view, plan, frame, kind, categories)
 
 
 def explain(
@@ -140,7 +149,9 @@ def _evidence(hit: Hit, raw: list[Hit]) -> tuple[Evidence, ...]:
     """The surest hit of each rule that counted towards a finding, its own rule first."""
     best: dict[str, Hit] = {}
     for one in raw:
-        near = one.start <= hit.start <= one.start + REACH
+        # as the scorer reads them: one after another, by where they start and end
+        before = (one.start, one.end, one.rule) <= (hit.start, hit.end, hit.rule)
+        near = before and hit.start <= one.start + REACH
         if one.category != hit.category or not near:
             continue
         if one.rule not in best or one.score > best[one.rule].score:

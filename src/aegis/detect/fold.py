@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from itertools import accumulate, repeat
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,21 @@ _SPECIAL = {
     "\u2028": "\n", "\u2029": "\n", "\u0085": "\n", "\u2800": " ",
     "。": "。", "「": "「", "」": "」",
 }  # fmt: skip
+
+_SIMPLER = (
+    "沒没無无視视記记這这個个請请們们說说話话語语詞词詢询問问題题統统預预設设規规則则許许權权員员開开發发啟启關关閉闭繞绕過过濾滤審审護护欄栏轉转帳账"
+    "號号碼码鑰钥憑凭證证洩泄輸输顯显複复製制總总結结譯译隱隐內内檔档資资訊讯對对聯联絡络網网頁页連连線线執执務务應应該该須须從从現现後后來来時时會会"
+    "將将變变為为與与給给讓让誰谁樣样條条標标點点級级類类當当實实驗验環环測测試试遊游戲戏邏逻輯辑違违絕绝認认麼么擔担處处備备僅仅雙双進进還还遠远運运"
+    "選选適适險险隨随難难電电響响領领頭头願愿顧顾體体戶户儲储傳传優优價价別别剛刚劃划動动勢势區区協协單单衛卫嗎吗圍围圖图團团報报壞坏壓压夠够學学寫写"
+    "導导層层屬属歸归徵征態态據据擇择擬拟數数斷断於于歷历書书構构檢检決决況况準准滿满漢汉狀状獲获獨独畫画異异監监盡尽眾众種种稱称穩稳竊窃筆笔簡简簽签"
+    "約约紀纪純纯細细終终組组經经維维編编縮缩繼继續续聲声職职聽听腦脑臺台舉举舊旧藝艺虛虚補补裝装覽览觀观訂订訓训訪访詐诈評评誤误課课調调談谈論论謊谎"
+    "識识議议讀读負负財财貨货責责費费購购車车軟软載载輔辅輕轻達达遞递郵邮釋释銀银銷销錄录錯错鍵键鎖锁鏈链長长門门閱阅間间際际隊队階阶雜杂離离擴扩暫暂"
+    "歡欢幫帮貼贴寶宝參参贊赞獎奖雲云專专業业東东兩两產产劑剂創创劇剧"
+)
+"""Traditional Chinese characters, each followed by its simplified form (Unihan database, field
+kSimplifiedVariant), so that one lexicon serves both. Only those that its words are made of."""
+
+_SPECIAL.update(zip(_SIMPLER[::2], _SIMPLER[1::2], strict=True))
 
 _MARKS = (
     (0x0300, 0x036F), (0x0483, 0x0489), (0x0591, 0x05C7), (0x064B, 0x065F), (0x0670, 0x0670),
@@ -110,6 +125,11 @@ class View:
         self._parent: View | None = None
 
     @property
+    def aligned(self) -> bool:
+        """Whether character offsets are those of the original text."""
+        return self._cum is None and self._parent is None
+
+    @property
     def depth(self) -> int:
         """How many decodings lie between this view and the folded text."""
         return 0 if self._parent is None else self._parent.depth + 1
@@ -128,6 +148,32 @@ class View:
             return start, end
         first = len(self.data[:start].decode("utf-8", "ignore"))
         return first, first + len(self.data[start:end].decode("utf-8", "ignore"))
+
+    def at(self, offset: int) -> int:
+        """Where the character at an offset of the original text stands in `text`."""
+        return self._cum[offset - 1] if self._cum is not None and offset else offset
+
+    def within(self, offset: int) -> int:
+        """The first character read from an offset of the original text on."""
+        if self._parent is None or self._starts is None:
+            return self.at(offset)
+        return bisect_left(self._starts, self._parent.within(offset))
+
+    def edges(self, step: int) -> list[int] | None:
+        """Offsets in `data` at which every `step` code points of the original text end.
+
+        None where they are the same in both. Only for the first folding of a text, and for views
+        of it that keep its length.
+        """
+        if not self._wide and self.aligned:
+            return None
+        text = self.text
+        cum = self._cum if self._parent is None else self._parent._cum
+        size = len(text) if cum is None else len(cum)
+        stops = range(step, size, step)
+        marks = [0, *(stops if cum is None else [cum[stop - 1] for stop in stops])]
+        pieces = map(text.__getitem__, map(slice, marks, marks[1:]))
+        return list(accumulate(len(piece.encode()) for piece in pieces))
 
     def back(self, start: int, end: int) -> tuple[int, int]:
         """The span of the original text behind a character span of `text`."""

@@ -21,12 +21,22 @@ def shared() -> Engine:
     return Engine()
 
 
+ALARMING = frozenset({"high", "critical"})
+"""Severities at which personal data is an alarm rather than a thing to mask."""
+
+
+def _alarming(hit: Hit) -> bool:
+    return hit.category not in ("pii", "phi") or hit.severity in ALARMING
+
+
 class Inspection(msgspec.Struct, frozen=True):
     """What a text holds.
 
     `flagged` at the default operating point, `confident` in the high-confidence tier, `score` the
     highest (0 to 1000), `findings` in reading order with offsets into the given text, `masked`
-    the text with personal data and secrets replaced.
+    the text with personal data and secrets replaced. Personal data of low or medium severity (an
+    e-mail address, a telephone number) is found and masked, but neither flags a text nor counts
+    towards its score.
     """
 
     flagged: bool
@@ -47,8 +57,8 @@ def inspect_text(text: str, kind: str = "prompt", *, sensitivity: str = "medium"
     if sensitivity not in SENSITIVITIES:
         raise CallerError(f"unknown sensitivity `{sensitivity}`; use low, medium or high")
     hits = shared().scan(text, kind, sensitivity=sensitivity)
-    score = max((hit.score for hit in hits), default=0)
-    return Inspection(bool(hits), score >= CONFIDENT, score, tuple(hits), _masked(text, hits))
+    score = max((hit.score for hit in hits if _alarming(hit)), default=0)
+    return Inspection(score > 0, score >= CONFIDENT, score, tuple(hits), _masked(text, hits))
 
 
 def _masked(text: str, hits: list[Hit]) -> str:

@@ -16,45 +16,68 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import re2
+
 from . import triggers
-from .gate import Gate
+from .gate import Gate, options
 from .spanrules import Confirm
 from .tagger import Letters
 from .terms import compact_literals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from .ruleset import ConceptRule, RuleSet
 
 _CACHE_MAX = 4096
 """Most combinations of needs whose rules are remembered."""
 
-_SEPARATORS = bytes(
-    code + 32 if 65 <= code <= 90 else code if 48 <= code <= 57 or 97 <= code <= 122 or code > 127
-    else 32
-    for code in range(256)
-)  # fmt: skip
-"""Translation of bytes that leaves lower-case words between blanks."""
+STRIDE = 64
+"""Bytes between two places of one pattern that are told apart."""
 
 
 class Plan:
-    """The rules worth confirming and the disguises worth undoing."""
+    """The values worth confirming, the disguises worth undoing, whether words and marks count."""
 
-    __slots__ = ("rules", "spans", "triggers")
+    __slots__ = ("marked", "spans", "triggers", "worded")
 
     def __init__(
         self,
-        spans: tuple[Confirm, ...],
-        rules: tuple[ConceptRule, ...],
-        triggers: tuple[str, ...],
+        spans: tuple[Confirm, ...] = (),
+        triggers: tuple[str, ...] = (),
+        *,
+        worded: bool = False,
+        marked: bool = False,
     ) -> None:
         self.spans = spans
-        self.rules = rules
         self.triggers = triggers
+        self.worded = worded
+        self.marked = marked
 
 
-NOTHING = Plan((), (), ())
+NOTHING = Plan()
+
+
+class Look:
+    """What the first look at a text saw: enough to know whether and where to look again.
+
+    `openers` says whether a word stands there that some rule needs, `letters`
+    whether a phrase of a script other than Latin may.
+    """
+
+    __slots__ = ("disguises", "letters", "openers", "shapes")
+
+    def __init__(
+        self,
+        openers: bool,
+        disguises: tuple[int, ...],
+        shapes: tuple[int, ...],
+        letters: bool,
+    ) -> None:
+        self.openers = openers
+        self.disguises = disguises
+        self.shapes = shapes
+        self.letters = letters
 
 
 def grouped(terms: Iterable[str]) -> str:
@@ -79,8 +102,8 @@ class Planner:
     """Turns a text into a plan. Thread-safe; built once."""
 
     __slots__ = (
-        "_cache", "_composites", "_concept_words", "_direct", "_first", "_keys", "_marks", "_rules",
-        "_shapes", "_spans", "_triggers", "_words", "letters",
+        "_cache", "_direct", "_disguises", "_first", "_keys", "_marks", "_rules",
+        "_shape_patterns", "_shapes", "_single", "_spans", "_triggers", "letters",
     )  # fmt: skip
 
     def __init__(self, rules: RuleSet) -> None:
@@ -89,15 +112,9 @@ class Planner:
         disguises = triggers.words(rules.keywords)
         self._first = Gate([grouped(set(openers)), *disguises.values()])
         self._triggers = {index + 1: name for index, name in enumerate(disguises)}
+        self._disguises = {index + 1: one for index, one in enumerate(disguises.values())}
+        self._single: dict[str, re2._Regexp] = {}
         self.letters = Letters(concepts)
-        self._composites = rules.composites
-        self._concept_words: dict[bytes, dict[frozenset[bytes], set[str]]] = {}
-        for name, concept in concepts.items():
-            for line in concept.words.splitlines():
-                first, *rest = line.encode().split()
-                by_rest = self._concept_words.setdefault(first, {})
-                by_rest.setdefault(frozenset(rest), set()).add(name)
-        self._words = frozenset(self._concept_words)
         self._compile_shapes(rules)
         self._rules = rules.rules
         self._cache: dict[tuple[frozenset[str], str], tuple[ConceptRule, ...]] = {}
@@ -123,6 +140,7 @@ class Planner:
         number = {pattern: index for index, pattern in enumerate(shapes)}
         key = {pattern: index for index, pattern in enumerate(keys)}
         self._shapes = Gate(shapes)
+        self._shape_patterns = tuple(shapes)
         self._keys = Gate(keys)
         self._spans = [
             (
@@ -135,34 +153,80 @@ class Planner:
         self._marks = {number["|".join(raw)]: name for name, raw in marks.items()}
         self._direct = {number[pattern]: name for name, pattern in fixed.items()}
 
-    def plan(self, data: bytes, kind: str) -> Plan:
-        """What to confirm in a UTF-8 text of a kind. Raises ScanError where a gate gave up."""
+    def look(self, data: bytes) -> Look | None:
+        """The first look at a UTF-8 text; None where nothing can match.
+
+        Raises ScanError where a gate gave up.
+        """
         first = self._first.match(data)
         shapes = self._shapes.match(data)
-        present: set[str] = set()
-        if not data.isascii():
-            for tag in self.letters.tags(data.decode().lower()):
-                present |= tag.concepts
-            present.update(
-                name for name, one, other, _ in self._composites if {one, other} <= present
-            )
-        if not (first or shapes or present):
+        text = "" if data.isascii() else data.decode()
+        letters = self.letters.written(text) and self.letters.occur(text.lower())
+        if not (first or shapes or letters):
+            return None
+        openers = bool(first) and first[0] == 0
+        return Look(openers, first[1:] if openers else first, shapes, letters)
+
+    def plan(self, data: bytes) -> Plan:
+        """What to confirm in a UTF-8 text. Raises ScanError where a gate gave up."""
+        look = self.look(data)
+        if look is None:
             return NOTHING
-        fired = tuple(self._triggers[one] for one in first if one)
-        fired += tuple(self._direct[one] for one in shapes if one in self._direct)
-        spans = self._confirms(frozenset(shapes), data) if shapes else ()
-        present.update(self._marks[one] for one in shapes if one in self._marks)
-        rules: tuple[ConceptRule, ...] = ()
-        if present or (first and first[0] == 0):
-            held = frozenset(data.translate(_SEPARATORS).split())
-            for word in self._words & held:
-                for rest, names in self._concept_words[word].items():
-                    if rest <= held:
-                        present |= names
-            rules = self.rules(frozenset(present), kind)
-        if not (spans or rules or fired):
+        fired = tuple(self._triggers[one] for one in look.disguises)
+        fired += tuple(self._direct[one] for one in look.shapes if one in self._direct)
+        spans = self._confirms(frozenset(look.shapes), data) if look.shapes else ()
+        marked = any(one in self._marks for one in look.shapes)
+        worded = marked or look.openers or look.letters
+        if not (spans or fired or worded):
             return NOTHING
-        return Plan(spans, rules, fired)
+        return Plan(spans, fired, worded=worded, marked=marked)
+
+    def worded(self, look: Look) -> bool:
+        """Whether concept rules can match at all in a text looked at."""
+        return look.openers or look.letters or any(one in self._marks for one in look.shapes)
+
+    def marks(self, look: Look, data: bytes) -> Iterator[tuple[str, int]]:
+        """Concepts of marks and where they stand, in bytes."""
+        for number in look.shapes:
+            name = self._marks.get(number)
+            if name is not None:
+                for start in self._starts(self._shape_patterns[number], data):
+                    yield name, start
+
+    def values(self, look: Look, data: bytes) -> Iterator[int]:
+        """Where values may stand, in bytes."""
+        seen = frozenset(look.shapes)
+        wanted: set[str] = set()
+        keys: frozenset[int] | None = None
+        for shapes, words, _ in self._spans:
+            if shapes <= seen:
+                if words:
+                    if keys is None:
+                        keys = frozenset(self._keys.match(data))
+                    if not words <= keys:
+                        continue
+                wanted.add(self._shape_patterns[min(shapes)])
+        for pattern in sorted(wanted):
+            yield from self._starts(pattern, data)
+
+    def disguised(self, look: Look, data: bytes) -> Iterator[int]:
+        """Where disguises may stand, in bytes."""
+        for one in look.disguises:
+            yield from self._starts(self._disguises[one], data)
+        for one in look.shapes:
+            if one in self._direct:
+                yield from self._starts(self._shape_patterns[one], data)
+
+    def _starts(self, pattern: str, data: bytes) -> Iterator[int]:
+        """Where a pattern occurs, at most once in STRIDE bytes."""
+        compiled = self._single.get(pattern)
+        if compiled is None:
+            compiled = self._single[pattern] = re2.compile(pattern, options())
+        position = 0
+        while (found := compiled.search(data, position)) is not None:
+            start = found.start()
+            yield start
+            position = max(start + STRIDE, position + 1)
 
     def _confirms(self, seen: frozenset[int], data: bytes) -> tuple[Confirm, ...]:
         out: dict[int, Confirm] = {}
@@ -201,19 +265,14 @@ _SHAPE = re.compile(r"\\d|\[[0-9A-Za-z]-|\[A-Za-z0-9|\[\^|\{\d|@")
 
 
 class CompactPlanner:
-    """The same for words run together: which rules can match without word boundaries."""
+    """The same for words run together: whether rules can match without word boundaries."""
 
-    __slots__ = ("_gate", "_names", "_planner")
+    __slots__ = ("_gate",)
 
-    def __init__(self, rules: RuleSet, planner: Planner) -> None:
-        literals = {name: compact_literals(one.phrases) for name, one in rules.concepts.items()}
-        self._names = [name for name, some in literals.items() if some]
-        self._gate = Gate("|".join(literals[name]) for name in self._names)
-        self._planner = planner
+    def __init__(self, rules: RuleSet) -> None:
+        literals = (compact_literals(one.phrases) for one in rules.concepts.values())
+        self._gate = Gate("|".join(some) for some in literals if some)
 
-    def rules(self, data: bytes, kind: str) -> tuple[ConceptRule, ...]:
-        """The concept rules that can match in a text without blanks."""
-        matched = self._gate.match(data)
-        if len(matched) < 2:
-            return ()
-        return self._planner.rules(frozenset(self._names[one] for one in matched), kind)
+    def possible(self, data: bytes) -> bool:
+        """Whether two concepts stand in a text without blanks, as every rule needs."""
+        return len(self._gate.match(data)) >= 2

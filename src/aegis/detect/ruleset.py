@@ -79,15 +79,13 @@ class Concept(msgspec.Struct, frozen=True):
     """The words of one idea, of all languages.
 
     `phrases` for the word trie, one a line (`*` ends a stem, a lone `*` is any word), `wide`
-    phrases of all other scripts (stems, blanks optional), `raw` RE2 patterns of marks, `words`
-    lines of words that a text must hold to hold a phrase (rarest first), `openers` RE2 patterns
-    of the rarest part of each phrase.
+    phrases of all other scripts (stems, blanks optional), `raw` RE2 patterns of marks, `openers`
+    RE2 patterns of the rarest part of each phrase.
     """
 
     phrases: str = ""
     wide: tuple[str, ...] = ()
     raw: tuple[str, ...] = ()
-    words: str = ""
     openers: tuple[str, ...] = ()
 
 

@@ -23,7 +23,7 @@ CONFIDENT = 850
 REACH = 2048
 """Evidence further apart than this many code points does not add up."""
 
-_EVIDENCE = frozenset({"injection", "tool_poisoning", "toxicity", "prompt_leak"})
+EVIDENCE = frozenset({"injection", "tool_poisoning", "toxicity", "prompt_leak"})
 """Categories whose findings combine; values such as card numbers stand for themselves."""
 
 _REMEMBERED = 64
@@ -44,7 +44,7 @@ class Scorer:
         """The hits to report, scores combined; `hits` must continue in reading order."""
         out: list[Hit] = []
         for hit in sorted(hits):
-            if hit.category not in _EVIDENCE:
+            if hit.category not in EVIDENCE:
                 if hit.score >= 500:
                     out.append(hit)
                 continue

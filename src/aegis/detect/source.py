@@ -18,7 +18,7 @@ from ..model import ConfigError, Problem
 from .fold import fold_char
 from .masks import STYLES
 from .ruleset import Concept, ConceptRule, Match, RuleSet, SpanRule
-from .terms import TermError, expand, is_wordy, needed, opener, words
+from .terms import TermError, expand, is_wordy, opener, words
 from .trims import TRIMS
 from .validators import VALIDATORS
 
@@ -51,18 +51,17 @@ def concept(name: str, terms: list[str], spellings: list[str], path: Path) -> Co
         for phrase in expanded:
             if is_wordy(phrase) and phrase.isascii():
                 phrases[" ".join(words(phrase))] = None
-            else:
-                wide[phrase] = None
+            elif not phrase.isascii():
+                # an ending may follow anyway
+                wide[phrase.rstrip("*")] = None
     phrases = dict.fromkeys(_minimal(phrases))
     openers = {pattern for phrase in phrases if (pattern := opener(phrase))}
-    single = {word for phrase in phrases for word in needed(phrase)}
     for slip in spellings:
         phrases[slip] = None
         openers.add(rf"\b{re.escape(max(slip.split(), key=len))}\b")
-        single.add(max(slip.split(), key=len))
     return Concept(
         "\n".join(sorted(phrases)), tuple(sorted(wide)), tuple(sorted(raw)),
-        "\n".join(sorted(single)), tuple(sorted(openers)),
+        tuple(sorted(openers)),
     )  # fmt: skip
 
 
@@ -101,7 +100,7 @@ def _problem(path: Path, message: str, hint: str = "") -> ConfigError:
 
 
 class _Concepts(msgspec.Struct, forbid_unknown_fields=True):
-    openers: list[str]
+    openers: set[str]
     keywords: list[str]
     fuzzy: list[tuple[str, list[str]]]
     composites: list[tuple[str, str, str, int, str]]
@@ -223,7 +222,6 @@ def compile_rules(root: Path) -> RuleSet:
         other = concepts[rare]
         concepts[name] = msgspec.structs.replace(
             own,
-            words="\n".join(filter(None, (own.words, other.words))),
             openers=tuple(sorted({*own.openers, *other.openers})),
         )
     spans: list[SpanRule] = []
@@ -237,6 +235,9 @@ def compile_rules(root: Path) -> RuleSet:
             unknown = {one for step in match.steps for one in step} - concepts.keys()
             if unknown:
                 raise _problem(path / "rule.toml", f"unknown concept `{sorted(unknown)[0]}`")
+            if not any(meta.openers >= set(step) for step in match.steps):
+                message = f"no step of {match.steps} is made of openers alone"
+                raise _problem(path / "rule.toml", message, f"add one to `openers` in {shared}")
         rules.append(rule)
     body = RuleSet(
         "",
@@ -244,7 +245,7 @@ def compile_rules(root: Path) -> RuleSet:
         tuple(rules),
         concepts,
         tuple((name, first, second, gap) for name, first, second, gap, _ in meta.composites),
-        tuple(meta.openers),
+        tuple(sorted(meta.openers)),
         tuple(meta.keywords),
     )
     version = hashlib.sha256(msgspec.json.encode(body)).hexdigest()[:16]

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .engine import BLOCK, HITS_MAX, MARGIN, TEXT_MAX, Engine, Reader
+from .engine import HITS_MAX, TEXT_MAX, Engine
 from .gate import ScanError
+from .reader import BLOCK, MARGIN, Reader
 
 if TYPE_CHECKING:
     from .hit import Hit

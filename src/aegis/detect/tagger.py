@@ -14,22 +14,28 @@ import re2
 
 from .gate import Gate, options
 from .terms import compact_literals
+from .words import UNCUT, split
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from .fold import View
     from .ruleset import Concept
+    from .words import Cut, Words
 
-TAGS_MAX = 768
-"""Most concept words read in one window: a window of nothing else holds about as many."""
+MARKS_MAX = 256
+"""Most marks read in one window."""
 
-_CACHE_MAX = 8192
+_CACHE_MAX = 16_384
 """Most words and literals whose concepts are remembered."""
-
-_WORD = re.compile(r"[^\W_]+(?:'[a-z]+)?")
 
 _JOINT = 3
 """Most characters between two words of one phrase."""
+
+_ASCII = bytes(range(128))
+
+_STOPS = frozenset(b".!?;")
+"""Signs that no phrase goes on behind."""
 
 _STEM_MAX = 8
 """Most letters of an ending that a stem of an inflected script may be followed by."""
@@ -55,8 +61,8 @@ class _Node:
     __slots__ = ("any", "concepts", "exact", "lengths", "stems")
 
     def __init__(self) -> None:
-        self.exact: dict[str, _Node] = {}
-        self.stems: dict[str, _Node] = {}
+        self.exact: dict[bytes, _Node] = {}
+        self.stems: dict[bytes, _Node] = {}
         self.lengths: tuple[int, ...] = ()
         self.any: _Node | None = None
         self.concepts: frozenset[str] = frozenset()
@@ -66,19 +72,17 @@ class _Node:
             self.any = self.any or _Node()
             return self.any
         if word.endswith("*"):
-            stem = word.rstrip("*")
+            stem = word.rstrip("*").encode()
             if stem not in self.stems:
                 self.stems[stem] = _Node()
                 self.lengths = tuple(sorted({*self.lengths, len(stem)}))
             return self.stems[stem]
-        return self.exact.setdefault(word, _Node())
+        return self.exact.setdefault(word.encode(), _Node())
 
-    def after(self, word: str) -> list[_Node]:
+    def after(self, word: bytes) -> list[_Node]:
         """The nodes a word leads to."""
-        out: list[_Node] = []
         node = self.exact.get(word)
-        if node is not None:
-            out.append(node)
+        out = [] if node is None else [node]
         for length in self.lengths:
             if length > len(word):
                 break
@@ -88,6 +92,36 @@ class _Node:
         if self.any is not None:
             out.append(self.any)
         return out
+
+
+class _Start:
+    """Where a word leads to from the beginning of a phrase.
+
+    `concepts` are those of the word alone, `nexts` the words that may follow it, None where that
+    is not a matter of whole words.
+    """
+
+    __slots__ = ("concepts", "nexts", "nodes")
+
+    def __init__(self, nodes: list[_Node]) -> None:
+        self.nodes = nodes
+        self.concepts: frozenset[str] = frozenset().union(*(node.concepts for node in nodes))
+        loose = any(node.lengths or node.any for node in nodes)
+        self.nexts = None if loose else frozenset().union(*(node.exact for node in nodes))
+
+
+class _Starts(dict[bytes, "_Start | None"]):
+    """What the words seen so far lead to."""
+
+    def __init__(self, root: _Node) -> None:
+        self._root = root
+
+    def __missing__(self, word: bytes) -> _Start | None:
+        if len(self) >= _CACHE_MAX:
+            self.clear()
+        nodes = self._root.after(word) if word else []
+        start = self[word] = _Start(nodes) if nodes else None
+        return start
 
 
 class _Letter:
@@ -104,7 +138,7 @@ class _Letter:
 class Letters:
     """The trie of letters: phrases of every script but Latin."""
 
-    __slots__ = ("_pairs", "_root")
+    __slots__ = ("_alphabet", "_firsts", "_pairs", "_root")
 
     def __init__(self, concepts: Mapping[str, Concept]) -> None:
         self._root = _Letter()
@@ -120,29 +154,45 @@ class Letters:
                     elif char != " ":
                         node = node.next.setdefault(char, _Letter())
                 node.concepts = node.concepts | {name}
+        # a second letter may stand behind a blank
+        self._pairs |= {f"{pair[0]} " for pair in self._pairs}
+        firsts = sorted(self._root.next)
+        every = {char for concept in concepts.values() for one in concept.wide for char in one}
+        self._alphabet = frozenset(char for char in every if not char.isascii())
+        self._firsts = re.compile(f"[{re.escape(''.join(firsts))}]" if firsts else r"(?!)")
+
+    def written(self, text: str) -> bool:
+        """Whether a text holds a letter of these scripts."""
+        if text.isascii():
+            return False
+        return not self._alphabet.isdisjoint(text.encode().translate(None, _ASCII).decode())
+
+    def occur(self, text: str) -> bool:
+        """Whether a lower-case text holds the beginning of a phrase."""
+        pairs = self._pairs
+        return any(
+            found.group() in pairs or text[found.start() : found.start() + 2] in pairs
+            for found in self._firsts.finditer(text)
+        )
 
     def tags(self, text: str) -> list[Tag]:
-        """The phrases in a lower-case text, longest per place and concept."""
+        """The phrases in a lower-case text, in order of their beginnings."""
         out: list[Tag] = []
         first = self._root.next
         pairs = self._pairs
-        starts = [
-            start
-            for start, pair in enumerate(map(str.__add__, text, text[1:] + " "))
-            if pair in pairs or pair[0] in pairs
-        ]
-        for start in starts:
-            self._walk(text, start, start + 1, first[text[start]], out)
-            if len(out) >= TAGS_MAX:
-                break
+        for found in self._firsts.finditer(text):
+            start = found.start()
+            if start and text[start].isascii() and text[start - 1].isalnum():
+                continue
+            if text[start : start + 2] in pairs or text[start] in pairs:
+                self._walk(text, start, start + 1, first[text[start]], out)
         return out
 
     def _walk(self, text: str, start: int, at: int, node: _Letter, out: list[Tag]) -> None:
         size = len(text)
-        best: Tag | None = None
         while True:
             if node.concepts:
-                best = Tag(start, at, node.concepts | (best.concepts if best else frozenset()))
+                out.append(Tag(start, at, node.concepts))
             if node.star is not None:
                 end = at
                 while end < size and end - at < _STEM_MAX and text[end].isalpha():
@@ -160,15 +210,13 @@ class Letters:
                 break
             node = following
             at += 1
-        if best is not None:
-            out.append(best)
 
 
 class Tagger:
     """Finds concept words. Thread-safe; built once."""
 
-    __slots__ = ("_cache", "_composites", "_first", "_letters", "_marks", "_names", "_root",
-                 "_sorter")  # fmt: skip
+    __slots__ = ("_cache", "_composites", "_letters", "_marks", "_names", "_root", "_sorter",
+                 "_starts")  # fmt: skip
 
     def __init__(
         self,
@@ -191,31 +239,58 @@ class Tagger:
                 continue
             for phrase in concept.phrases.splitlines():
                 node = self._root
-                for word in phrase.split():
+                for word in phrase.removeprefix("* ").split():
                     node = node.child(word)
                 node.concepts = node.concepts | {name}
         every = sorted({one for some in alternatives for one in some.split("|")} if compact else
                        alternatives)  # fmt: skip
         self._marks = re2.compile("|".join(every) or r"\x00\x01", options(longest=True))
         self._sorter = Gate(rf"\A(?:{one})\x00" for one in alternatives)
-        self._first: dict[str, list[_Node]] = {}
+        self._starts = _Starts(self._root)
         self._cache: dict[bytes, frozenset[str]] = {}
         self._composites = tuple(composites)
 
-    def tags(self, text: str, data: bytes) -> list[Tag]:
-        """The concept words of a text in order; at most about TAGS_MAX.
+    def tags(self, view: View) -> list[Tag]:
+        """The concept words of a view in order."""
+        return self.completed(self.named(split(view.text), view.text), view)
 
-        `data` is the text in UTF-8.
+    def named(self, words: Words, text: str, cut: Cut = UNCUT) -> list[Tag]:
+        """The words and phrases of a text in order, without those that touch an edge where the
+        text was cut.
         """
-        lowered = text.lower()
-        if len(lowered) != len(text):
-            lowered = text
-        out = self._phrases(lowered)
-        wide = len(data) != len(text)
-        if wide and self._letters is not None:
-            out += self._letters.tags(lowered)
+        out = self._phrases(words)
+        if self._letters is not None and self._letters.written(text):
+            lowered = text.lower()
+            tags = self._letters.tags(lowered if len(lowered) == len(text) else text)
+            size = len(text)
+            out += [
+                tag
+                for tag in tags
+                if not (cut[0] and tag.start == 0) and not (cut[1] and tag.end == size)
+            ]
+            out.sort(key=_place)
+        return out
+
+    def completed(self, tags: list[Tag], view: View, *, marked: bool = True) -> list[Tag]:
+        """The tags of a view with its marks and with the concepts made of two others.
+
+        `marked` tells whether there may be marks.
+        """
+        if marked:
+            before = len(tags)
+            tags += self._marked(view)
+            if len(tags) > before:
+                tags.sort(key=_place)
+        if self._composites:
+            self._compose(tags)
+        return tags
+
+    def _marked(self, view: View) -> list[Tag]:
+        data = view.data
+        wide = len(data) != len(view.text)
         position = 0
         chars = 0
+        out: list[Tag] = []
         for found in self._marks.finditer(data):
             start, end = found.span()
             if end == start:
@@ -228,49 +303,30 @@ class Tagger:
                 out.append(Tag(chars, chars + size, concepts))
             else:
                 out.append(Tag(start, end, concepts))
-            if len(out) >= TAGS_MAX:
+            if len(out) >= MARKS_MAX:
                 break
-        out.sort(key=_place)
-        if self._composites:
-            self._compose(out)
         return out
 
-    def _phrases(self, text: str) -> list[Tag]:
+    def _phrases(self, words: Words) -> list[Tag]:
+        parts = words.parts
+        found = [
+            (index, entry)
+            for index, entry in enumerate(map(self._starts.__getitem__, parts))
+            if entry is not None
+        ]
         out: list[Tag] = []
-        tokens = [(m.group(), m.start(), m.end()) for m in _WORD.finditer(text)]
-        last = len(tokens) - 1
-        first = self._first
-        for index, (word, start, end) in enumerate(tokens):
-            nodes = first.get(word)
-            if nodes is None:
-                nodes = self._start(word)
-            if not nodes:
-                continue
-            at = index
-            while nodes:
-                concepts = nodes[0].concepts
-                for node in nodes[1:]:
-                    concepts |= node.concepts
-                if concepts:
-                    out.append(Tag(start, end, concepts))
-                if at == last:
-                    break
-                at += 1
-                following, begin, stop = tokens[at]
-                if begin - end > _JOINT or (begin > end and text[end] in ".!?;"):
-                    break
-                nodes = [child for node in nodes for child in node.after(following)]
-                end = stop
-            if len(out) >= TAGS_MAX:
-                break
+        if not found:
+            return out
+        ends = words.ends
+        for index, entry in found:
+            following = parts[index + 1]
+            nexts = entry.nexts
+            if nexts is None or following in nexts or not (following or not nexts):
+                _follow(words, index, entry.nodes, out)
+            elif entry.concepts:
+                end = ends[index] - 2
+                out.append(Tag(end - len(parts[index]), end, entry.concepts))
         return out
-
-    def _start(self, word: str) -> list[_Node]:
-        known = self._root.after(word)
-        if len(self._first) >= _CACHE_MAX:
-            self._first.clear()
-        self._first[word] = known
-        return known
 
     def _concepts(self, literal: bytes) -> frozenset[str]:
         literal = literal.lower()
@@ -305,3 +361,34 @@ class Tagger:
 
 def _place(tag: Tag) -> tuple[int, int]:
     return tag.start, tag.end
+
+
+def _follow(words: Words, index: int, nodes: list[_Node], out: list[Tag]) -> None:
+    """The phrases that begin with a word."""
+    raw, parts, ends = words.raw, words.parts, words.ends
+    start = ends[index] - len(parts[index]) - 2
+    at = index
+    while True:
+        concepts = nodes[0].concepts
+        for node in nodes[1:]:
+            concepts |= node.concepts
+        if concepts:
+            out.append(Tag(start, ends[at] - 2, concepts))
+        if raw[ends[at] - 1] in _STOPS:
+            return
+        after = at + 1
+        while after - at < _JOINT and not parts[after]:
+            after += 1
+            if after == len(parts):
+                return
+        word = parts[after]
+        if not word:
+            return
+        nodes = (
+            nodes[0].after(word)
+            if len(nodes) == 1
+            else [child for node in nodes for child in node.after(word)]
+        )
+        if not nodes:
+            return
+        at = after

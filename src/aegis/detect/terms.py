@@ -32,13 +32,14 @@ class TermError(ValueError):
 
 def expand(source: str) -> list[str]:
     """All phrases a term stands for. Raises TermError."""
-    text = _ANY.sub("*", _GAPPY.sub("", folded(source)))
+    # a star of its own kind: behind a group, `*` means that the group may be missing
+    text = _ANY.sub("\x01", _GAPPY.sub("", folded(source)))
     out, rest = _alternatives(text, 0)
     if rest != len(text):
         raise TermError(f"unbalanced parenthesis in `{source}`")
     if len(out) > EXPANSIONS_MAX:
         raise TermError(f"`{source[:40]}` stands for {len(out)} phrases; split it")
-    return sorted({" ".join(one.split()) for one in out} - {""})
+    return sorted({" ".join(one.replace("\x01", "*").split()) for one in out} - {""})
 
 
 def _alternatives(text: str, at: int) -> tuple[list[str], int]:
@@ -103,77 +104,6 @@ COMMON = _common()
 _OPENER_WORDS = 3
 """Most words of a phrase that its opener spells out."""
 
-_ENDINGS = [
-    "",
-    "s",
-    "es",
-    "d",
-    "ed",
-    "ing",
-    "e",
-    "er",
-    "ers",
-    "or",
-    "ors",
-    "r",
-    "y",
-    "ly",
-    "al",
-    "ally",
-    "ity",
-    "tion",
-    "tions",
-    "ation",
-    "ations",
-    "ment",
-    "ments",
-    "able",
-    "ible",
-    "ion",
-    "ions",
-    "ive",
-    "ness",
-    "ic",
-    "ies",
-    "ied",
-    "a",
-    "i",
-    "u",
-    "o",
-    "em",
-    "om",
-    "ami",
-    "ach",
-    "ow",
-    "ego",
-    "ych",
-    "ie",
-    "iem",
-    "owi",
-    "ej",
-    "en",
-    "n",
-    "t",
-    "st",
-    "te",
-    "nd",
-    "ar",
-    "ir",
-    "an",
-    "ando",
-    "re",
-    "te",
-    "la",
-    "lar",
-    "lari",
-    "larini",
-    "ler",
-    "leri",
-    "lerini",
-    "ini",
-]
-"""Endings a stem is looked up with where only whole words are compared."""
-
 
 def opener(phrase: str) -> str:
     """The RE2 pattern of the rare part of a phrase: its longest word that is not COMMON, else its
@@ -190,25 +120,6 @@ def opener(phrase: str) -> str:
     parts = parts[:_OPENER_WORDS]
     joined = r"\W+".join(r"\w+" if p == "*" else re.escape(p.rstrip("*")) for p in parts)
     return rf"\b{joined}" + ("" if parts[-1].endswith("*") else r"\b")
-
-
-def needed(phrase: str) -> set[str]:
-    """What a text must hold to hold the phrase: lines of its rarest word and the other ones.
-
-    A stem gives one line for each ending.
-    """
-    parts = [part for part in words(phrase) if part != "*"]
-    if not parts:
-        return set()
-    rare = [part for part in parts if part.rstrip("*") not in COMMON] or parts
-    first = max(rare, key=len)
-    # the tokens of the quick check end at an apostrophe
-    rest = {token for part in parts if part is not first and "*" not in part
-            for token in part.split("'") if len(token) > 1}  # fmt: skip
-    tail = " ".join(sorted(rest))
-    if first.endswith("*"):
-        return {f"{first.rstrip('*')}{ending} {tail}".strip() for ending in _ENDINGS}
-    return {f"{max(first.split(chr(39)), key=len)} {tail}".strip()}
 
 
 COMPACT_MIN = 6

@@ -1,0 +1,172 @@
+"""Where to read closely: the places of a text at which some rule could begin to match.
+
+Reading is dear and finding nothing is the rule, so a text is first looked at as a whole. Each
+concept becomes one large integer with a bit for every BUCKET code points in which one of its words
+stands, and each rule a few shifts and intersections of such integers. What is left over is a
+superset of the places where a rule matches: a block that is not named here would have been read
+in vain, so leaving it out changes nothing.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING
+
+from .score import EVIDENCE
+from .score import REACH as SCORE_REACH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from .fold import View
+    from .ruleset import ConceptRule, Match, RuleSet
+    from .tagger import Tag
+
+BUCKET = 32
+"""Code points that one bit stands for."""
+
+_LONGEST = 96
+"""Longest phrase of the lexicons in code points, with what may stand between its words."""
+
+_MARK = 64
+"""Code points behind the first of several marks in which another one may begin unnoticed."""
+
+
+class _Way:
+    """One match of one rule, distances in buckets."""
+
+    __slots__ = ("category", "kinds", "needs", "reach", "rule", "score", "steps")
+
+    def __init__(self, rule: ConceptRule, match: Match, bits: dict[str, int]) -> None:
+        self.needs = tuple(sum(bits[name] for name in set(step)) for step in match.steps)
+        self.rule = rule.id
+        self.category = rule.category
+        self.steps = match.steps
+        between = len(match.steps) - 1
+        self.reach = (between * match.gap + max(0, between - 1) * _LONGEST) // BUCKET + between
+        self.score = match.score
+        self.kinds = match.kinds
+
+
+def _after(bits: int, reach: int) -> int:
+    """Places with a bit at most `reach` buckets behind them (or there)."""
+    done = 0
+    while done < reach:
+        step = min(done + 1, reach - done)
+        bits |= bits >> step
+        done += step
+    return bits
+
+
+def around(bits: int, reach: int) -> int:
+    """Places with a bit at most `reach` buckets away."""
+    return _after(bits << reach, 2 * reach)
+
+
+class Locator:
+    """Finds the places where concept rules can match. Thread-safe; built once."""
+
+    __slots__ = ("_bits", "_composites", "_ways")
+
+    def __init__(self, rules: RuleSet) -> None:
+        self._composites = tuple(
+            (name, first, second, gap // BUCKET + 1)
+            for name, first, second, gap in rules.composites
+        )
+        self._bits = bits = {name: 1 << index for index, name in enumerate(rules.concepts)}
+        self._ways = tuple(
+            _Way(rule, match, bits) for rule in rules.rules for match in rule.matches
+        )
+
+    def concepts(
+        self, view: View, tags: Iterable[Tag], marks: Sequence[tuple[str, int]]
+    ) -> dict[str, int]:
+        """Where each concept stands: buckets of the original text, as bits.
+
+        `marks` are concepts and byte offsets into the data of the view.
+        """
+        words: dict[frozenset[str], int] = {}
+        same = view.aligned
+        for tag in tags:
+            start, end = (tag.start, tag.end - 1) if same else view.back(tag.start, tag.end)
+            start //= BUCKET
+            bits = 1 << start | 1 << end // BUCKET
+            words[tag.concepts] = words.get(tag.concepts, 0) | bits
+        concepts: dict[str, int] = {}
+        for names, bits in words.items():
+            for name in names:
+                concepts[name] = concepts.get(name, 0) | bits
+        if marks:
+            edges = view.edges(BUCKET)
+            for name, offset in marks:
+                at = offset // BUCKET if edges is None else bisect_right(edges, offset)
+                concepts[name] = concepts.get(name, 0) | (7 << at)
+        for name, first, second, reach in self._composites:
+            if first in concepts and second in concepts:
+                both = concepts[first] & _after(concepts[second], reach)
+                if both:
+                    # it reaches as far as its second part
+                    both |= concepts[second] & _after(both << reach, reach)
+                    concepts[name] = concepts.get(name, 0) | both
+        return concepts
+
+    def begins(self, concepts: dict[str, int], kind: str, threshold: int, alike: int) -> int:
+        """Buckets in which a match that counts can begin.
+
+        A match below the threshold counts where there is other evidence near; `alike` is that of
+        the linear model.
+        """
+        strong: dict[str, int] = {}
+        weak: dict[str, list[tuple[str, int]]] = {}
+        for way in self._possible(concepts, kind):
+            begins = _begins(way, concepts)
+            if not begins:
+                continue
+            if way.score >= threshold or way.category not in EVIDENCE:
+                strong[way.category] = strong.get(way.category, 0) | begins
+            else:
+                weak.setdefault(way.category, []).append((way.rule, begins))
+        out = 0
+        for bits in strong.values():
+            out |= bits
+        for category, some in weak.items():
+            others = strong.get(category, 0) | (alike if category == "injection" else 0)
+            for rule, begins in some:
+                near = others
+                for other, bits in some:
+                    if other != rule:
+                        near |= bits
+                if near:
+                    out |= begins & around(near, SCORE_REACH // BUCKET + 1)
+        return out
+
+    def _possible(self, concepts: Iterable[str], kind: str) -> Iterator[_Way]:
+        present = sum(map(self._bits.__getitem__, concepts))
+        for way in self._ways:
+            for need in way.needs:
+                if not present & need:
+                    break
+            else:
+                if not (way.kinds and kind and kind not in way.kinds):
+                    yield way
+
+
+def _begins(way: _Way, concepts: dict[str, int]) -> int:
+    sets: list[int] = []
+    for step in way.steps:
+        bits = 0
+        for name in step:
+            if name in concepts:
+                bits |= concepts[name]
+        sets.append(bits)
+    if len(sets) == 1:
+        return sets[0]
+    reach = way.reach
+    behind = [_after(bits, reach) for bits in sets]
+    out = 0
+    for index, bits in enumerate(sets):
+        for other, later in enumerate(behind):
+            if other != index:
+                bits &= later
+        out |= bits
+    return out

@@ -1,0 +1,204 @@
+"""Reading block by block: the grid, what is known between blocks, and what was seen before."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from typing import TYPE_CHECKING
+
+from .hit import Hit
+from .locate import BUCKET
+from .plan import Plan
+from .score import SENSITIVITIES, Scorer
+from .tagger import Tag
+from .words import UNCUT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .engine import Engine
+    from .fold import View
+    from .leak import Leak
+    from .words import Cut, Words
+
+BLOCK = 256
+"""Code points per block of the reading grid."""
+
+MARGIN = 256
+"""Code points read on either side of a block; no evidence reaches further."""
+
+HOLD = BLOCK + MARGIN
+"""Most code points a streamed text is held back."""
+
+SECRET_MAX = 16_384
+"""Longest secret followed beyond its window, in code points (an RSA key of 8192 bits has 6,400)."""
+
+_TOKEN = re.compile(r"[A-Za-z0-9_./+=~%-]*")
+_ARMOUR = re.compile(r"(?:[^-]|-(?=[^-]|\Z))*(?:-----END [A-Z0-9 ]*-----)?")
+
+
+class Frame:
+    """One window and what is known about it before it is read.
+
+    `cut` says at which edges the text goes on, `start` where the block begins in the window;
+    `plan`, `tags` and `segment` (the words from there on) are None where they have to be found.
+    """
+
+    __slots__ = ("cut", "plan", "segment", "start", "tags")
+
+    def __init__(self, cut: Cut = UNCUT, start: int = 0) -> None:
+        self.cut = cut
+        self.start = start
+        self.plan: Plan | None = None
+        self.tags: list[Tag] | None = None
+        self.segment: list[bytes] | None = None
+
+
+class Survey:
+    """What a look at a stretch of text from offset `low` on saw.
+
+    `bits` are the places to be read, `shaped` those of them where a value or a disguise may
+    stand, `words` and `tags` what is written there, `marked` says whether there are marks.
+    """
+
+    __slots__ = ("_starts", "_view", "bits", "low", "marked", "shaped", "tags", "words")
+
+    def __init__(self, view: View, low: int) -> None:
+        self._view = view
+        self.low = low
+        self._starts: list[int] | None = None
+        self.bits = 0
+        self.shaped = 0
+        self.marked = False
+        self.words: Words | None = None
+        self.tags: list[Tag] | None = None
+
+    def span(self, words: Words, start: int, right: int) -> tuple[int, int]:
+        """The words from a place of the stretch to the end of the window of its block."""
+        at = self._view.at
+        return words.span(at(start), at(right), cut=right - start == BLOCK + MARGIN)
+
+    def frame(self, left: int, low: int, right: int, cut: Cut) -> Frame:
+        """What is known about a window from `left` to `right` whose block begins at `low`."""
+        frame = Frame(cut, low - left)
+        if self.words is not None:
+            first, last = self.span(self.words, low - self.low, right - self.low)
+            frame.segment = [part for part in self.words.parts[first:last] if part]
+        if self.tags is not None:
+            frame.tags = self._tags(self.tags, left, right, cut)
+            first, last = (left - self.low) // BUCKET, -((self.low - right) // BUCKET)
+            if not self.shaped >> first & ((1 << last - first) - 1):
+                frame.plan = Plan(worded=True, marked=self.marked)
+        return frame
+
+    def _tags(self, tags: list[Tag], left: int, right: int, cut: Cut) -> list[Tag]:
+        if self._starts is None:
+            self._starts = [tag.start for tag in tags]
+        low, high = self._view.at(left - self.low), self._view.at(right - self.low)
+        first = (bisect_right if cut[0] else bisect_left)(self._starts, low)
+        last = bisect_left(self._starts, high)
+        stop = high - 1 if cut[1] else high
+        return [
+            Tag(tag.start - low, tag.end - low, tag.concepts)
+            for tag in tags[first:last]
+            if tag.end <= stop
+        ]
+
+
+class Reader:
+    """Reads the blocks of one text in order and keeps what must be known between blocks."""
+
+    __slots__ = (
+        "_categories", "_engine", "_kind", "_leak", "_open", "_scorer", "_since", "threshold",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        engine: Engine,
+        kind: str,
+        categories: frozenset[str] | None,
+        sensitivity: str,
+        leak: Leak | None = None,
+    ) -> None:
+        self._engine = engine
+        self._kind = kind
+        self._categories = categories
+        self._scorer = Scorer(sensitivity)
+        self.threshold = SENSITIVITIES[sensitivity]
+        self._leak = leak
+        self._open: Hit | None = None
+        self._since = 0
+
+    def read(
+        self, text: str, block: int, base: int, size: int, survey: Survey | None = None
+    ) -> list[Hit]:
+        """The hits that start in a block.
+
+        `text` begins at offset `base` of the whole text and reaches at least MARGIN beyond the
+        block, or to `size`, the end of the whole text where that is known. `survey` is what
+        is already known about the text there.
+        """
+        low = block * BLOCK
+        left = max(0, low - MARGIN)
+        right = min(low + BLOCK + MARGIN, size)
+        window = text[left - base : right - base]
+        # a text that ends here looks the same as one that goes on
+        cut = (left > 0, right == low + BLOCK + MARGIN)
+        frame = survey.frame(left, low, right, cut) if survey else Frame(cut, low - left)
+        hits = self._engine.window(window, self._kind, self._categories, frame)
+        if self._leak is not None:
+            hits += self._leak.hits(window)
+        own = [_moved(hit, left) for hit in hits if low <= hit.start + left < low + BLOCK]
+        out = self._scorer.take(_best(own))
+        if self._open is not None:
+            out += self._continued(text, base, right)
+        else:
+            self._open = next((h for h in out if h.end == right and h.category == "secret"), None)
+            self._since = right
+        return out
+
+    def _continued(self, text: str, base: int, right: int) -> list[Hit]:
+        """The rest of a secret that reaches beyond the window in which it began."""
+        opened = self._open
+        if opened is None or right <= opened.end:
+            return []
+        start = opened.end
+        pattern = _ARMOUR if opened.rule == "private_key" else _TOKEN
+        found = pattern.match(text, start - base, right - base)
+        stop = found.end() + base if found else start
+        if stop < right or stop - self._since > SECRET_MAX:
+            self._open = None
+        else:
+            self._open = Hit(
+                stop, stop, opened.rule, opened.category, opened.type, opened.score,
+                opened.severity,
+            )  # fmt: skip
+        if stop == start:
+            return []
+        return [
+            Hit(start, stop, opened.rule, opened.category, opened.type, opened.score,
+                opened.severity, "", opened.view, "continued")
+        ]  # fmt: skip
+
+
+def _moved(hit: Hit, by: int) -> Hit:
+    if not by:
+        return hit
+    return Hit(
+        hit.start + by, hit.end + by, hit.rule, hit.category, hit.type, hit.score, hit.severity,
+        hit.mask, hit.view, hit.reason,
+    )  # fmt: skip
+
+
+def _best(hits: Iterable[Hit]) -> list[Hit]:
+    """Of overlapping hits the surest, then the longest: one per rule, and one value per place."""
+    out: list[Hit] = []
+    for hit in sorted(hits, key=lambda one: (-one.score, one.start - one.end, one)):
+        if not any(
+            one.start < hit.end
+            and hit.start < one.end
+            and (one.rule == hit.rule or (one.mask is not None and hit.mask is not None))
+            for one in out
+        ):
+            out.append(hit)
+    return out
