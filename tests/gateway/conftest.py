@@ -18,6 +18,9 @@ KEYS = (
     {"name": "tokens", "tokens_per_minute": 20},
     {"name": "narrow", "models": ["offline*"]},
     {"name": "bound", "agent": "billing-bot"},
+    {"name": "boss", "roles": ["approver"]},
+    {"name": "second", "roles": ["approver"]},
+    {"name": "other-tenant", "roles": ["approver"], "tenant": "elsewhere"},
 )
 
 POLICY = {

@@ -7,6 +7,7 @@ import time
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
+from ..approval import approvers_of
 from ..flow import (
     ENDED,
     Admit,
@@ -173,7 +174,8 @@ class Ports:
         return Settled(now())
 
     def _ask(self, effect: Ask) -> Answer:
-        if self.asker is not None:
+        # one handler in this process is one voice; where several people have to agree, it has none
+        if self.asker is not None and approvers_of(effect.decision.obligations) == 1:
             answer = self.asker(effect)
             if answer is not None:
                 return answer
@@ -183,7 +185,7 @@ class Ports:
         return self.desk.wait(effect.approval, self.wait_seconds) or Answer("expired", at=now())
 
     async def _ask_async(self, effect: Ask, park: bool) -> Answer:
-        if self.asker is not None:
+        if self.asker is not None and approvers_of(effect.decision.obligations) == 1:
             answer = await asyncio.to_thread(self.asker, effect)
             if answer is not None:
                 return answer

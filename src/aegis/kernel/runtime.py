@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import uuid_utils
 
-from ..approval import PENDING
+from ..approval import ALWAYS, ONCE, PENDING, Vote
 from ..flow import PLAIN, Parked, run
 from ..flow.drive import Diverged, drive_async, drive_sync, pack, replay, unpack
 from ..ledger.record import AdminBody
@@ -24,6 +25,7 @@ from .events import tell
 from .mender import Mender
 from .meter import Meter
 from .ports import Ports, Source, now
+from .proposals import proposal, write_proposal
 from .state import ACTIVE, PAUSED, Agent, Run
 
 if TYPE_CHECKING:
@@ -166,16 +168,34 @@ class Runtime:
         self._set_status(name, ACTIVE, by, "")
 
     def answer(
-        self, id: str, approve: bool, *, by: str, comment: str = "", channel: str = "cli"
+        self,
+        id: str,
+        approve: bool,
+        *,
+        by: str,
+        comment: str = "",
+        channel: str = "cli",
+        scope: str = ONCE,
     ) -> Request:
-        """Record and store a person's answer to an approval. Raises CallerError."""
-        request = self.desk.answer(id, approve, by=by, comment=comment, channel=channel)
-        self.admin(
-            "approval.answer",
-            by=by,
-            details={"approval": id, "state": request.state, "channel": channel},
-        )
+        """Store and record a person's answer to an approval. With the scope `always` a rule for
+        it is proposed, too (see `proposals.py`). Raises CallerError.
+        """
+        propose = None
+        if approve and scope == ALWAYS:
+            found = self.desk.find(id)
+            propose = proposal(found) if found is not None else None
+        request = self.desk.answer(id, approve, Vote(by, 0, channel, comment), scope=scope)
+        details: dict[str, Any] = {"approval": id, "state": request.state, "channel": channel}
+        details |= {"scope": scope, "votes": len(request.votes), "needed": request.needed}
+        if propose is not None:
+            details["proposal"] = str(write_proposal(Path(self.settings.home), id, propose))
+        self.admin("approval.answer", by=by, details=details)
         return request
+
+    def expired(self, request: Request) -> None:
+        """Record that nobody answered a request in time."""
+        details = {"approval": request.id, "type": request.type, "votes": len(request.votes)}
+        self.admin("approval.expired", by="system", details=details)
 
     def admin(
         self,
@@ -207,7 +227,7 @@ class Runtime:
         self.settings = parts.settings
         self.rules = parts.rules
         self.gate.set_limits(parts.settings.limits)
-        self.desk.ttl_seconds = parts.settings.approvals.ttl_seconds
+        self.desk.settings = parts.settings.approvals
         self.ports.wait_seconds = parts.settings.approvals.wait_seconds
         self.dispatch = parts.dispatch
         self.sinks = parts.sinks
@@ -224,6 +244,7 @@ class Runtime:
         if not self.closed:
             self.closed = True
             self.mender.end()
+            self.desk.courier.close()
             try:
                 self.journal.close()
             finally:

@@ -76,8 +76,31 @@ class Approvals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         about("how long a request stays open before it counts as denied"),
     ] = 1800.0
     channels: Annotated[
-        tuple[str, ...], about("approver plugins that tell people about a pending request")
+        dict[str, dict[str, Any]],
+        about(
+            "where people hear of a pending request, by a name of your choice, with the options "
+            "of each; `type` names the approver plugin where it is not called like it; a list of "
+            "names is short for channels without options"
+        ),
+    ] = {}
+    escalate_seconds: Annotated[
+        float,
+        Meta(ge=0, le=30 * DAY),
+        about("after how long without an answer the channels of `escalate_to` are told; 0: never"),
+    ] = 0.0
+    escalate_to: Annotated[
+        tuple[str, ...], about("channels that are told only then, not at once")
     ] = ()
+    approvers: Annotated[
+        dict[str, dict[str, str]],
+        about(
+            "the people who may answer through a channel: person → channel → who they are there "
+            "(a Slack user id, a mail address; under `api` the name of a key)"
+        ),
+    ] = {}
+    public_url: Annotated[
+        str, about("where people reach the gateway, for links, such as `https://aegis.example`")
+    ] = ""
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -23,6 +23,7 @@ import msgspec
 
 from ...flow import PLAIN
 from ...kernel.effective import FUNCTION, MONITORED, NO_AGENT, Tightened, register_agent
+from ...kernel.keys import OPERATOR
 from ...kernel.runtime import Parts, Runtime
 from ...kernel.state import ACTIVE, PAUSED, Agent
 from ...model import (
@@ -52,9 +53,6 @@ OPEN_SECONDS_MAX = 3_600.0
 
 OPEN_SECONDS = 300.0
 """How long it may take where it does not say."""
-
-OPERATOR = "operator"
-"""The role a key needs to switch an agent on again."""
 
 LABELS = frozenset((FUNCTION, MONITORED, NO_AGENT))
 """Labels that programs may send; each can only make a decision stricter, or names the action's
