@@ -9,23 +9,25 @@ from __future__ import annotations
 APPROVES = frozenset(("approve", "approved", "yes", "y"))
 DENIES = frozenset(("deny", "denied", "no", "n"))
 
-WORD_MAX = 40
-"""Longest text that is looked at, in characters: a form with an id fits."""
+TEXT_MAX = 60
+"""Longest text that is looked at, in characters: a word and an id fit."""
 
 
-def answer(text: str, id: str = "") -> bool | None:
+def answer(text: str) -> bool | None:
     """True for an approval, False for a refusal, None for anything else.
 
-    The form is one word (`approve`, `deny`), alone or followed by the id of the request, in any
-    case, with spaces around it. An id that is not this request's is no answer.
+    The form is one word, in any case, with spaces around it.
     """
-    text = text.strip()
-    if len(text) > WORD_MAX:
-        return None
-    word, _, named = text.partition(" ")
-    if named.strip() not in ("", id):
-        return None
-    word = word.lower()
+    word = text.strip().lower() if len(text) <= TEXT_MAX else ""
     if word in APPROVES:
         return True
     return False if word in DENIES else None
+
+
+def answer_to(text: str) -> tuple[str, bool] | None:
+    """The id of a request and the answer to it, from a word and an id; None for anything else."""
+    parts = text.split() if len(text) <= TEXT_MAX else []
+    if len(parts) != 2:
+        return None
+    given = answer(parts[0])
+    return None if given is None else (parts[1], given)

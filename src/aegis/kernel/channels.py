@@ -46,6 +46,7 @@ def check_channels(root: Node, reader: Reader) -> None:
     """Complain about channels that are no plugins, and options they do not take."""
     section = _below(root, "approvals")
     node = _below(section, "channels")
+    url = _below(section, "public_url")
     channels: dict[str, Node] = node.value if node and isinstance(node.value, dict) else {}
     path: Path = ("approvals", "channels")
     if node is not None and len(channels) > CHANNELS_MAX:
@@ -56,7 +57,7 @@ def check_channels(root: Node, reader: Reader) -> None:
             message = "a channel is called by lower-case letters, digits, `-` and `_`"
             reader.complain((*path, name), where, message)
         elif isinstance(below.value, dict):
-            _check(reader, name, below, where)
+            _check(reader, name, below, where, url.value if url is not None else "")
     named = _below(section, "escalate_to")
     for index, item in enumerate(named.value if named and isinstance(named.value, list) else ()):
         if isinstance(item.value, str) and item.value not in channels:
@@ -64,7 +65,7 @@ def check_channels(root: Node, reader: Reader) -> None:
             reader.complain(("approvals", "escalate_to", index), item, message)
 
 
-def _check(reader: Reader, name: str, node: Node, where: Node) -> None:
+def _check(reader: Reader, name: str, node: Node, where: Node, public_url: object) -> None:
     path: Path = ("approvals", "channels", name)
     kind = node.value.get(TYPE)
     plugin = kind.value if kind is not None else name
@@ -73,6 +74,9 @@ def _check(reader: Reader, name: str, node: Node, where: Node) -> None:
     except PluginError as error:
         reader.complain(path, kind or where, str(error))
         return
+    if getattr(made, "needs_links", False) and not public_url:
+        hint = "say where people reach the gateway, such as `https://aegis.example`"
+        reader.complain(path, where, "sends links, which need `approvals.public_url`", hint)
     options = Node(
         {key: item for key, item in node.value.items() if key != TYPE}, where.line, where.column
     )

@@ -32,7 +32,17 @@ BUILTIN: dict[str, dict[str, str]] = {
         "memory": "aegis.builtin.stores.memory:MemoryStore",
         "sqlite": "aegis.builtin.stores.sqlite:SqliteStore",
     },
-    "approver": {"notice": "aegis.builtin.approvers.notice:NoticeApprover"},
+    "approver": {
+        "discord": "aegis.builtin.approvers.discord:DiscordApprover",
+        "email": "aegis.builtin.approvers.email:EmailApprover",
+        "github": "aegis.builtin.approvers.github:GithubApprover",
+        "notice": "aegis.builtin.approvers.notice:NoticeApprover",
+        "pagerduty": "aegis.builtin.approvers.pagerduty:PagerdutyApprover",
+        "slack": "aegis.builtin.approvers.slack:SlackApprover",
+        "teams": "aegis.builtin.approvers.teams:TeamsApprover",
+        "telegram": "aegis.builtin.approvers.telegram:TelegramApprover",
+        "webhook": "aegis.builtin.approvers.webhook:WebhookApprover",
+    },
     "secrets": {
         "env": "aegis.builtin.secrets.env:EnvSecrets",
         "file": "aegis.builtin.secrets.file:FileSecrets",

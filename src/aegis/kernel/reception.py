@@ -8,6 +8,7 @@ on the way is recorded, so far as strangers cannot flood the ledger with it.
 from __future__ import annotations
 
 import time
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from .links import Ticket
     from .runtime import Runtime
 
-NONCE_MICROS = 86_400 * 1_000_000
-"""How long a nonce is kept: far longer than the time window of any channel's signature."""
+NONCE_MICROS = 31 * 86_400 * 1_000_000
+"""How long a nonce is kept: longer than any request can stay open, so that a callback of a service
+whose signatures carry no time cannot come again either."""
 
 RECORDS_MAX = 20
 """Refused callbacks of one channel that are recorded in a minute; more are counted, and the count
@@ -110,7 +112,8 @@ class Reception:
 
     def _first(self, channel: str, nonce: str) -> bool:
         at = now()
-        return self._runtime.state.first_use(channel, nonce, at, at + NONCE_MICROS)
+        short = sha256(nonce.encode()).hexdigest()
+        return self._runtime.state.first_use(channel, short, at, at + NONCE_MICROS)
 
     def _record(self, channel: str, why: str, approval: str = "", user: str = "") -> None:
         """Record a refusal, at most RECORDS_MAX times a minute for each channel."""

@@ -123,8 +123,9 @@ class Channel(Protocol):
     """A place elsewhere that shows approvals and may send answers back. It is a view of the one
     record: the desk decides, and tells every channel what became of it.
 
-    `post` and `update` run on a thread of the channel's own and may block for seconds. What they
-    raise is logged, so it must hold no secret, and they are tried again later.
+    A class that sends signed links says so: `needs_links = True`. `post` and `update` run on a
+    thread of the channel's own and may block for seconds. What they raise is logged, so it must
+    hold no secret, and they are tried again later.
     """
 
     def post(self, request: Request) -> str:
