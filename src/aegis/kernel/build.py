@@ -24,9 +24,11 @@ from .courier import Courier
 from .desk import Desk
 from .dispatch import Dispatch, Route
 from .effective import Effective
+from .grants import build_brokers, grants_of
 from .journal import Journal
 from .keys import Keys
 from .lanes import lane_paths, open_lane, recover_lanes
+from .lender import Lender
 from .links import PURPOSE, Links
 from .ports import now
 from .runtime import Parts, Runtime
@@ -88,10 +90,11 @@ def open_runtime(
     keys = Keys(state)
     gate = Gate(state, keys, settings.limits)
     desk = build_desk(settings, rules, state, keys, None if memory else home)
+    lender = Lender(state, lambda: build_brokers(settings.credentials))
     sinks = build_sinks(settings)
-    parts = Parts(settings, rules, journal, state, keys, desk, gate, dispatch, sinks)
+    parts = Parts(settings, rules, journal, state, keys, desk, gate, dispatch, lender, sinks)
     runtime = Runtime(parts, session=session, asker=asker)
-    desk.ended = runtime.expired
+    desk.ended, lender.record = runtime.expired, runtime.admin
     if recover:
         journal.recover(now())
         if not memory and settings.ledger.store != "memory":
@@ -113,6 +116,7 @@ def reload(runtime: Runtime, loaded: Loaded) -> None:
         lambda: build_channels(settings.approvals, links_of(settings, Path(settings.home))),
         settings.approvals.escalate_to,
     )
+    runtime.lender.replace(lambda: build_brokers(settings.credentials))
     runtime.replace(
         Parts(
             settings,
@@ -123,6 +127,7 @@ def reload(runtime: Runtime, loaded: Loaded) -> None:
             runtime.desk,
             runtime.gate,
             dispatch,
+            runtime.lender,
             build_sinks(settings),
         )
     )
@@ -159,6 +164,7 @@ def build_rules(loaded: Loaded, policy: Decider | None) -> Rules:
         settings.break_glass,
         settings.limits.text_characters,
         next(filter(None, (getattr(guard, "restorer", None) for guard in inputs)), None),
+        grants_of(settings.credentials),
     )
 
 

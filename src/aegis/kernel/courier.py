@@ -135,7 +135,7 @@ class Courier:
     def _serve(self, name: str) -> None:
         """The life of one thread: `name` is its channel, or empty for the one that ends things."""
         epoch, looked = -1, 0.0
-        while not self._stop.is_set():
+        while not self._stop.wait(TICK_SECONDS):
             current = self._state.epoch()
             now = time.monotonic()
             if current != epoch or now - looked >= LOOK_SECONDS:
@@ -144,7 +144,6 @@ class Courier:
                     self._work(name)
                 except AegisError as error:
                     log.warning("approvals cannot be looked at: %s", error)
-            self._stop.wait(TICK_SECONDS)
 
     def _work(self, name: str) -> None:
         if not name:

@@ -43,6 +43,14 @@ BUILTIN: dict[str, dict[str, str]] = {
         "telegram": "aegis.builtin.approvers.telegram:TelegramApprover",
         "webhook": "aegis.builtin.approvers.webhook:WebhookApprover",
     },
+    "broker": {
+        "aws_sts": "aegis.builtin.brokers.aws_sts:AwsStsBroker",
+        "github_app": "aegis.builtin.brokers.github_app:GithubAppBroker",
+        "oauth_exchange": "aegis.builtin.brokers.oauth_exchange:OauthExchangeBroker",
+        "postgres": "aegis.builtin.brokers.postgres:PostgresBroker",
+        "static": "aegis.builtin.brokers.static:StaticBroker",
+        "vault": "aegis.builtin.brokers.vault:VaultBroker",
+    },
     "secrets": {
         "env": "aegis.builtin.secrets.env:EnvSecrets",
         "file": "aegis.builtin.secrets.file:FileSecrets",

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ..flow import Rules, View
     from ..flow.drive import Flow, Trail
     from ..flow.effects import Effect
+    from ..flow.rules import Decider
     from ..model import Outcome, Receipt
     from ..plugin.contracts import Sink
     from .admission import Gate
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from .dispatch import Dispatch
     from .journal import Journal
     from .keys import Keys
+    from .lender import Lender
     from .ports import Asker
     from .settings import Settings
     from .state import StateStore
@@ -59,6 +61,7 @@ class Parts:
     desk: Desk
     gate: Gate
     dispatch: Dispatch
+    lender: Lender
     sinks: tuple[Sink, ...] = ()
     mender: Mender | None = None
 
@@ -75,6 +78,7 @@ class Runtime:
         self.desk = parts.desk
         self.gate = parts.gate
         self.dispatch = parts.dispatch
+        self.lender = parts.lender
         self.sinks = parts.sinks
         self.mender = parts.mender or Mender(parts.journal)
         self.meter = Meter()
@@ -85,9 +89,26 @@ class Runtime:
             self.gate,
             self.desk,
             self.meter,
-            parts.settings.approvals.wait_seconds,
             asker,
+            parts.lender,
         )
+
+    def under(self, policy: Decider, session: str = "") -> Runtime:
+        """The same parts under another policy."""
+        parts = Parts(
+            self.settings,
+            msgspec.structs.replace(self.rules, policy=policy),
+            self.journal,
+            self.state,
+            self.keys,
+            self.desk,
+            self.gate,
+            self.dispatch,
+            self.lender,
+            self.sinks,
+            self.mender,
+        )
+        return Runtime(parts, session=session or self.session, asker=self.ports.asker)
 
     def govern(
         self,
@@ -228,7 +249,6 @@ class Runtime:
         self.rules = parts.rules
         self.gate.set_limits(parts.settings.limits)
         self.desk.settings = parts.settings.approvals
-        self.ports.wait_seconds = parts.settings.approvals.wait_seconds
         self.dispatch = parts.dispatch
         self.sinks = parts.sinks
 
@@ -243,8 +263,9 @@ class Runtime:
         """
         if not self.closed:
             self.closed = True
-            self.mender.end()
             self.desk.courier.close()
+            self.lender.close()
+            self.mender.end()
             try:
                 self.journal.close()
             finally:

@@ -103,6 +103,41 @@ class Approvals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = ""
 
 
+class CredentialGrant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which actions get a credential of which broker, and where it goes."""
+
+    match: Annotated[
+        dict[Literal["protocol", "type", "target", "agent", "capability", "environment"], str],
+        about("a glob for each name of the action that has to match"),
+    ]
+    broker: Annotated[str, about("the broker that mints it")]
+    scope: Annotated[
+        dict[str, Any],
+        about("what the credential may do; `{target}` and the like stand for the action's own"),
+    ] = {}
+    ttl_seconds: Annotated[
+        float, Meta(ge=1, le=43_200), about("how long it may live; it is revoked sooner")
+    ] = 900.0
+    headers: Annotated[
+        dict[str, str], about("headers of the request upstream, such as `Bearer {token}`")
+    ] = {}
+    env: Annotated[dict[str, str], about("variables for the process that performs")] = {}
+    connection: Annotated[str, about("a connection string made of it")] = ""
+
+
+class Credentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Credentials that are minted for one action, once it is decided, and revoked when it ends."""
+
+    brokers: Annotated[
+        dict[str, dict[str, Any]],
+        about("what mints them, by a name of your choice, with the options of each"),
+    ] = {}
+    grants: Annotated[
+        tuple[CredentialGrant, ...],
+        about("which actions get which; the first that matches counts"),
+    ] = ()
+
+
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Limits per caller (0: none) and sizes."""
 
@@ -216,6 +251,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     agents: Annotated[Any, about("what each agent may do: lists `allow`, `block`, `review`")] = None
     ledger: Annotated[Ledger, about("evidence")] = Ledger()
     approvals: Annotated[Approvals, about("actions that need a person")] = Approvals()
+    credentials: Annotated[Credentials, about("credentials of single actions")] = Credentials()
     limits: Annotated[Limits, about("rates and sizes")] = Limits()
     server: Annotated[Server, about("the gateway")] = Server()
     providers: Annotated[

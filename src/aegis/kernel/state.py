@@ -83,6 +83,17 @@ class Post(msgspec.Struct, frozen=True):
     settled: bool = False
 
 
+class Loan(msgspec.Struct, frozen=True):
+    """A credential that has to be revoked: which broker knows it by which handle. Holds no secret.
+    `expires` is in microseconds since the Unix epoch.
+    """
+
+    id: str
+    broker: str
+    handle: str
+    expires: int
+
+
 class StateStore(Protocol):
     """Keeps keys, agents, approvals and runs. Every change is durable when the call returns."""
 
@@ -178,6 +189,18 @@ class StateStore(Protocol):
 
     def take_run(self, id: str) -> bool:
         """Remove a parked run; True for exactly one caller, who may continue it."""
+        ...
+
+    def put_loan(self, loan: Loan) -> None:
+        """Remember a credential until it is revoked."""
+        ...
+
+    def drop_loan(self, id: str) -> None:
+        """Forget a credential that is revoked."""
+        ...
+
+    def loans(self, now: int) -> Sequence[Loan]:
+        """The credentials past their expiry that nobody revoked."""
         ...
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..ledger.checkpoint import Sealed
     from ..ledger.entry import Query, Row, Stored
     from ..model import Action, Finding, Text
+    from .broker import Credential, Wanted
     from .channel import Callback, Heard, Reply
 
 GROUPS = {
@@ -24,6 +25,7 @@ GROUPS = {
     "store": "aegis.stores",
     "state": "aegis.state",
     "approver": "aegis.approvers",
+    "broker": "aegis.brokers",
     "secrets": "aegis.secrets",
     "sink": "aegis.sinks",
 }
@@ -144,6 +146,35 @@ class Channel(Protocol):
 
     def respond(self, heard: Heard, request: Request | None, said: str) -> Reply:
         """Tell who answered what came of it: the request as it stands now, or (None) why not."""
+        ...
+
+    def close(self) -> None:
+        """Give back connections."""
+        ...
+
+
+@runtime_checkable
+class Broker(Protocol):
+    """Mints credentials for single actions and takes them back.
+
+    Constructed as `cls(settings, name)`: its options, read into the msgspec Struct that is the
+    class attribute `Settings`, and its name. Called from several threads, and may block for
+    seconds. What it raises ends the action, is recorded, and so must hold no secret.
+    """
+
+    degraded: bool
+    """True where the credential is not made for the action, but lent as it is."""
+
+    def mint(self, wanted: Wanted) -> Credential:
+        """A credential that permits no more than the scope, for no longer than its time. Raises
+        AegisError where there is none.
+        """
+        ...
+
+    def revoke(self, credential: Credential) -> None:
+        """End a credential; of one minted by a process that died only `handle` is left. Ending
+        what is over already is no error.
+        """
         ...
 
     def close(self) -> None:

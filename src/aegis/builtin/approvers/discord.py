@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from ...approval import ONCE, TASK
 from ...model import CallerError
 from ...plugin.channel import Forged, Heard, Reply
+from ..client import Client, ServiceError
 from . import message
-from .client import ChannelError, Client
 from .signature import check_time
 
 if TYPE_CHECKING:
@@ -60,14 +60,14 @@ class DiscordApprover:
     def __init__(self, settings: DiscordSettings, context: Context) -> None:
         self._settings = settings
         self._public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(settings.public_key))
-        self._client = Client(context.name)
+        self._client = Client(context.name, tells=True)
 
     def post(self, request: Request) -> str:
         """Post the message; it is called by its id."""
         row = {"type": ROW, "components": _buttons(request)}
         answer = self._call("POST", "", _content(message.text(request), [row]))
         if not isinstance(answer, dict) or not isinstance(answer.get("id"), str):
-            raise ChannelError("discord: the answer names no message")
+            raise ServiceError("discord: the answer names no message")
         return str(answer["id"])
 
     def update(self, request: Request, reference: str) -> None:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from ..client import ServiceError
 from . import message
-from .client import ChannelError
 from .linked import Linked
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class EmailApprover(Linked):
                 for person, text in texts.items():
                     server.send_message(self._mail(request, person, text, headers))
         except (smtplib.SMTPException, OSError) as error:
-            raise ChannelError(f"{self._context.name}: {type(error).__name__}") from None
+            raise ServiceError(f"{self._context.name}: {type(error).__name__}") from None
 
     def _connected(self) -> smtplib.SMTP:
         settings = self._settings

@@ -18,8 +18,8 @@ import msgspec
 from ...approval import words
 from ...model import CallerError
 from ...plugin.channel import Heard, Reply
+from ..client import Client, ServiceError
 from . import message
-from .client import ChannelError, Client
 from .signature import check_equal
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class GithubApprover:
         if len(settings.webhook_secret) < SECRET_MIN:
             raise ValueError(f"`webhook_secret` has to have at least {SECRET_MIN} characters")
         self._settings = settings
-        self._client = Client(context.name)
+        self._client = Client(context.name, tells=True)
 
     def post(self, request: Request) -> str:
         """Comment, and put a check run on the head of the pull request; called by both ids."""
@@ -140,7 +140,7 @@ class GithubApprover:
         """The newest commit of the pull request; empty where the number is an issue's."""
         try:
             found = self._call("GET", f"/pulls/{self._settings.number}")
-        except ChannelError as error:
+        except ServiceError as error:
             if "status 404" in str(error):
                 return ""
             raise
@@ -156,7 +156,7 @@ class GithubApprover:
         url = f"{settings.base_url}/repos/{settings.repository}{path}"
         answer = self._client.send(method, url, body, headers)
         if not isinstance(answer, dict):
-            raise ChannelError("github: the answer is no object")
+            raise ServiceError("github: the answer is no object")
         return answer
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from ..client import Client
 from . import message
-from .client import Client
 from .linked import Linked
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class PagerdutyApprover(Linked):
     def __init__(self, settings: PagerdutySettings, context: Context) -> None:
         self._settings = settings
         self._context = context
-        self._client = Client(context.name)
+        self._client = Client(context.name, tells=True)
 
     def post(self, request: Request) -> str:
         """Trigger the alert."""

@@ -17,8 +17,8 @@ import msgspec
 from ...approval import ONCE, TASK
 from ...model import CallerError
 from ...plugin.channel import Heard, Reply
+from ..client import Client, ServiceError
 from . import message
-from .client import ChannelError, Client
 from .signature import check_equal, check_time
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class SlackApprover:
 
     def __init__(self, settings: SlackSettings, context: Context) -> None:
         self._settings = settings
-        self._client = Client(context.name)
+        self._client = Client(context.name, tells=True)
 
     def post(self, request: Request) -> str:
         """Post the message; it is called by its channel and time stamp."""
@@ -96,7 +96,7 @@ class SlackApprover:
             told = {"channel": heard.reference, "user": heard.user, "text": _escaped(said)}
             try:
                 self._call("chat.postEphemeral", told)
-            except ChannelError as error:
+            except ServiceError as error:
                 log.warning("%s", error)
         return Reply(200, b"")
 
@@ -112,7 +112,7 @@ class SlackApprover:
         answer = self._client.send("POST", f"{self._settings.base_url}/{method}", body, headers)
         if not isinstance(answer, dict) or answer.get("ok") is not True:
             why = answer.get("error") if isinstance(answer, dict) else "no JSON"
-            raise ChannelError(f"slack `{method}`: {str(why)[:80]}")
+            raise ServiceError(f"slack `{method}`: {str(why)[:80]}")
         return answer
 
     def _message(self, request: Request, *, buttons: bool) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ..client import Client
 from . import message
-from .client import Client
 from .linked import Linked
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class TeamsApprover(Linked):
     def __init__(self, settings: TeamsSettings, context: Context) -> None:
         self._url = settings.url
         self._context = context
-        self._client = Client(context.name)
+        self._client = Client(context.name, tells=True)
 
     def post(self, request: Request) -> str:
         """Send the card; Teams does not say what it is called."""

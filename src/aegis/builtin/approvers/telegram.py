@@ -14,8 +14,8 @@ import msgspec
 from ...approval import ONCE, TASK
 from ...model import CallerError
 from ...plugin.channel import Heard, Reply
+from ..client import Client, ServiceError
 from . import message
-from .client import ChannelError, Client
 from .signature import check_equal
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class TelegramApprover:
         if len(settings.secret_token) < SECRET_MIN:
             raise ValueError(f"`secret_token` has to have at least {SECRET_MIN} characters")
         self._settings = settings
-        self._client = Client(context.name)
+        self._client = Client(context.name, tells=True)
 
     def post(self, request: Request) -> str:
         """Send the message; it is called by its id."""
@@ -105,7 +105,7 @@ class TelegramApprover:
         url = f"{self._settings.base_url}/bot{self._settings.token}/{method}"
         answer = self._client.send("POST", url, {"chat_id": self._settings.chat, **body})
         if not isinstance(answer, dict) or answer.get("ok") is not True:
-            raise ChannelError(f"telegram `{method}` was not done")
+            raise ServiceError(f"telegram `{method}` was not done")
         result = answer.get("result")
         return result if isinstance(result, dict) else {}
 

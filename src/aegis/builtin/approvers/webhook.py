@@ -15,7 +15,7 @@ import msgspec
 
 from ...model import CallerError
 from ...plugin.channel import Forged, Heard, Reply
-from .client import Client
+from ..client import Client
 from .signature import check_time
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class WebhookApprover:
     def __init__(self, settings: WebhookSettings, context: Context) -> None:
         self._url = settings.url
         self._key = _key(settings.secret)
-        self._client = Client(context.name)
+        self._client = Client(context.name, tells=True)
 
     def post(self, request: Request) -> str:
         """Send the request; the message is called by its own id."""

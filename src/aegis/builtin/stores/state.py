@@ -1,4 +1,4 @@
-"""Keys, agents, approvals and parked runs in SQLite.
+"""Keys, agents, approvals, parked runs and loans in SQLite.
 
 One connection behind a lock: these tables change a few times a minute at most.
 """
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ...kernel.state import Agent, Key, Run
+from ...kernel.state import Agent, Key, Loan, Run
 from ...model import AegisError
 from .state_approvals import ApprovalTables
 from .state_database import pack
@@ -87,3 +87,16 @@ class SqliteState(ApprovalTables):
     def take_run(self, id: str) -> bool:
         """Remove a parked run; True for exactly one caller, who may continue it."""
         return bool(self._write("DELETE FROM runs WHERE id=?", (id,)))
+
+    def put_loan(self, loan: Loan) -> None:
+        """Remember a credential until it is revoked."""
+        self._write("INSERT INTO loans VALUES (?, ?, ?)", (loan.id, loan.expires, pack(loan)))
+
+    def drop_loan(self, id: str) -> None:
+        """Forget a credential that is revoked."""
+        self._write("DELETE FROM loans WHERE id=?", (id,))
+
+    def loans(self, now: int) -> Sequence[Loan]:
+        """The credentials past their expiry that nobody revoked."""
+        rows = self._read("SELECT body FROM loans WHERE expires<=?", (now,))
+        return [msgspec.json.decode(row[0], type=Loan) for row in rows]

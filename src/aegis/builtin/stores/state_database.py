@@ -55,6 +55,8 @@ CREATE TABLE IF NOT EXISTS posts (approval TEXT NOT NULL, channel TEXT NOT NULL,
   due INTEGER NOT NULL, shown TEXT NOT NULL, held INTEGER NOT NULL, settled INTEGER NOT NULL,
   body BLOB NOT NULL, PRIMARY KEY (approval, channel));
 CREATE INDEX IF NOT EXISTS posts_open ON posts (channel, settled, due);
+CREATE TABLE IF NOT EXISTS loans (id TEXT PRIMARY KEY, expires INTEGER NOT NULL,
+  body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS nonces (channel TEXT NOT NULL, nonce TEXT NOT NULL,
   expires INTEGER NOT NULL, PRIMARY KEY (channel, nonce)) WITHOUT ROWID;
 """
