@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from .surfaces.library.context import carry_context as carry_context
     from .surfaces.library.context import reset_agent_context as reset_agent_context
     from .surfaces.library.context import set_agent_context as set_agent_context
+    from .surfaces.library.credentials import credential as credential
     from .surfaces.library.events import MonitorEvent as MonitorEvent
     from .surfaces.library.events import set_monitor_hook as set_monitor_hook
     from .surfaces.library.guard import guard as guard
@@ -94,6 +95,7 @@ _HOMES: dict[str, str] = {
     " CallbackApprovalHandler",
     "aegis.surfaces.library.context": "agent_context carry_context reset_agent_context"
     " set_agent_context",
+    "aegis.surfaces.library.credentials": "credential",
     "aegis.surfaces.library.events": "MonitorEvent set_monitor_hook",
     "aegis.surfaces.library.guard": "guard",
     "aegis.surfaces.library.monitor": "monitor",

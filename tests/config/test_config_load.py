@@ -107,8 +107,9 @@ def test_the_version_may_be_written_as_a_number():
         ),
         (
             "approvals: { channels: [carrier_pigeon] }",
-            "aegis.yaml:1:25: approvals.channels[0]: no approver plugin `carrier_pigeon` is "
-            "installed (known here: notice)",
+            "aegis.yaml:1:25: approvals.channels.carrier_pigeon: no approver plugin "
+            "`carrier_pigeon` is installed (known here: discord, email, github, notice, "
+            "pagerduty, slack, teams, telegram, webhook)",
         ),
         (
             "approvals: { ttl_seconds: .nan }",

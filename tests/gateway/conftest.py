@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import importlib.util
 import json
 import subprocess
 import sys
@@ -18,6 +19,9 @@ KEYS = (
     {"name": "tokens", "tokens_per_minute": 20},
     {"name": "narrow", "models": ["offline*"]},
     {"name": "bound", "agent": "billing-bot"},
+    {"name": "boss", "roles": ["approver"]},
+    {"name": "second", "roles": ["approver"]},
+    {"name": "other-tenant", "roles": ["approver"], "tenant": "elsewhere"},
 )
 
 POLICY = {
@@ -169,6 +173,20 @@ def gateway(upstream, tmp_path_factory):
     made.stop()
 
 
+@pytest.fixture(scope="session")
+def start(upstream):
+    """Starts a gateway in a folder, with sections of the configuration replaced."""
+    running = []
+
+    def started(folder, **sections):
+        running.append(Gateway(configured(folder, upstream, **sections)))
+        return running[-1]
+
+    yield started
+    for made in running:
+        made.kill()
+
+
 @pytest.fixture
 def fresh(upstream, tmp_path):
     """Starts further gateways, with sections of the configuration replaced."""
@@ -181,3 +199,20 @@ def fresh(upstream, tmp_path):
     yield start
     for made in running:
         made.kill()
+
+
+@pytest.fixture(scope="session")
+def services():
+    """Stand-ins of the services that channels speak to."""
+    spec = importlib.util.spec_from_file_location("services", HERE / "services.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def world(services, start, tmp_path_factory):
+    """A gateway with a channel to every service."""
+    made = services.World(start, tmp_path_factory.mktemp("channels"))
+    yield made
+    made.close()

@@ -45,7 +45,7 @@ def test_the_offline_provider_keeps_the_contract(tmp_path):
 
 
 def test_the_other_built_ins_keep_their_contracts(tmp_path, monkeypatch, capsys):
-    check_approver(NoticeApprover())
+    check_approver(NoticeApprover)
     assert "aegis approve ap_0123456789abcdef" in capsys.readouterr().err
     check_sink(LogSink())
     monkeypatch.setenv("A_SECRET", "s3cr3t")

@@ -21,7 +21,7 @@ def path(tmp_path):
 
 
 def test_a_locked_store_says_who_waits_for_whom(path, monkeypatch):
-    monkeypatch.setattr("aegis.builtin.stores.state.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("aegis.builtin.stores.state_database.BUSY_SECONDS", 0.05)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     state = SqliteState(path)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003 - the command line reads the annotations
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from ..kernel.proposals import proposed
 from ..model import joined
 from . import home, output
 
@@ -36,7 +37,7 @@ def list_approvals(*, config: Path | None = None, json: bool = False) -> int:
         output.json([_plain(request) for request in waiting])
         return 0
     output.table(
-        ("id", "who", "action", "params", "risk", "rule", "why", "until"),
+        ("id", "who", "action", "params", "risk", "rule", "why", "votes", "until"),
         (
             (
                 request.id,
@@ -46,6 +47,7 @@ def list_approvals(*, config: Path | None = None, json: bool = False) -> int:
                 request.risk,
                 request.rule,
                 joined(request.reasons),
+                f"{len(request.votes)}/{request.needed}",
                 output.moment(request.expires),
             )
             for request in waiting
@@ -60,10 +62,11 @@ def approve(
     /,
     *,
     comment: str = "",
+    scope: Literal["once", "task", "always"] = "once",
     name: Annotated[str, Parameter(name="--as")] = "",
     config: Path | None = None,
 ) -> int:
-    """Let a waiting action happen, once.
+    """Let a waiting action happen.
 
     Parameters
     ----------
@@ -71,12 +74,22 @@ def approve(
         the id of the request, as `aegis approvals list` shows it
     comment
         a remark for the record
+    scope
+        `once`; `task`: as often as its task needs the very same action; `always`: once, and a
+        rule for it is written for somebody to put into the policy
     name
         who answers; the account's name if left out
     config
         the aegis.yaml to use
     """
-    return _answer(id, True, comment, name, config)
+    with home.runtime(config) as runtime:
+        by = name or home.user()
+        request = runtime.answer(id, True, by=by, comment=comment, channel="cli", scope=scope)
+        proposal = proposed(runtime.settings.home, id) if scope == "always" else None
+    _said(request)
+    if proposal is not None:
+        output.note(f"proposed a rule: look at `{proposal}`, then name it in `policy.rules_path`")
+    return 0
 
 
 def deny(
@@ -100,14 +113,18 @@ def deny(
     config
         the aegis.yaml to use
     """
-    return _answer(id, False, comment, name, config)
-
-
-def _answer(id: str, yes: bool, comment: str, name: str, config: Path | None) -> int:
     with home.runtime(config) as runtime:
-        request = runtime.answer(id, yes, by=name or home.user(), comment=comment, channel="cli")
-    output.say(f"{request.id} {request.state}: {request.type} {request.target}".rstrip())
+        by = name or home.user()
+        request = runtime.answer(id, False, by=by, comment=comment, channel="cli")
+    _said(request)
     return 0
+
+
+def _said(request: Request) -> None:
+    state = request.state
+    if state == "pending":
+        state = f"waits for more people ({len(request.votes)} of {request.needed})"
+    output.say(f"{request.id} {state}: {request.type} {request.target}".rstrip())
 
 
 def _short(summary: Any) -> str:
@@ -131,6 +148,9 @@ def _plain(request: Request) -> dict[str, object]:
         "rule": request.rule,
         "policy": request.policy,
         "reasons": request.reasons,
+        "task": request.task,
+        "needed": request.needed,
+        "votes": [vote.by for vote in request.votes],
         "created": output.moment(request.created),
         "expires": output.moment(request.expires),
         "digest": request.digest,

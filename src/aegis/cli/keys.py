@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003 - the command line reads the annotations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from ..model import CallerError
 from . import home, output
 
 if TYPE_CHECKING:
+    from ..kernel.keys import Terms
     from ..kernel.runtime import Runtime
     from ..kernel.state import Key
 
@@ -25,6 +26,7 @@ def create(
     expires: str | None = None,
     agent: str = "",
     tenant: str = "",
+    role: list[str] | None = None,
     config: Path | None = None,
     json: bool = False,
 ) -> int:
@@ -46,6 +48,9 @@ def create(
         the agent that uses it
     tenant
         the tenant it belongs to
+    role
+        what else it may do: `approver` answers approvals, `operator` switches agents on again;
+        may be repeated
     config
         the aegis.yaml to use
     json
@@ -59,11 +64,12 @@ def create(
             runtime,
             name,
             models=models or (),
-            rpm=rpm,
-            tpm=tpm,
+            requests_per_minute=rpm,
+            tokens_per_minute=tpm,
             expires=end,
             agent=agent,
             tenant=tenant,
+            roles=role or (),
         )
     if json:
         output.json({"key": token, **_plain(key)})
@@ -73,29 +79,15 @@ def create(
     return 0
 
 
-def issue(
-    runtime: Runtime,
-    name: str,
-    *,
-    models: list[str] | tuple[str, ...] = (),
-    rpm: int = 0,
-    tpm: int = 0,
-    expires: int = 0,
-    agent: str = "",
-    tenant: str = "",
-) -> tuple[str, Key]:
+def issue(runtime: Runtime, name: str, **terms: Unpack[Terms]) -> tuple[str, Key]:
     """A new key with its record; without the record there is no key."""
-    token, key = runtime.keys.create(
-        name,
-        models=models,
-        tenant=tenant,
-        agent=agent,
-        requests_per_minute=rpm,
-        tokens_per_minute=tpm,
-        expires=expires,
-    )
+    token, key = runtime.keys.create(name, **terms)
     try:
-        runtime.admin("key.create", by=home.user(), details={"id": key.id, "name": key.name})
+        runtime.admin(
+            "key.create",
+            by=home.user(),
+            details={"id": key.id, "name": key.name, "roles": key.roles},
+        )
     except BaseException:
         runtime.keys.revoke(key.id)
         raise
@@ -183,6 +175,7 @@ def _plain(key: Key) -> dict[str, object]:
         "tokens_per_minute": key.tokens_per_minute,
         "agent": key.agent,
         "tenant": key.tenant,
+        "roles": key.roles,
         "created": output.moment(key.created),
         "expires": output.moment(key.expires),
         "revoked": output.moment(key.revoked),

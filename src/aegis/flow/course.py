@@ -47,6 +47,7 @@ class Course(msgspec.Struct):
     usage: Usage = NO_USAGE
     retry_after: float = 0.0
     texts: Sequence[Text] = ()
+    lease: Any = None
 
     def failed(self, error: Exception) -> None:
         """The performance raised."""

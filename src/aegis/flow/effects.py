@@ -74,11 +74,35 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     at: int = 0
 
 
+class Mint(msgspec.Struct, frozen=True, gc=False):
+    """Obtain the credential that a grant gives the action. Answer: Lent."""
+
+    action: Action
+    grant: Any
+
+
+class Lent(msgspec.Struct, frozen=True, gc=False):
+    """The performance may use `lease`; `provenance` says what it is, without the secret. `at` is
+    when it was minted.
+    """
+
+    lease: Any
+    provenance: Any
+    at: int = 0
+
+
+class Revoke(msgspec.Struct, frozen=True, gc=False):
+    """The action is over: see to it that its credential is. Answered at once, with nothing."""
+
+    lease: Any
+
+
 class Perform(msgspec.Struct, frozen=True, gc=False):
-    """Do it. Answer: Performed, or (where `stream`) Opened."""
+    """Do it, with what was lent for it. Answer: Performed, or (where `stream`) Opened."""
 
     action: Action
     stream: bool = False
+    lease: Any = None
 
 
 class Performed(msgspec.Struct, frozen=True, gc=False):
@@ -122,7 +146,7 @@ class Ended:
 ENDED = Ended()
 NEXT = Next()
 
-Effect = Admit | Scan | Append | Ask | Perform | Next | Emit | Settle
+Effect = Admit | Scan | Append | Ask | Mint | Perform | Next | Emit | Revoke | Settle
 
 ANSWERS: dict[type, Any] = {
     Admit: Admission,

@@ -79,6 +79,14 @@ class Restoring(Protocol):
         ...
 
 
+class Granting(Protocol):
+    """Which actions are performed with a credential of their own."""
+
+    def find(self, action: Action) -> Any:
+        """The grant for an action; None where it needs none."""
+        ...
+
+
 def _unredacted(value: Any) -> Any:
     return value
 
@@ -104,7 +112,7 @@ class Rules(msgspec.Struct, frozen=True):
     `inputs` and `outputs` are guards; `redact` cleans values before they are recorded;
     `durability` maps capability to how far a record must have got; `break_glass` lets actions
     through when Aegis itself fails (never when it refuses), loudly; `text_limit` bounds the
-    code points inspected per action.
+    code points inspected per action; `grants` name the credentials that actions are given.
     """
 
     policy: Decider
@@ -115,3 +123,4 @@ class Rules(msgspec.Struct, frozen=True):
     break_glass: bool = False
     text_limit: int = 4_000_000
     restore: Restoring | None = None
+    grants: Granting | None = None

@@ -1,6 +1,6 @@
 """The path of an action, written once.
 
-    admit ─ inspect(input) ─ decide ─ [approve] ─ record(decision) ─ perform
+    admit ─ inspect(input) ─ decide ─ [approve] ─ record(decision) ─ [lend] ─ perform
           ─ inspect(output) ─ [propose] ─ settle ─ record(outcome)
 
 `run` is a generator: effects come out, their answers go in, an Outcome is returned. It holds no
@@ -33,6 +33,7 @@ from .decide import (
 )
 from .effects import Abandoned, Admit, Append, Perform, Settle, Settled
 from .inspect import inspect
+from .lend import give_back, lend
 from .propose import propose
 from .restore import restore_call, restore_reply
 from .stream import relay
@@ -83,7 +84,9 @@ def run(
         if rules.restore is not None and view.plain:
             restore_call(course)
         try:
-            answer: Performed = yield Perform(course.action, stream)
+            if rules.grants is not None:
+                yield from lend(course)
+            answer: Performed = yield Perform(course.action, stream, course.lease)
             course.status = "performed"
             if stream:
                 yield from relay(course)
@@ -92,6 +95,8 @@ def run(
                 yield from examine(course)
         except Exception as error:
             course.failed(error)
+        if course.lease is not None:
+            yield from give_back(course)
         settled: Settled = yield Settle(action, course.status, course.usage)
         try:
             course.receipt = yield outcome_append(course, settled)
@@ -259,6 +264,8 @@ def collapse(course: Course, error: Exception) -> Step:
 
 def conclude(course: Course) -> Step:
     """The end of the path, for the rarer courses."""
+    if course.lease is not None:
+        yield from give_back(course)
     try:
         settled: Settled = yield Settle(course.action, course.status, course.usage)
     except Exception as error:

@@ -6,7 +6,6 @@ floor imports none of them.
 
 from __future__ import annotations
 
-import logging
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -20,12 +19,17 @@ from ..model import ConfigError, LedgerError, Problem
 from ..policy import Policy
 from . import discover
 from .admission import Gate
+from .channels import build_channels
+from .courier import Courier
 from .desk import Desk
 from .dispatch import Dispatch, Route
 from .effective import Effective
+from .grants import build_brokers, grants_of
 from .journal import Journal
 from .keys import Keys
 from .lanes import lane_paths, open_lane, recover_lanes
+from .lender import Lender
+from .links import PURPOSE, Links
 from .ports import now
 from .runtime import Parts, Runtime
 from .settings import Guardrail
@@ -33,7 +37,6 @@ from .settings import Guardrail
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..approval import Request
     from ..detect.pack import Pack
     from ..flow.rules import Decider, Guarding
     from ..plugin.contracts import Sink
@@ -43,8 +46,6 @@ if TYPE_CHECKING:
     from .state import StateStore
 
 STATE_FILE = "state.db"
-
-log = logging.getLogger("aegis")
 
 DEFAULT_GUARDS: Mapping[str, Guardrail] = MappingProxyType(
     {name: Guardrail() for name in ("injection", "pii", "secrets", "toxicity", "prompt_leak")}
@@ -88,10 +89,12 @@ def open_runtime(
         raise
     keys = Keys(state)
     gate = Gate(state, keys, settings.limits)
-    desk = Desk(state, settings.approvals.ttl_seconds, rules.redact, announcer(settings))
+    desk = build_desk(settings, rules, state, keys, None if memory else home)
+    lender = Lender(state, lambda: build_brokers(settings.credentials))
     sinks = build_sinks(settings)
-    parts = Parts(settings, rules, journal, state, keys, desk, gate, dispatch, sinks)
+    parts = Parts(settings, rules, journal, state, keys, desk, gate, dispatch, lender, sinks)
     runtime = Runtime(parts, session=session, asker=asker)
+    desk.ended, lender.record = runtime.expired, runtime.admin
     if recover:
         journal.recover(now())
         if not memory and settings.ledger.store != "memory":
@@ -109,6 +112,11 @@ def reload(runtime: Runtime, loaded: Loaded) -> None:
     rules = build_rules(loaded, in_force(loaded, runtime.state))
     dispatch = build_dispatch(settings)
     old = runtime.rules.policy.version
+    runtime.desk.courier.replace(
+        lambda: build_channels(settings.approvals, links_of(settings, Path(settings.home))),
+        settings.approvals.escalate_to,
+    )
+    runtime.lender.replace(lambda: build_brokers(settings.credentials))
     runtime.replace(
         Parts(
             settings,
@@ -119,6 +127,7 @@ def reload(runtime: Runtime, loaded: Loaded) -> None:
             runtime.desk,
             runtime.gate,
             dispatch,
+            runtime.lender,
             build_sinks(settings),
         )
     )
@@ -155,6 +164,7 @@ def build_rules(loaded: Loaded, policy: Decider | None) -> Rules:
         settings.break_glass,
         settings.limits.text_characters,
         next(filter(None, (getattr(guard, "restorer", None) for guard in inputs)), None),
+        grants_of(settings.credentials),
     )
 
 
@@ -239,21 +249,29 @@ def build_sinks(settings: Settings) -> tuple[Sink, ...]:
     return tuple(discover.load("sink", name)() for name in settings.sinks)
 
 
-def announcer(settings: Settings) -> Any:
-    """Tells every configured channel about a new approval; None where there are none."""
-    if not settings.approvals.channels:
-        return None
-    approvers = [discover.load("approver", name)() for name in settings.approvals.channels]
+def build_desk(
+    settings: Settings, rules: Rules, state: StateStore, keys: Keys, home: Path | None
+) -> Desk:
+    """The approval desk and its courier; `home` is None where everything is in memory."""
+    links = links_of(settings, home)
+    courier = Courier(
+        state,
+        lambda: build_channels(settings.approvals, links),
+        settings.approvals.escalate_to,
+    )
+    return Desk(state, settings.approvals, rules.redact, keys, courier, links)
 
-    def announce(request: Request) -> None:
-        for approver in approvers:
-            try:
-                approver.announce(request)
-            except Exception as error:
-                # the request is on file whether or not this channel works
-                log.warning("approver `%s` failed: %s", approver.name, error)
 
-    return announce
+def links_of(settings: Settings, home: Path | None) -> Links:
+    """Makes and reads signed links, with a key that only this home can derive."""
+
+    def secret() -> bytes:
+        from ..ledger.checkpoint import Signer
+
+        signer = load_signer(home) if home is not None else Signer.generate()
+        return signer.secret(PURPOSE)
+
+    return Links(settings.approvals.public_url, secret)
 
 
 def _state(home: Path | None) -> StateStore:

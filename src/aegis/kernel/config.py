@@ -19,6 +19,8 @@ from ..policy import Policy
 from ..policy.document import read_document
 from ..policy.source import Node, from_plain, parse_yaml
 from . import discover, overrides
+from .channels import check_channels, spell_out
+from .grants import check_credentials
 from .settings import Settings
 from .typed import Path as Path_
 from .typed import Reader, type_of
@@ -111,6 +113,7 @@ def parse(
     folder = Path(base).absolute()
     root = document if isinstance(document, Node) else read(document, source)
     places = overrides.apply(root, env or {})
+    spell_out(root)
     secrets = _Secrets(folder) if resolve else None
     reader = Reader(
         source or "<defaults>", places=places, secret=secrets.get if secrets else None, moved=MOVED
@@ -299,10 +302,8 @@ def _check(root: Node, reader: Reader) -> None:
     for path, node in _children(root, "ledger"):
         if path[-1] == "store":
             _named(reader, path, node, "store")
-    for path, node in _children(root, "approvals"):
-        if path[-1] == "channels" and isinstance(node.value, list):
-            for index, item in enumerate(node.value):
-                _named(reader, (*path, index), item, "approver")
+    check_channels(root, reader)
+    check_credentials(root, reader)
     home = root.value.get("home") if isinstance(root.value, dict) else None
     if home is not None and isinstance(home.value, str) and not home.value.strip():
         reader.complain(("home",), home, "has to name a folder")

@@ -1,8 +1,8 @@
 """The approval desk: where requests are filed, people answer, and answers are used up once.
 
-Every channel (command line, API, a terminal prompt) is a view of the same stored request. A
-waiting caller is woken by an answer given in this process at once, and notices one given in
-another process within POLL_SECONDS.
+Every channel (command line, API, a chat, a mail) is a view of the same stored request. A waiting
+caller is woken by an answer given in this process at once, and notices one given in another
+process within POLL_SECONDS.
 """
 
 from __future__ import annotations
@@ -19,22 +19,43 @@ from ..approval import (
     CONSUMED,
     DENIED,
     EXPIRED,
+    ONCE,
     PENDING,
+    SCOPES,
+    TASK,
     Request,
+    Vote,
+    answered,
+    approvers_of,
     refusal,
     state_at,
+    task_digest,
 )
 from ..flow import Answer
 from ..model import CallerError
+from .people import People
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ..flow import Ask
+    from .courier import Courier
+    from .keys import Keys
+    from .links import Links
+    from .settings import Approvals
     from .state import StateStore
 
 POLL_SECONDS = 0.05
 """How often a waiting caller looks at the shared epoch (a memory read, no I/O)."""
+
+TASK_USES_MAX = 1_000
+"""How often an approval for a whole task may be used; it ends with its expiry anyway."""
+
+COMMENT_MAX = 2_000
+"""Longest comment, in characters."""
+
+NAME_MAX = 200
+"""Longest name of somebody who answers, in characters."""
 
 
 def _now() -> int:
@@ -42,40 +63,60 @@ def _now() -> int:
 
 
 class Desk:
-    """The approvals of one home folder. `redact` cleans what people are shown."""
+    """The approvals of one home folder. `redact` cleans what people are shown; `keys` tell who
+    the one who asked is.
+    """
 
     def __init__(
         self,
         state: StateStore,
-        ttl_seconds: float,
+        settings: Approvals,
         redact: Callable[[Any], Any],
-        announce: Callable[[Request], None] | None = None,
+        keys: Keys,
+        courier: Courier,
+        links: Links,
     ) -> None:
         self._state = state
-        self.ttl_seconds = ttl_seconds
+        self.settings = settings
         self._redact = redact
-        self._announce = announce
+        self._keys = keys
+        self.courier = courier
+        self.links = links
+        self.ended: Callable[[Request], object] | None = None
+        """Told of every request that expired, by whichever process ended it."""
+        courier.expire = self.expire
         self._woken = threading.Condition()
+
+    @property
+    def people(self) -> People:
+        """Who may answer through which channel."""
+        return People(self.settings.approvers)
 
     def file(self, ask: Ask, run: str = "") -> Answer | None:
         """File the request, or use up an answer that is there already.
 
-        An unused approval of the identical action (same digest) answers a new request for it.
-        None while nobody has answered.
+        An unused approval of the identical action (same digest) answers a new request for it, and
+        so does one given for its whole task. None while nobody has answered.
         """
         now = _now()
         for earlier in self._state.approvals(APPROVED, ask.digest):
-            if self._state.consume(earlier.id, now):
+            if self._state.consume(earlier.id, now, ask.action.id):
                 return _answer(earlier, APPROVED)
-        request = _request(ask, now, int(self.ttl_seconds * 1e6), self._redact, run)
-        if self._state.add_approval(request):
-            if self._announce is not None:
-                self._announce(request)
+        request = self._request(ask, now, run)
+        if request.covers:
+            given = self._state.grant(request.covers, now, TASK_USES_MAX)
+            if given is not None:
+                comment = f"given for the whole task with `{given.id}`"
+                return Answer(APPROVED, given.by, comment, given.channel, now)
+        if self._state.add_approval(request, self.courier.posts(request)):
+            self.courier.filed(request)
             return None
-        return self.poll(ask.approval)
+        return self.poll(ask.approval, ask.action.id)
 
-    def poll(self, id: str) -> Answer | None:
-        """Use up the answer to one request; None while there is none."""
+    def poll(self, id: str, action: str = "") -> Answer | None:
+        """Use up the answer to one request, for an action (its own where none is named); None
+        while there is none.
+        """
         request = self._state.approval(id)
         if request is None:
             raise CallerError(f"no approval `{id}`")
@@ -84,13 +125,11 @@ class Desk:
         if state == PENDING:
             return None
         if state == APPROVED:
-            if self._state.consume(id, now):
+            if self._state.consume(id, now, action or request.action):
                 return _answer(request, APPROVED)
             state = CONSUMED
         if state == CONSUMED:
             return Answer(EXPIRED, request.by, "this approval was used already", "", now)
-        if state == EXPIRED and request.state == PENDING:
-            self._state.answer(msgspec.structs.replace(request, state=EXPIRED, answered=now))
         return _answer(request, state)
 
     def wait(self, id: str, seconds: float) -> Answer | None:
@@ -120,32 +159,59 @@ class Desk:
                     return answer
             await asyncio.sleep(POLL_SECONDS)
 
-    def answer(
-        self, id: str, approve: bool, *, by: str, comment: str = "", channel: str = "cli"
-    ) -> Request:
-        """A person's answer. Repeating the same answer changes nothing.
+    def answer(self, id: str, approve: bool, vote: Vote, *, scope: str = ONCE) -> Request:
+        """One person's answer. Repeating the same answer changes nothing; of several different
+        ones the first to arrive stands.
 
-        Raises CallerError where there is no such request, it is answered otherwise or expired,
-        or the one who asked answers.
+        Raises CallerError where there is no such request, it is decided or expired, or the one
+        who asked answers.
         """
-        request = self._state.approval(id)
+        if len(vote.comment) > COMMENT_MAX or len(vote.by) > NAME_MAX:
+            raise CallerError(
+                f"a comment has at most {COMMENT_MAX} characters, a name at most {NAME_MAX}"
+            )
+        if scope not in SCOPES:
+            raise CallerError(f"`scope` is one of {', '.join(SCOPES)}")
+        vote = msgspec.structs.replace(vote, at=_now())
+
+        def change(request: Request) -> Request:
+            if _repeated(request, approve, vote.by):
+                return request
+            why = refusal(request, vote.by, vote.at)
+            if not why and approve and scope == TASK and not request.covers:
+                why = f"approval `{id}` belongs to no task; approve it once"
+            if why:
+                raise CallerError(why)
+            return answered(request, vote, approve, scope)
+
+        request = self._state.change_approval(id, change)
         if request is None:
-            raise CallerError(f"no approval `{id}`; `aegis approvals list` shows the open ones")
-        state = APPROVED if approve else DENIED
-        if request.state == state and request.by == by:
-            return request
-        now = _now()
-        why = refusal(request, by, now)
-        if why:
-            raise CallerError(why)
-        answered = msgspec.structs.replace(
-            request, state=state, by=by, comment=comment, channel=channel, answered=now
-        )
-        if not self._state.answer(answered):
-            raise CallerError(f"approval `{id}` was answered by somebody else just now")
+            raise CallerError(
+                f"no approval `{id[:80]}`; `aegis approvals list` shows the open ones"
+            )
         with self._woken:
             self._woken.notify_all()
-        return answered
+        return request
+
+    def expire(self) -> None:
+        """End the requests that are past their time, and say so."""
+        now = _now()
+        for id in self._state.overdue(now):
+            self._end(id, now)
+
+    def _end(self, id: str, now: int) -> None:
+        """Turn a pending request that is past its time into an expired one; one process does."""
+        ended = []
+
+        def change(request: Request) -> Request:
+            if request.state != PENDING or state_at(request, now) != EXPIRED:
+                return request
+            ended.append(msgspec.structs.replace(request, state=EXPIRED, answered=now))
+            return ended[0]
+
+        self._state.change_approval(id, change)
+        if ended and self.ended is not None:
+            self.ended(ended[0])
 
     def pending(self) -> Sequence[Request]:
         """Open requests, newest first; expired ones are left out."""
@@ -160,30 +226,49 @@ class Desk:
         state = state_at(request, _now())
         return request if state == request.state else msgspec.structs.replace(request, state=state)
 
+    def _request(self, ask: Ask, now: int, run: str) -> Request:
+        action, decision, settings = ask.action, ask.decision, self.settings
+        actor = action.actor
+        summary = _summary(action.params)
+        shown = self._redact(summary)
+        key = self._keys.key(actor.principal)
+        late = int(settings.escalate_seconds * 1e6)
+        return Request(
+            ask.approval,
+            ask.digest,
+            action.id,
+            action.type,
+            action.target,
+            action.protocol,
+            actor.principal,
+            actor.agent,
+            actor.session,
+            actor.tenant,
+            decision.policy,
+            decision.rule,
+            decision.risk.name.lower(),
+            shown,
+            decision.reasons,
+            PENDING,
+            now,
+            now + int(settings.ttl_seconds * 1e6),
+            run=run,
+            environment=action.environment,
+            task=action.task,
+            covers=task_digest(action, decision.policy),
+            needed=approvers_of(decision.obligations),
+            aliases=self.people.aliases(key.name if key is not None else ""),
+            escalates=now + late if late else 0,
+            exact=shown == summary == action.params,
+        )
 
-def _request(ask: Ask, now: int, ttl: int, redact: Callable[[Any], Any], run: str) -> Request:
-    action, decision = ask.action, ask.decision
-    return Request(
-        ask.approval,
-        ask.digest,
-        action.id,
-        action.type,
-        action.target,
-        action.protocol,
-        action.actor.principal,
-        action.actor.agent,
-        action.actor.session,
-        action.actor.tenant,
-        decision.policy,
-        decision.rule,
-        decision.risk.name.lower(),
-        redact(_summary(action.params)),
-        decision.reasons,
-        PENDING,
-        now,
-        now + ttl,
-        run=run,
-    )
+
+def _repeated(request: Request, approve: bool, by: str) -> bool:
+    """Whether a person gives the answer they gave already."""
+    if approve:
+        gone = request.state in (PENDING, APPROVED, CONSUMED)
+        return gone and any(vote.by == by for vote in request.votes)
+    return request.state == DENIED and request.by == by
 
 
 def _summary(params: Any) -> Any:

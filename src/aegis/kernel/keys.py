@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from ..model import CallerError, Principal
 from .state import Key
@@ -24,6 +24,25 @@ TOKEN_MAX = 256
 """Longest token looked at, in characters; longer ones are not ours."""
 
 
+APPROVER, OPERATOR = "approver", "operator"
+ROLES = (APPROVER, OPERATOR)
+"""What a key may be for besides asking: answering approvals; switching agents on again."""
+
+
+class Terms(TypedDict, total=False):
+    """What a key is given: globs over models, limits per minute (0: the configured one), its end
+    in microseconds since the Unix epoch (0: none), and its roles.
+    """
+
+    models: Sequence[str]
+    tenant: str
+    agent: str
+    requests_per_minute: int
+    tokens_per_minute: int
+    expires: int
+    roles: Sequence[str]
+
+
 class Keys:
     """The keys of one home folder."""
 
@@ -33,20 +52,13 @@ class Keys:
         self._by_hash: dict[bytes, tuple[Key, Principal]] = {}
         self._by_id: dict[str, Key] = {}
 
-    def create(
-        self,
-        name: str,
-        *,
-        models: Sequence[str] = (),
-        tenant: str = "",
-        agent: str = "",
-        requests_per_minute: int = 0,
-        tokens_per_minute: int = 0,
-        expires: int = 0,
-    ) -> tuple[str, Key]:
+    def create(self, name: str, **terms: Unpack[Terms]) -> tuple[str, Key]:
         """A new key: its token (shown this once) and its row. Raises CallerError for a name that
-        is empty or in use.
+        is empty or in use, and for a role that does not exist.
         """
+        unknown = [role for role in terms.get("roles", ()) if role not in ROLES]
+        if unknown:
+            raise CallerError(f"there is no role `{unknown[0][:40]}`; use {' or '.join(ROLES)}")
         if not name.strip() or len(name) > 200:
             raise CallerError("a key needs a name of 1 to 200 characters")
         if any(key.name == name and not key.revoked for key in self._state.all_keys()):
@@ -57,14 +69,14 @@ class Keys:
             name,
             sha256(token.encode()).hexdigest(),
             token[: len(PREFIX) + 4] + "…",
-            tenant,
-            agent,
-            (),
-            tuple(models),
-            requests_per_minute,
-            tokens_per_minute,
+            terms.get("tenant", ""),
+            terms.get("agent", ""),
+            tuple(terms.get("roles", ())),
+            tuple(terms.get("models", ())),
+            terms.get("requests_per_minute", 0),
+            terms.get("tokens_per_minute", 0),
             time.time_ns() // 1000,
-            expires,
+            terms.get("expires", 0),
         )
         self._state.add_key(key)
         return token, key

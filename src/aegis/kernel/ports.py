@@ -7,6 +7,7 @@ import time
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
+from ..approval import approvers_of
 from ..flow import (
     ENDED,
     Admit,
@@ -15,15 +16,19 @@ from ..flow import (
     Ask,
     Emit,
     Interrupted,
+    Lent,
+    Mint,
     Next,
     Parked,
     Perform,
     Performed,
+    Revoke,
     Scan,
     Settle,
     Settled,
 )
 from ..model import LedgerError
+from .lender import lending
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
     from ..model import Action, Receipt
     from .admission import Gate
     from .desk import Desk
+    from .lender import Lender
     from .mender import Mender
     from .meter import Meter
 
@@ -54,36 +60,47 @@ class Ports:
         gate: Gate,
         desk: Desk,
         meter: Meter,
-        wait_seconds: float,
         asker: Asker | None,
+        lender: Lender,
     ) -> None:
         self.journal = mender.journal
         self.mender = mender
         self.gate = gate
         self.desk = desk
         self.meter = meter
-        self.wait_seconds = wait_seconds
         self.asker = asker
+        self.lender = lender
         self._sync: Port = {
             Admit: gate.admit,
             Append: self._append,
             Ask: self._ask,
+            Mint: self._mint,
+            Revoke: self._revoke,
             Scan: _scan,
             Settle: self._settle,
         }
         self._async: Port = {
             Admit: gate.admit,
             Append: self._append_async,
+            Mint: self._mint_async,
+            Revoke: self._revoke,
             Scan: _scan_async,
             Settle: self._settle,
         }
-        self.late: Port = {Append: self._append_late, Settle: self._settle}
+        self.late: Port = {
+            Append: self._append_late,
+            Revoke: self._revoke,
+            Settle: self._settle,
+        }
 
     def sync(self, perform: Callable[[Action], Any]) -> Port:
         """The answers for one flow on a thread."""
 
         def do(effect: Perform) -> Performed:
-            return Performed(perform(effect.action))
+            if effect.lease is None:
+                return Performed(perform(effect.action))
+            with lending(effect.lease):
+                return Performed(perform(effect.action))
 
         return {**self._sync, Perform: do}
 
@@ -97,9 +114,15 @@ class Ports:
         """The answers for one flow on an event loop."""
 
         async def do(effect: Perform) -> Performed:
-            value = perform(effect.action)
-            if value.__class__ is CoroutineType or hasattr(value, "__await__"):
-                value = await value
+            if effect.lease is None:
+                value = perform(effect.action)
+                if value.__class__ is CoroutineType or hasattr(value, "__await__"):
+                    value = await value
+            else:
+                with lending(effect.lease):
+                    value = perform(effect.action)
+                    if hasattr(value, "__await__"):
+                        value = await value
             if effect.stream:
                 source.open(value)
                 value = None
@@ -164,6 +187,27 @@ class Ports:
     def _append_late(self, effect: Append) -> Receipt:
         return self._placed(effect, "written")
 
+    def _mint(self, effect: Mint) -> Lent:
+        return self.lender.mint(effect.grant, effect.action)
+
+    async def _mint_async(self, effect: Mint) -> Lent:
+        minting = asyncio.ensure_future(
+            asyncio.to_thread(self.lender.mint, effect.grant, effect.action)
+        )
+        try:
+            return await asyncio.shield(minting)
+        except asyncio.CancelledError:
+            # the thread goes on, and nobody will use what it brings
+            minting.add_done_callback(self._unwanted)
+            raise
+
+    def _unwanted(self, minting: asyncio.Future[Lent]) -> None:
+        if not minting.cancelled() and minting.exception() is None:
+            self.lender.give_back(minting.result().lease)
+
+    def _revoke(self, effect: Revoke) -> None:
+        self.lender.give_back(effect.lease)
+
     def _settle(self, effect: Settle) -> Settled:
         self.meter.settled(effect)
         usage = effect.usage
@@ -173,24 +217,27 @@ class Ports:
         return Settled(now())
 
     def _ask(self, effect: Ask) -> Answer:
-        if self.asker is not None:
+        # one handler in this process is one voice; where several people have to agree, it has none
+        if self.asker is not None and approvers_of(effect.decision.obligations) == 1:
             answer = self.asker(effect)
             if answer is not None:
                 return answer
         filed = self.desk.file(effect)
         if filed is not None:
             return filed
-        return self.desk.wait(effect.approval, self.wait_seconds) or Answer("expired", at=now())
+        return self.desk.wait(effect.approval, self.desk.settings.wait_seconds) or Answer(
+            "expired", at=now()
+        )
 
     async def _ask_async(self, effect: Ask, park: bool) -> Answer:
-        if self.asker is not None:
+        if self.asker is not None and approvers_of(effect.decision.obligations) == 1:
             answer = await asyncio.to_thread(self.asker, effect)
             if answer is not None:
                 return answer
         filed = self.desk.file(effect, effect.action.id if park else "")
         if filed is not None:
             return filed
-        waited = await self.desk.wait_async(effect.approval, self.wait_seconds)
+        waited = await self.desk.wait_async(effect.approval, self.desk.settings.wait_seconds)
         if waited is None and park:
             raise Parked(effect.action.id, effect.approval)
         return waited or Answer("expired", at=now())

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import uuid_utils
 
-from ..approval import PENDING
+from ..approval import ALWAYS, ONCE, PENDING, Vote
 from ..flow import PLAIN, Parked, run
 from ..flow.drive import Diverged, drive_async, drive_sync, pack, replay, unpack
 from ..ledger.record import AdminBody
@@ -24,6 +25,7 @@ from .events import tell
 from .mender import Mender
 from .meter import Meter
 from .ports import Ports, Source, now
+from .proposals import proposal, write_proposal
 from .state import ACTIVE, PAUSED, Agent, Run
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from ..flow import Rules, View
     from ..flow.drive import Flow, Trail
     from ..flow.effects import Effect
+    from ..flow.rules import Decider
     from ..model import Outcome, Receipt
     from ..plugin.contracts import Sink
     from .admission import Gate
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from .dispatch import Dispatch
     from .journal import Journal
     from .keys import Keys
+    from .lender import Lender
     from .ports import Asker
     from .settings import Settings
     from .state import StateStore
@@ -57,6 +61,7 @@ class Parts:
     desk: Desk
     gate: Gate
     dispatch: Dispatch
+    lender: Lender
     sinks: tuple[Sink, ...] = ()
     mender: Mender | None = None
 
@@ -73,6 +78,7 @@ class Runtime:
         self.desk = parts.desk
         self.gate = parts.gate
         self.dispatch = parts.dispatch
+        self.lender = parts.lender
         self.sinks = parts.sinks
         self.mender = parts.mender or Mender(parts.journal)
         self.meter = Meter()
@@ -83,9 +89,26 @@ class Runtime:
             self.gate,
             self.desk,
             self.meter,
-            parts.settings.approvals.wait_seconds,
             asker,
+            parts.lender,
         )
+
+    def under(self, policy: Decider, session: str = "") -> Runtime:
+        """The same parts under another policy."""
+        parts = Parts(
+            self.settings,
+            msgspec.structs.replace(self.rules, policy=policy),
+            self.journal,
+            self.state,
+            self.keys,
+            self.desk,
+            self.gate,
+            self.dispatch,
+            self.lender,
+            self.sinks,
+            self.mender,
+        )
+        return Runtime(parts, session=session or self.session, asker=self.ports.asker)
 
     def govern(
         self,
@@ -166,16 +189,34 @@ class Runtime:
         self._set_status(name, ACTIVE, by, "")
 
     def answer(
-        self, id: str, approve: bool, *, by: str, comment: str = "", channel: str = "cli"
+        self,
+        id: str,
+        approve: bool,
+        *,
+        by: str,
+        comment: str = "",
+        channel: str = "cli",
+        scope: str = ONCE,
     ) -> Request:
-        """Record and store a person's answer to an approval. Raises CallerError."""
-        request = self.desk.answer(id, approve, by=by, comment=comment, channel=channel)
-        self.admin(
-            "approval.answer",
-            by=by,
-            details={"approval": id, "state": request.state, "channel": channel},
-        )
+        """Store and record a person's answer to an approval. With the scope `always` a rule for
+        it is proposed, too (see `proposals.py`). Raises CallerError.
+        """
+        propose = None
+        if approve and scope == ALWAYS:
+            found = self.desk.find(id)
+            propose = proposal(found) if found is not None else None
+        request = self.desk.answer(id, approve, Vote(by, 0, channel, comment), scope=scope)
+        details: dict[str, Any] = {"approval": id, "state": request.state, "channel": channel}
+        details |= {"scope": scope, "votes": len(request.votes), "needed": request.needed}
+        if propose is not None:
+            details["proposal"] = str(write_proposal(Path(self.settings.home), id, propose))
+        self.admin("approval.answer", by=by, details=details)
         return request
+
+    def expired(self, request: Request) -> None:
+        """Record that nobody answered a request in time."""
+        details = {"approval": request.id, "type": request.type, "votes": len(request.votes)}
+        self.admin("approval.expired", by="system", details=details)
 
     def admin(
         self,
@@ -207,8 +248,7 @@ class Runtime:
         self.settings = parts.settings
         self.rules = parts.rules
         self.gate.set_limits(parts.settings.limits)
-        self.desk.ttl_seconds = parts.settings.approvals.ttl_seconds
-        self.ports.wait_seconds = parts.settings.approvals.wait_seconds
+        self.desk.settings = parts.settings.approvals
         self.dispatch = parts.dispatch
         self.sinks = parts.sinks
 
@@ -223,6 +263,8 @@ class Runtime:
         """
         if not self.closed:
             self.closed = True
+            self.desk.courier.close()
+            self.lender.close()
             self.mender.end()
             try:
                 self.journal.close()

@@ -76,7 +76,65 @@ class Approvals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         about("how long a request stays open before it counts as denied"),
     ] = 1800.0
     channels: Annotated[
-        tuple[str, ...], about("approver plugins that tell people about a pending request")
+        dict[str, dict[str, Any]],
+        about(
+            "where people hear of a pending request, by a name of your choice, with the options "
+            "of each; `type` names the approver plugin where it is not called like it; a list of "
+            "names is short for channels without options"
+        ),
+    ] = {}
+    escalate_seconds: Annotated[
+        float,
+        Meta(ge=0, le=30 * DAY),
+        about("after how long without an answer the channels of `escalate_to` are told; 0: never"),
+    ] = 0.0
+    escalate_to: Annotated[
+        tuple[str, ...], about("channels that are told only then, not at once")
+    ] = ()
+    approvers: Annotated[
+        dict[str, dict[str, str]],
+        about(
+            "the people who may answer through a channel: person → channel → who they are there "
+            "(a Slack user id, a mail address; under `api` the name of a key)"
+        ),
+    ] = {}
+    public_url: Annotated[
+        str, about("where people reach the gateway, for links, such as `https://aegis.example`")
+    ] = ""
+
+
+class CredentialGrant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which actions get a credential of which broker, and where it goes."""
+
+    match: Annotated[
+        dict[Literal["protocol", "type", "target", "agent", "capability", "environment"], str],
+        about("a glob for each name of the action that has to match"),
+    ]
+    broker: Annotated[str, about("the broker that mints it")]
+    scope: Annotated[
+        dict[str, Any],
+        about("what the credential may do; `{target}` and the like stand for the action's own"),
+    ] = {}
+    ttl_seconds: Annotated[
+        float, Meta(ge=1, le=43_200), about("how long it may live; it is revoked sooner")
+    ] = 900.0
+    headers: Annotated[
+        dict[str, str], about("headers of the request upstream, such as `Bearer {token}`")
+    ] = {}
+    env: Annotated[dict[str, str], about("variables for the process that performs")] = {}
+    connection: Annotated[str, about("a connection string made of it")] = ""
+
+
+class Credentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Credentials that are minted for one action, once it is decided, and revoked when it ends."""
+
+    brokers: Annotated[
+        dict[str, dict[str, Any]],
+        about("what mints them, by a name of your choice, with the options of each"),
+    ] = {}
+    grants: Annotated[
+        tuple[CredentialGrant, ...],
+        about("which actions get which; the first that matches counts"),
     ] = ()
 
 
@@ -193,6 +251,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     agents: Annotated[Any, about("what each agent may do: lists `allow`, `block`, `review`")] = None
     ledger: Annotated[Ledger, about("evidence")] = Ledger()
     approvals: Annotated[Approvals, about("actions that need a person")] = Approvals()
+    credentials: Annotated[Credentials, about("credentials of single actions")] = Credentials()
     limits: Annotated[Limits, about("rates and sizes")] = Limits()
     server: Annotated[Server, about("the gateway")] = Server()
     providers: Annotated[

@@ -68,6 +68,32 @@ class Run(msgspec.Struct, frozen=True):
     created: int = 0
 
 
+class Post(msgspec.Struct, frozen=True):
+    """How one channel shows one approval: from `due` on, as `shown` says, in the message that
+    the channel calls `reference`. `tries` counts deliveries that failed in a row. A `settled`
+    post is never looked at again.
+    """
+
+    approval: str
+    channel: str
+    due: int = 0
+    shown: str = ""
+    reference: str = ""
+    tries: int = 0
+    settled: bool = False
+
+
+class Loan(msgspec.Struct, frozen=True):
+    """A credential that has to be revoked: which broker knows it by which handle. Holds no secret.
+    `expires` is in microseconds since the Unix epoch.
+    """
+
+    id: str
+    broker: str
+    handle: str
+    expires: int
+
+
 class StateStore(Protocol):
     """Keeps keys, agents, approvals and runs. Every change is durable when the call returns."""
 
@@ -97,8 +123,10 @@ class StateStore(Protocol):
         """
         ...
 
-    def add_approval(self, request: Request) -> bool:
-        """Add a pending approval; False where that id is there already."""
+    def add_approval(self, request: Request, posts: Sequence[Post] = ()) -> bool:
+        """Add a pending approval, and note which channels have to show it; False where that id
+        is there already.
+        """
         ...
 
     def approval(self, id: str) -> Request | None:
@@ -109,12 +137,42 @@ class StateStore(Protocol):
         """Approvals in a state and with a digest, newest first."""
         ...
 
-    def answer(self, request: Request) -> bool:
-        """Store an answer; False unless the stored one was still pending."""
+    def change_approval(self, id: str, change: Callable[[Request], Request]) -> Request | None:
+        """Replace an approval by what `change` makes of it, in one transaction over all
+        processes; None where there is no such approval. What `change` raises changes nothing.
+        """
         ...
 
-    def consume(self, id: str, now: int) -> bool:
-        """Use up an approved, unexpired approval; True for exactly one caller."""
+    def consume(self, id: str, now: int, action: str) -> bool:
+        """Use up an approved, unexpired approval for an action, and remove the run that waited
+        for it, in one transaction; True for exactly one caller.
+        """
+        ...
+
+    def grant(self, covers: str, now: int, uses_max: int) -> Request | None:
+        """Use, once more, an approval that was given for everything with this digest."""
+        ...
+
+    def overdue(self, now: int) -> Sequence[str]:
+        """The ids of pending approvals past their expiry."""
+        ...
+
+    def due_posts(self, channel: str, now: int) -> Sequence[Post]:
+        """The posts of a channel that are due, held by nobody, and do not show the state their
+        approval is in, those that show nothing yet first.
+        """
+        ...
+
+    def hold_post(self, post: Post, now: int, until: int) -> bool:
+        """Take a post as it is, for delivery until a time; True for exactly one caller."""
+        ...
+
+    def put_post(self, post: Post, again: int) -> None:
+        """Store what became of a held post, and let go of it; not looked at before `again`."""
+        ...
+
+    def first_use(self, channel: str, nonce: str, now: int, expires: int) -> bool:
+        """Whether a channel never saw this nonce; it is kept until it `expires`."""
         ...
 
     def add_run(self, run: Run) -> None:
@@ -131,6 +189,18 @@ class StateStore(Protocol):
 
     def take_run(self, id: str) -> bool:
         """Remove a parked run; True for exactly one caller, who may continue it."""
+        ...
+
+    def put_loan(self, loan: Loan) -> None:
+        """Remember a credential until it is revoked."""
+        ...
+
+    def drop_loan(self, id: str) -> None:
+        """Forget a credential that is revoked."""
+        ...
+
+    def loans(self, now: int) -> Sequence[Loan]:
+        """The credentials past their expiry that nobody revoked."""
         ...
 
     def close(self) -> None:

@@ -98,6 +98,11 @@ class Reader:
         value = self._value(type_of(cls), node, ())
         return None if self.problems or value is _REFUSED else cast("S", value)
 
+    def check(self, cls: type[msgspec.Struct], node: Node, path: Path) -> Any:
+        """The part of the document at a path, read as another class; None where it is wrong."""
+        value = self._value(type_of(cls), node, path)
+        return None if value is _REFUSED else value
+
     def complain(self, path: Path, node: Node, message: str, hint: str = "") -> None:
         """Add a complaint about the value at a path."""
         source, line, column = self.source, node.line, node.column

@@ -17,6 +17,8 @@ from typing import Final
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from ..model import LedgerError
 
@@ -106,6 +108,12 @@ class Signer:
     def lane(self, number: int) -> Signer:
         """The same key under the name of a lane: `<name>/<number>`; lane 0 keeps the name."""
         return self if number == 0 else Signer(self._key, f"{self.identity.name}/{number}")
+
+    def secret(self, purpose: str) -> bytes:
+        """32 bytes that only the holder of the key can make, others for each purpose (HKDF,
+        RFC 5869).
+        """
+        return HKDF(SHA256(), 32, None, purpose.encode()).derive(self._key.private_bytes_raw())
 
     def sign(self, text: str) -> str:
         """The note over a text. Raises LedgerError unless it ends in a newline, as notes must."""

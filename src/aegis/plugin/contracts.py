@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ..ledger.checkpoint import Sealed
     from ..ledger.entry import Query, Row, Stored
     from ..model import Action, Finding, Text
+    from .broker import Credential, Wanted
+    from .channel import Callback, Heard, Reply
 
 GROUPS = {
     "guard": "aegis.guards",
@@ -23,6 +25,7 @@ GROUPS = {
     "store": "aegis.stores",
     "state": "aegis.state",
     "approver": "aegis.approvers",
+    "broker": "aegis.brokers",
     "secrets": "aegis.secrets",
     "sink": "aegis.sinks",
 }
@@ -106,14 +109,76 @@ class Provider(Protocol):
 
 @runtime_checkable
 class Approver(Protocol):
-    """A channel that tells people about a pending approval. Answers come back through the
-    approval desk, so every channel is a view of one record.
-    """
+    """Tells people near this process about a pending approval, once, when it is filed here.
 
-    name: str
+    Approvers and channels are constructed as `cls(settings, context)`: their options, read into
+    the msgspec Struct that is the class attribute `Settings`, and a `channel.Context`.
+    """
 
     def announce(self, request: Request) -> None:
         """Tell somebody. Must not block; an exception is logged, and the request stays open."""
+        ...
+
+
+@runtime_checkable
+class Channel(Protocol):
+    """A place elsewhere that shows approvals and may send answers back. It is a view of the one
+    record: the desk decides, and tells every channel what became of it.
+
+    A class that sends signed links says so: `needs_links = True`. `post` and `update` run on a
+    thread of the channel's own and may block for seconds. What they raise is logged, so it must
+    hold no secret, and they are tried again later.
+    """
+
+    def post(self, request: Request) -> str:
+        """Show a pending request; what the channel calls the message it made."""
+        ...
+
+    def update(self, request: Request, reference: str) -> None:
+        """Show what became of a request in that message."""
+        ...
+
+    def hear(self, callback: Callback) -> Heard | Reply:
+        """The answer in a callback, once its signature, time and form are verified; or a reply to
+        one that is no answer (a handshake). Raises Forged, or CallerError for any other fault.
+        """
+        ...
+
+    def respond(self, heard: Heard, request: Request | None, said: str) -> Reply:
+        """Tell who answered what came of it: the request as it stands now, or (None) why not."""
+        ...
+
+    def close(self) -> None:
+        """Give back connections."""
+        ...
+
+
+@runtime_checkable
+class Broker(Protocol):
+    """Mints credentials for single actions and takes them back.
+
+    Constructed as `cls(settings, name)`: its options, read into the msgspec Struct that is the
+    class attribute `Settings`, and its name. Called from several threads, and may block for
+    seconds. What it raises ends the action, is recorded, and so must hold no secret.
+    """
+
+    degraded: bool
+    """True where the credential is not made for the action, but lent as it is."""
+
+    def mint(self, wanted: Wanted) -> Credential:
+        """A credential that permits no more than the scope, for no longer than its time. Raises
+        AegisError where there is none.
+        """
+        ...
+
+    def revoke(self, credential: Credential) -> None:
+        """End a credential; of one minted by a process that died only `handle` is left. Ending
+        what is over already is no error.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back connections."""
         ...
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..approval import Request
 from ..model import Action, ConfigError, Finding, Text, UpstreamError, Verdict, masked
+from .channel import Context
 from .contracts import Approver, Guard, Provider, SecretProvider, Sink
 
 if TYPE_CHECKING:
@@ -135,10 +136,11 @@ async def check_provider(provider: Provider, model: str) -> None:
         _true(400 <= error.status <= 599, "an error carries the status to answer with")
 
 
-def check_approver(approver: Approver) -> None:
-    """An approver takes a request and returns at once."""
+def check_approver(made: type[Any]) -> None:
+    """An approver is made of its default options, takes a request and returns at once."""
+    context = Context("kit", {}, lambda request, person: f"https://aegis.example/{request.id}")
+    approver = made(made.Settings(), context)
     _true(isinstance(approver, Approver), "it has every attribute of `Approver`")
-    _true(approver.name, "it has a name")
     request = Request("ap_0123456789abcdef", "0" * 64, "action", "delete", "crm", agent="bot")
     approver.announce(request)
 

@@ -123,7 +123,7 @@ class Compiled:
             rule.name,
             version,
             (f"rule {shown(rule.name)} {SAYS[rule.verdict]}",),
-            obligations=("mask",) if rule.verdict is Verdict.SANITIZE else (),
+            obligations=_obligations(rule),
         )
 
     def _labelled(self, facts: Facts) -> State:
@@ -137,6 +137,15 @@ class Compiled:
     def applies(self, state: State) -> bool:
         """Whether a rule in this state decides: unknown restricts, and never permits."""
         return state == TRUE or (self.strict and state == UNKNOWN)
+
+
+def _obligations(rule: Rule) -> tuple[str, ...]:
+    """What has to be true of a performance under this rule."""
+    if rule.verdict is Verdict.SANITIZE:
+        return ("mask",)
+    if rule.verdict is Verdict.REVIEW and rule.approvers > 1:
+        return (f"approvers:{rule.approvers}",)
+    return ()
 
 
 SAYS = {

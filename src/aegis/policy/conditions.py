@@ -241,7 +241,19 @@ def _params(spec: Mapping[str, Any]) -> list[Condition]:
         add(name, present, "is given", FALSE)
     for name in spec.get("param_absent", ()):
         add(name, _missing, "is not given", TRUE)
+    if "param_only" in spec:
+        out.append(_only(spec["param_only"]))
     return out
+
+
+def _only(names: Sequence[str]) -> Condition:
+    known = {fold(name) for name in names}
+
+    def decide(facts: Facts) -> State:
+        given = (fold(name[:NAME_MAX]) for name in facts.action.params)
+        return TRUE if known.issuperset(given) else FALSE
+
+    return Condition(decide, f"has no parameters but {_values(list(names))}")
 
 
 def _equal(value: Any) -> Callable[[Any], State]:

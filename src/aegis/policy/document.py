@@ -48,6 +48,7 @@ class Rule(msgspec.Struct, frozen=True):
     description: str = ""
     advice: str = ""
     enabled: bool = True
+    approvers: int = 1
     place: tuple[str, int, int] = ("", 0, 0)
 
 
@@ -297,6 +298,7 @@ def _rule(spec: Mapping[str, Any], stated: str | None, place: Place | None) -> R
         spec.get("description", ""),
         spec.get("advice", ""),
         spec.get("enabled", True),
+        spec.get("approvers", 1),
         place or ("", 0, 0),
     )
 

@@ -259,6 +259,7 @@ class Engine:
             reasons_of(compiled, action, facts),
             near,
             rule.advice or ADVICE[rule.verdict].format(rule=shown(rule.name)),
+            compiled.decision.obligations,
         )
 
     def _default(self, action: Action, near: tuple[Near, ...]) -> Decision:

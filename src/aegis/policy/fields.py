@@ -20,6 +20,9 @@ TEXT_MAX = 4_000
 REGEX_MAX = 1_000
 """Longest regular expression."""
 
+PEOPLE_MAX = 16
+"""Most people one rule can make an action wait for: more never come together in time."""
+
 STEPS_MAX = 32
 """Most steps of one sequence pattern."""
 
@@ -84,6 +87,7 @@ _CONDITIONS = (
     Field("param_not_in", "sets", "Parameter name to the values it is none of."),
     Field("param_exists", "names", "Parameters that are given."),
     Field("param_absent", "names", "Parameters that are not given."),
+    Field("param_only", "names", "No other parameters than these are given."),
     Field(
         "semantic",
         "semantic",
@@ -119,6 +123,11 @@ _RULE = (
     ),
     Field("description", "text", "What the rule is for."),
     Field("advice", "text", "What somebody refused by this rule should do instead."),
+    Field(
+        "approvers",
+        "people",
+        "How many different people have to agree where the verdict is review; 1 without one.",
+    ),
     Field("enabled", "bool", "false leaves the rule out."),
 )
 

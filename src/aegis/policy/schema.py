@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from ..model import RiskLevel
 from .clock import DAYS
-from .fields import LIST_MAX, REGEX_MAX, REQUIRED, RULES_MAX, SECTIONS, STEPS_MAX, TEXT_MAX
+from .fields import (
+    LIST_MAX,
+    PEOPLE_MAX,
+    REGEX_MAX,
+    REQUIRED,
+    RULES_MAX,
+    SECTIONS,
+    STEPS_MAX,
+    TEXT_MAX,
+)
 from .glob import PATTERN_MAX
 
 if TYPE_CHECKING:
@@ -34,6 +43,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "names": _or_list(_NAMES),
     "numbers": _mapped(_NUMBER),
     "paths": _or_list(_NAMES),
+    "people": {"type": "integer", "minimum": 1, "maximum": PEOPLE_MAX},
     "ranges": _mapped({"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}),
     "regexes": _mapped({"type": "string", "maxLength": REGEX_MAX}),
     "risk": {"enum": [level.name.lower() for level in RiskLevel]},

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..model import RiskLevel, Verdict
 from . import clock
 from .conditions import compile_regex
-from .fields import LIST_MAX, REGEX_MAX, STEPS_MAX, TEXT_MAX
+from .fields import LIST_MAX, PEOPLE_MAX, REGEX_MAX, STEPS_MAX, TEXT_MAX
 from .glob import Glob, GlobError
 from .params import parse_path
 from .semantic import says_something
@@ -260,6 +260,13 @@ def _count(reader: Reader, _field: Field, node: Node, path: str) -> Any:
     return value
 
 
+def _people(reader: Reader, _field: Field, node: Node, path: str) -> Any:
+    value = node.value
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= PEOPLE_MAX:
+        return reader.complain(f"expected a whole number from 1 to {PEOPLE_MAX}", node, path)
+    return value
+
+
 def _thousandths(reader: Reader, _field: Field, node: Node, path: str) -> Any:
     value = node.value
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 1000:
@@ -283,6 +290,7 @@ READERS: dict[str, Callable[[Reader, Field, Node, str], Any]] = {
     "names": _names,
     "numbers": _mapped(_number),
     "paths": _paths,
+    "people": _people,
     "ranges": _mapped(_range),
     "regexes": _mapped(_regex),
     "risk": _risk,

@@ -23,7 +23,7 @@ import msgspec
 
 from ...flow import PLAIN
 from ...kernel.effective import FUNCTION, MONITORED, NO_AGENT, Tightened, register_agent
-from ...kernel.runtime import Parts, Runtime
+from ...kernel.keys import OPERATOR
 from ...kernel.state import ACTIVE, PAUSED, Agent
 from ...model import (
     PROTOCOLS,
@@ -44,6 +44,8 @@ from .wire import WireError, decode, encode
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from ...kernel.runtime import Runtime
+
 OPEN_MAX = 4_096
 """Most actions under way at once on this server; each holds a task and its params."""
 
@@ -52,9 +54,6 @@ OPEN_SECONDS_MAX = 3_600.0
 
 OPEN_SECONDS = 300.0
 """How long it may take where it does not say."""
-
-OPERATOR = "operator"
-"""The role a key needs to switch an agent on again."""
 
 LABELS = frozenset((FUNCTION, MONITORED, NO_AGENT))
 """Labels that programs may send; each can only make a decision stricter, or names the action's
@@ -351,20 +350,7 @@ def _opinion(opinion: Opinion) -> Decision:
 
 
 def _tightened(runtime: Runtime, decision: Decision) -> Runtime:
-    policy = Tightened(runtime.rules.policy, decision)
-    parts = Parts(
-        runtime.settings,
-        msgspec.structs.replace(runtime.rules, policy=policy),
-        runtime.journal,
-        runtime.state,
-        runtime.keys,
-        runtime.desk,
-        runtime.gate,
-        runtime.dispatch,
-        runtime.sinks,
-        runtime.mender,
-    )
-    return Runtime(parts, session=runtime.session, asker=runtime.ports.asker)
+    return runtime.under(Tightened(runtime.rules.policy, decision))
 
 
 def _said(outcome: Outcome) -> dict[str, Any]:

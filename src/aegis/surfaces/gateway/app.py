@@ -10,7 +10,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from ...model import AegisError, Principal
-from . import catalogue, chat, headers, health
+from . import catalogue, chat, headers, health, runs
+from .approvals import ApprovalRoutes
 from .errors import Failure
 from .metrics import Measures, Scrape
 from .remote import RemoteRoutes
@@ -42,6 +43,7 @@ class Gateway:
         self.watch = Watch()
         self.measures = Measures()
         self.remote = RemoteRoutes()
+        self.approvals = ApprovalRoutes(runtime)
         scrape = Scrape(runtime, self.measures, self.watch)
         self.open_routes: Mapping[tuple[str, str], Handler] = {
             ("GET", "/health"): health.alive,
@@ -55,13 +57,19 @@ class Gateway:
             ("POST", "/v1/chat/completions"): chat.complete,
             ("GET", "/v1/models"): catalogue.listed,
             **self.remote.routes,
+            **self.approvals.routes,
+            **runs.ROUTES,
         }
         """Routes for callers with a key."""
         self.prefixes: Mapping[tuple[str, str], Handler] = {
             ("GET", "/v1/models/"): catalogue.single,
             **self.remote.prefixes,
+            **self.approvals.prefixes,
+            **runs.PREFIXES,
         }
         """Routes whose path goes on with a name."""
+        self.open_prefixes = self.approvals.open_prefixes
+        """Such routes without a key: what they take is signed."""
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """One HTTP request, or the life of the server (ASGI 3)."""
@@ -102,6 +110,9 @@ class Gateway:
             if handler is not None:
                 turn.route = turn.path
                 return handler(self.runtime, turn, NOBODY)
+            handler = self._prefixed(turn, self.open_prefixes)
+            if handler is not None:
+                return handler(self.runtime, turn, NOBODY)
             handler = self._by_prefix(turn)
         else:
             turn.route = turn.path
@@ -117,11 +128,17 @@ class Gateway:
             )
         return handler(self.runtime, turn, principal)
 
-    def _by_prefix(self, turn: Turn) -> Handler:
-        for (method, prefix), handler in self.prefixes.items():
+    def _prefixed(self, turn: Turn, table: Mapping[tuple[str, str], Handler]) -> Handler | None:
+        for (method, prefix), handler in table.items():
             if turn.path.startswith(prefix) and turn.method == method:
                 turn.route = prefix
                 return handler
+        return None
+
+    def _by_prefix(self, turn: Turn) -> Handler:
+        handler = self._prefixed(turn, self.prefixes)
+        if handler is not None:
+            return handler
         tables = (self.routes, self.open_routes)
         allowed = sorted({m for table in tables for m, path in table if path == turn.path})
         allowed += [m for m, prefix in self.prefixes if turn.path.startswith(prefix)]
@@ -177,6 +194,7 @@ class Gateway:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                self.runtime.desk.courier.start()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 await self.remote.close()

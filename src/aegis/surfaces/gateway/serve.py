@@ -50,6 +50,7 @@ def serve(
     from other machines could come without a key, or the address cannot be used.
     """
     server = make_server(runtime, host, port, started)
+    runtime.desk.courier.start()
     warm(runtime)
     try:
         server.run()

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ...approval import words
 from ...flow import Answer
 from ...model import Action, CallerError, Decision, shown
 from .events import log, tell
@@ -119,7 +120,7 @@ class CLIApprovalHandler(ApprovalHandler):
             "approve? [y/N] ",
         ]
         print("\n".join(map(shown, lines)), end="", flush=True)
-        return _line(HANDLER_SECONDS).strip().lower() in ("y", "yes")
+        return words.answer(_line(HANDLER_SECONDS)) is True
 
 
 HANDLER: ContextVar[tuple[ApprovalHandler, asyncio.AbstractEventLoop | None] | None] = ContextVar(

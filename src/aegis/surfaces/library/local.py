@@ -5,13 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from ...approval import APPROVED, digest, identifier, state_at
 from ...flow import Ask
 from ...kernel.effective import Effective, Tightened, register_agent
 from ...kernel.known import stranger
-from ...kernel.runtime import Parts, Runtime
 from ...model import Verdict
 from . import events
 from .refusals import refusal
@@ -22,6 +19,7 @@ if TYPE_CHECKING:
     from ...approval import Request
     from ...flow import Rules, View
     from ...flow.rules import Decider
+    from ...kernel.runtime import Runtime
     from ...kernel.state import Agent
     from ...model import Action, Decision, Outcome
     from .home import Home
@@ -145,22 +143,7 @@ class Local:
     def _runtime(self, policy: Decider | None) -> Runtime:
         """A runtime on the parts of the home, under its rules or this policy."""
         shared = self.home.runtime
-        rules = shared.rules
-        if policy is not None:
-            rules = msgspec.structs.replace(rules, policy=policy)
-        parts = Parts(
-            shared.settings,
-            rules,
-            shared.journal,
-            shared.state,
-            shared.keys,
-            shared.desk,
-            shared.gate,
-            shared.dispatch,
-            shared.sinks,
-            shared.mender,
-        )
-        return Runtime(parts, session=self._session or shared.session, asker=shared.ports.asker)
+        return shared.under(policy or shared.rules.policy, self._session)
 
 
 def _nothing(_: Action) -> None:

@@ -1,0 +1,1 @@
+"""Credential brokers that ship: each mints for one action, and takes back."""
