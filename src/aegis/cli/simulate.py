@@ -50,6 +50,7 @@ class Scene:
         """The action this describes. Raises CallerError."""
         from ..model import CAPABILITIES, PROTOCOLS
         from ..tools.names import capability
+        from ..tools.read import as_read
 
         if not type.strip():
             raise CallerError("an action needs a type: the name of the tool or method")
@@ -60,7 +61,7 @@ class Scene:
             if word not in known:
                 raise CallerError(f"unknown {name} `{word}`; use one of {', '.join(known)}")
         params = home.params_of(self.param, self.params)
-        return Action(
+        action = Action(
             type,
             target,
             params,
@@ -70,6 +71,7 @@ class Scene:
             environment=self.environment,
             time=home.instant(self.at) if self.at else home.now(),
         )
+        return as_read(action)
 
 
 def simulate(
