@@ -196,3 +196,11 @@ def test_hostile_lines_cost_little(line):
     start = time.process_time()
     read(line)
     assert time.process_time() - start < 2
+
+
+def test_letters_beyond_ascii_are_read_in_place():
+    """The grammar's own scanner looks them up outside a table of the C library, and crashes."""
+    assert touched("cat überß/naïve.txt '日本/語'") == {"read file:überß/naïve.txt",
+                                                     "read file:日本/語"}  # fmt: skip
+    for code in (0x80, 0x3FF, 0xFFFF, 0x10FFFF):
+        assert "rm-root" in read(f"echo {chr(code) * 3} && rm -rf / #{chr(code)}").dangers

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from .names import capability
-from .reading import STRICTEST_FIRST, Notes, Reading
+from .reading import READ, STRICTEST_FIRST, Notes, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +27,9 @@ COMMAND_KEYS = ("command", "cmd", "script", "line", "argv", "args")
 
 STATEMENT_KEYS = ("sql", "query", "statement", "statements", "text")
 """Parameters that hold SQL, as tools name them."""
+
+ROOT_MAX = 512
+"""Longest folder of a project that names are shortened by, in characters."""
 
 TEXTS_MAX = 64
 """Most texts of one action that are read."""
@@ -67,6 +70,25 @@ def as_read(action: Action) -> Action:
     )
 
 
+def file_reading(path: str, verb: str, root: str = "") -> Reading:
+    """What a tool that reads or writes one file would do; `root` is the folder of the project."""
+    from .shell import paths
+
+    notes = Notes()
+    notes.does(verb)
+    if len(path) > paths.PATH_MAX:
+        notes.doubts(f"the path is longer than {paths.PATH_MAX} characters")
+        return notes.reading()
+    name = paths.normalised(path, "", root)
+    notes.touches("file", name, verb)
+    danger = (paths.danger_of_reading if verb == READ else paths.danger_of_writing)(name)
+    if danger:
+        notes.threatens(danger)
+    if verb != READ and paths.CI.search(name):
+        notes.touches("ci", name, verb)
+    return notes.reading()
+
+
 def strictest(*capabilities: str) -> str:
     """The strictest of some capabilities; unknown words count as none."""
     known = [name for name in capabilities if name in STRICTEST_FIRST]
@@ -76,8 +98,8 @@ def strictest(*capabilities: str) -> str:
 def _shell(text: str, params: Mapping[str, Any]) -> Reading:
     from .shell import read
 
-    del params
-    return read(text)
+    root = params.get("cwd")
+    return read(text, root if isinstance(root, str) and len(root) <= ROOT_MAX else "")
 
 
 def _sql(text: str, params: Mapping[str, Any]) -> Reading:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import posixpath
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..reading import UNKNOWN, Notes
+from .paths import PATH_MAX, normalised
 from .quoting import HOLE
 from .script import Command, Word
 
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
 NESTING_MAX = 8
 """Deepest `sh -c` inside `sh -c` that is read."""
-
-PATH_MAX = 4_096
-"""Longest path, in characters (Linux: PATH_MAX); a longer one is no path."""
 
 
 @dataclass(slots=True)
@@ -29,35 +26,15 @@ class Scene:
     words: Callable[[list[Word], Command, Scene], None]
     functions: frozenset[str] = frozenset()
     directory: str = ""
+    root: str = ""
     depth: int = 0
 
     def path(self, text: str) -> str:
-        """A path as a resource names it: normalised, from the directory the line has changed
-        to; `~` stands for any home directory.
-        """
+        """A path as a resource names it, from the directory the line has changed to."""
         if len(text) > PATH_MAX:
             self.notes.doubts(f"a path is longer than {PATH_MAX} characters")
             return UNKNOWN
-        text = text.replace(HOLE, UNKNOWN)
-        for home in ("/root", "/home/"):
-            if text == "/root" or (home == "/root" and text.startswith("/root/")):
-                text = "~" + text[5:]
-            elif home == "/home/" and text.startswith(home) and text.count("/") >= 2:
-                user, _, rest = text[6:].partition("/")
-                text = f"~/{rest}" if user and rest else "~" if user else text
-        if text.startswith("~") and "/" in text:
-            text = "~" + text[text.index("/") :]
-        elif text.startswith("~"):
-            text = "~"
-        elif not text.startswith("/") and self.directory:
-            text = posixpath.join(self.directory, text)
-        if text.startswith("~/"):
-            inside = posixpath.normpath(text[2:] or ".")
-            if inside.startswith(".."):
-                return UNKNOWN
-            return "~" if inside == "." else "~/" + inside
-        normal = posixpath.normpath(text) if text else ""
-        return normal[1:] if normal.startswith("//") else normal
+        return normalised(text.replace(HOLE, UNKNOWN), self.directory, self.root)
 
 
 @dataclass(slots=True)

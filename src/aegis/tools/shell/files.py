@@ -91,6 +91,8 @@ def write_file(call: Call, word: Word | str) -> None:
     danger = paths.danger_of_writing(path)
     if danger:
         call.notes.threatens(danger)
+    if danger == "ci-write":
+        call.notes.touches("ci", path, WRITE)
 
 
 def removes(call: Call) -> None:

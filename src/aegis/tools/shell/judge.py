@@ -33,22 +33,24 @@ MEMO_LINE_MAX = 512
 """Longest line that is remembered, in characters."""
 
 
-def read(line: str) -> Reading:
-    """What a command line would do. Never raises: what cannot be read is undecided."""
-    return _remembered(line) if len(line) <= MEMO_LINE_MAX else _read(line)
+def read(line: str, root: str = "") -> Reading:
+    """What a command line would do in the folder `root`, whose files are named without it. Never
+    raises: what cannot be read is undecided.
+    """
+    return _remembered(line, root) if len(line) <= MEMO_LINE_MAX else _read(line, root)
 
 
 @lru_cache(maxsize=MEMO_MAX)
-def _remembered(line: str) -> Reading:
-    return _read(line)
+def _remembered(line: str, root: str) -> Reading:
+    return _read(line, root)
 
 
-def _read(line: str) -> Reading:
+def _read(line: str, root: str = "") -> Reading:
     notes = Notes()
     if len(line) > LINE_MAX:
         notes.doubts(f"the line is longer than {LINE_MAX} characters")
         return notes.reading()
-    _line(line, Scene(notes, _line, _words, depth=-1))
+    _line(line, Scene(notes, _line, _words, root=root, depth=-1))
     if not notes.capabilities and not notes.undecided:
         notes.does(READ)
     return notes.reading()
@@ -84,7 +86,7 @@ def _line(text: str, outer: Scene) -> None:
         notes.doubts(script.wrong)
     _bombs(text, script, notes)
     functions = outer.functions | script.functions
-    scene = Scene(notes, _line, _words, functions, outer.directory, outer.depth + 1)
+    scene = Scene(notes, _line, _words, functions, outer.directory, outer.root, outer.depth + 1)
     for command in script.commands:
         _command(command, scene)
 

@@ -6,10 +6,48 @@ matches what it could stand for.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from functools import lru_cache
 
 from ..reading import UNKNOWN
+
+PATH_MAX = 4_096
+"""Longest path, in characters (Linux: PATH_MAX); a longer one is no path."""
+
+
+def normalised(text: str, directory: str = "", root: str = "") -> str:
+    """A path as a resource names it: from a directory, without `.` and `..`, and relative where
+    it lies below `root`, the folder of the project. `~` stands for any home directory. Links are
+    not followed.
+    """
+    if root and text.startswith("/") and not directory.startswith("/"):
+        plain = posixpath.normpath(text)
+        if plain == root or plain.startswith(root.rstrip("/") + "/"):
+            return plain[len(root.rstrip("/")) + 1 :] or "."
+    text = _at_home(text)
+    if not text.startswith(("/", "~")) and directory:
+        text = posixpath.join(directory, text)
+    if text.startswith("~/"):
+        inside = posixpath.normpath(text[2:] or ".")
+        if inside.startswith(".."):
+            return UNKNOWN
+        return "~" if inside == "." else "~/" + inside
+    normal = posixpath.normpath(text) if text else ""
+    return normal[1:] if normal.startswith("//") else normal
+
+
+def _at_home(text: str) -> str:
+    """A path with every spelling of a home directory as `~`."""
+    if text == "/root" or text.startswith("/root/"):
+        return "~" + text[5:]
+    if text.startswith("/home/") and len(text) > 6:
+        user, slash, rest = text[6:].partition("/")
+        return f"~/{rest}" if slash and user else "~" if user else text
+    if text.startswith("~"):
+        return "~" + text[text.index("/") :] if "/" in text else "~"
+    return text
+
 
 _SECRETS = """/etc/shadow /etc/shadow- /etc/gshadow /etc/passwd /etc/sudoers /etc/master.passwd
 /etc/security/opasswd /etc/krb5.keytab ~/.ssh/id_rsa ~/.ssh/id_dsa ~/.ssh/id_ecdsa

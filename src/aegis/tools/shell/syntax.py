@@ -42,6 +42,9 @@ DEPTH_MAX = 64
 """Deepest nesting of the syntax tree that is followed."""
 
 
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
+
+
 @cache
 def _parser() -> Any:
     import tree_sitter
@@ -58,9 +61,11 @@ def parse(line: str) -> Script:
     """
     if line.count("|") + line.count("&") > OPERATORS_MAX or line.count("<<") > HEREDOCS_MAX:
         raise Unreadable("it holds too many pipes or here-documents")
-    source = line.encode("utf-8", "surrogatepass")
-    walk = _Walk(source)
-    root = _parser().parse(source).root_node
+    walk = _Walk(line)
+    # The grammar's scanner asks the C library what kind of letter a character is, and for those
+    # beyond ASCII reads outside its table: a crash. Each is replaced by one that Bash, too, takes
+    # for an ordinary part of a word, so that places in the tree are places in the line.
+    root = _parser().parse(_BEYOND_ASCII.sub(".", line).encode()).root_node
     if root.has_error:
         walk.script.wrong = "it is not a complete command line of Bash"
     walk.statements(root, (), 0)
@@ -73,12 +78,12 @@ _DECLARING = frozenset(("declaration_command", "unset_command"))
 
 
 class _Walk:
-    def __init__(self, source: bytes) -> None:
+    def __init__(self, source: str) -> None:
         self.source = source
         self.script = Script()
         self.mentions: Counter[str] | None = None
         self.known: dict[str, str] = {"IFS": SPLIT}
-        if b"IFS=" in source:
+        if "IFS=" in source:
             self.known["IFS"] = HOLE
 
     def statements(self, node: Any, feeds: tuple[Command, ...], depth: int) -> list[Command]:
@@ -234,9 +239,8 @@ class _Walk:
         other mention may give it another value, in whatever order the script runs.
         """
         if self.mentions is None:
-            text = self.source.decode("utf-8", "replace")
-            self.mentions = Counter(re.findall(r"\w+", text))
-            self.mentions.subtract(re.findall(r"\$\{?(\w+)\b(?!:?[=?])", text))
+            self.mentions = Counter(re.findall(r"\w+", self.source))
+            self.mentions.subtract(re.findall(r"\$\{?(\w+)\b(?!:?[=?])", self.source))
         if self.mentions[name] == 1 and value.known and name != "IFS":
             self.known[name] = value.text
 
@@ -262,7 +266,7 @@ class _Walk:
 
     def word(self, node: Any, depth: int) -> Word:
         """One word of the tree, unquoted."""
-        if node.type == "word" and b"\\" not in self.source[node.start_byte : node.end_byte]:
+        if node.type == "word" and "\\" not in self.source[node.start_byte : node.end_byte]:
             return Word(self._text(node))
         sources: list[Command] = []
         text = ""
@@ -358,4 +362,4 @@ class _Walk:
         return self._slice(node.start_byte, node.end_byte)
 
     def _slice(self, start: int, end: int) -> str:
-        return self.source[start:end].decode("utf-8", "replace")
+        return self.source[start:end]
