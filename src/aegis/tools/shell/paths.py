@@ -90,6 +90,7 @@ _DEVICE = re.compile(
 _ROOTS = frozenset(
     ("/", "/*", "/.", "/.*", "~", "~/*", "~/.*", "/home", "/home/*", "/root", "/Users")
 )
+_PROJECT = frozenset((".", "*", ".*", ".git", ".git/*"))
 _SYSTEM = re.compile(
     r"^/(?:bin|boot|dev|etc|lib\w*|opt|proc|root|run|sbin|srv|sys|usr|var|System|Library|Applications)"
     r"(?:/\*)?$|^/(?:bin|boot|etc|lib\w*|sbin|sys|proc|dev)/|^/usr/(?:bin|sbin|lib\w*|local|share|include)(?:/\*)?$"
@@ -140,6 +141,8 @@ def danger_of_removing(path: str, *, recursive: bool) -> str:
     """The danger of deleting a file or, with `recursive`, a tree."""
     if recursive and (path in _ROOTS or _ROOT_LIKE.fullmatch(path)):
         return "rm-root"
+    if recursive and path in _PROJECT:
+        return "work-discard"
     if _LOGS.match(path):
         return "log-wipe"
     if _SYSTEM.match(path) or _DEVICE.match(path):
