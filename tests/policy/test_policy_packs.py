@@ -74,19 +74,19 @@ PROTECTED = st.sampled_from(
 GITS = st.sampled_from(["git", "git --no-pager", "git -C app", "/usr/bin/git", "git -c a.b=c"])
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(FRAMES, CHANGES)
 def test_readonly_changes_nothing(frame, change):
     assert decided("readonly", frame.format(change)).verdict >= Verdict.REVIEW
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.sampled_from(packs.NAMES), FRAMES, READERS, SECRETS)
 def test_no_pack_lets_secrets_be_read(name, frame, reader, secret):
     assert decided(name, frame.format(f"{reader} {secret}")).verdict >= Verdict.REVIEW
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(FRAMES, GITS, st.sampled_from(["origin", "git@github.com:o/r.git", "-u origin"]), PROTECTED)
 def test_a_pr_writer_pushes_to_no_protected_branch_alone(frame, git, remote, refs):
     line = frame.format(f"{git} push {remote} {refs}")

@@ -29,7 +29,12 @@ VERBS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("doctor", "doctor:doctor", "Check what is installed, loaded and enforcing."),
         ("version", "version:version", "Print the version."),
     ),
-    "Agents": (("hook", "hook:hook", "Answer one event of a coding agent's hook."),),
+    "Agents": (
+        ("hook", "hook:hook", "Answer one event of a coding agent's hook."),
+        ("kit install", "kit:install", "Govern a coding agent in a project, and check it."),
+        ("kit remove", "kit:remove", "Take the hook out of a coding agent's settings."),
+        ("kit packs", "kit:list_packs", "List the policy packs, or print one."),
+    ),
     "Policy": (
         ("validate", "validate:validate", "Check configuration and policy files."),
         ("simulate", "simulate:simulate", "Decide actions under a policy, performing nothing."),
@@ -70,6 +75,7 @@ VERBS: dict[str, tuple[tuple[str, str, str], ...]] = {
 """Group → (words of the verb, `module:function` in this package, one line of help)."""
 
 SECTIONS = {
+    "kit": "Policy packs for coding agents.",
     "policy": "Test and check policies.",
     "packs": "Rule packs: detection rules of your own or of other people.",
     "eval": "Measure what Aegis does.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +46,9 @@ _URL = re.compile(r"https?://[^\s\"'<>)\]]+")
 
 def action_of(event: Event) -> Action:
     """The action an agent's call is."""
-    actor = Actor(_user(), NAMES[event.agent], f"{event.agent}/{event.session or 'session'}")
+    # the agent asks, whoever's account it runs under: that person may approve what it asks
+    name = NAMES[event.agent]
+    actor = Actor(name, name, f"{event.agent}/{event.session or 'session'}")
     common: dict[str, Any] = {"actor": actor, "parent": event.call}
     tool, given = event.tool, event.input
     if tool in SHELLS:
@@ -96,10 +97,3 @@ def _fetch(event: Event, common: dict[str, Any]) -> Action:
     address = url if isinstance(url, str) else found[0] if len(found) == 1 else ""
     params = {**event.input, "method": "GET", "url": address}
     return Action(event.tool, address, params, protocol="http", **common)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        return ""

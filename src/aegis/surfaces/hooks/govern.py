@@ -13,6 +13,8 @@ import msgspec
 
 from ...kernel.runtime import Parts, Runtime
 from ...model import Action, AegisError, Decision, RiskLevel, Verdict, joined
+from ...tools.dangers import DANGERS
+from ...tools.reading import DANGER
 from .actions import action_of
 from .events import BEFORE, Event, HookError, Reply, allowed, denied, event_of, failed
 
@@ -114,5 +116,7 @@ def _reporting(runtime: Runtime) -> Runtime:
 
 def _why(outcome: Outcome) -> str:
     decision = outcome.decision
-    said = f"Aegis: {joined(decision.reasons)} (rule `{decision.rule}`)"
+    labels = outcome.action.labels
+    dangers = [f"it {DANGERS[id]}" for id in DANGERS if DANGER + id in labels]
+    said = f"Aegis: {joined((*dangers, *decision.reasons))} (rule `{decision.rule}`)"
     return f"{said}; {decision.advice}" if decision.advice else said

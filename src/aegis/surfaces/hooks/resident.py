@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 IDLE_SECONDS = 900.0
 """How long nobody has to ask before the helper ends: a coffee break does not restart it."""
 
+TICK_SECONDS = 0.5
+"""How often it looks whether to end: removing its socket ends it."""
+
 BUSY_MAX = 64
 """Most events under way at once; each may wait for a person. More are refused."""
 
@@ -53,9 +56,10 @@ class Resident(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         super().__init__(path, Handler)
 
     def serve(self, idle_seconds: float) -> None:
-        """Serve until nobody has asked for so long."""
-        self.timeout = min(idle_seconds, 1.0)
-        while self.busy or time.monotonic() - self.asked < idle_seconds:
+        """Serve until nobody has asked for so long, or the socket is gone."""
+        self.timeout = min(idle_seconds, TICK_SECONDS)
+        path = Path(str(self.server_address))
+        while self.busy or (path.exists() and time.monotonic() - self.asked < idle_seconds):
             self.handle_request()
 
     def answered(self, request: bytes) -> Reply:
