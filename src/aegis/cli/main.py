@@ -31,6 +31,7 @@ VERBS: dict[str, tuple[tuple[str, str, str], ...]] = {
     ),
     "Agents": (
         ("hook", "hook:hook", "Answer one event of a coding agent's hook."),
+        ("exec", "exec:execute", "Run a command, governed and confined."),
         ("kit install", "kit:install", "Govern a coding agent in a project, and check it."),
         ("kit remove", "kit:remove", "Take the hook out of a coding agent's settings."),
         ("kit packs", "kit:list_packs", "List the policy packs, or print one."),
