@@ -7,6 +7,7 @@ of the action, so guards see it before anybody does.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import signal
@@ -109,6 +110,9 @@ def _run(job: Job, scratch: Path, prefix: Sequence[str], rules: int) -> dict[str
     words = job.words
     if len(words) == 1 and any(char.isspace() for char in words[0]):
         words = (shutil.which("bash") or "/bin/sh", "-c", words[0])
+    if shutil.which(words[0], path=variables.get("PATH")) is None and prefix:
+        # the sandbox would start, and fail inside
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), words[0])
     child = subprocess.Popen(  # noqa: S603 - decided
         [*prefix, *words],
         cwd=job.folder,

@@ -39,6 +39,8 @@ PROBE_SECONDS = 5.0
 """How long `bwrap` may take to show that it works here."""
 
 _HOMES = ("home", "root", "Users")
+_HOME_DEPTH = 3
+"""Parts of `/home/NAME`; programs lie deeper."""
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -81,7 +83,7 @@ def plan(folder: Path, scratch: Path, *, network: bool) -> Plan:
         (left if network else confined).append(
             "network: open, as asked for" if network else "network: none"
         )
-        left.append("files: everything the user may read can be read, homes included")
+        confined.append("files: home directories are not read, apart from programs on PATH")
         return Plan(sandbox, -1, tuple(confined), tuple(left))
     known = landlock.version()
     if not known:
@@ -108,11 +110,23 @@ def plan(folder: Path, scratch: Path, *, network: bool) -> Plan:
 def _readable(folder: Path) -> list[Path]:
     """Everything but home directories, and of those the folders of programs and this one."""
     found = [path for path in Path("/").iterdir() if path.name not in _HOMES]
+    return [*found, *_programs(), folder]
+
+
+def _programs() -> list[Path]:
+    """Folders with programs on PATH that lie in home directories."""
+    found = []
     for entry in os.environ.get("PATH", "").split(os.pathsep):
         path = Path(entry)
-        if path.is_absolute() and path.parts[1:2] and path.parts[1] in _HOMES:
-            found.append(path.parent)
-    return [*found, folder]
+        # `~/bin` itself must not open the whole home directory
+        deep = len(path.parts) > _HOME_DEPTH and path.is_absolute() and path.parts[1] in _HOMES
+        if deep and path.is_dir():
+            found.append(path.parent if len(path.parts) > _HOME_DEPTH + 1 else path)
+    return found
+
+
+def _emptied(name: str) -> tuple[str, ...]:
+    return ("--tmpfs", f"/{name}")
 
 
 def _bwrap(folder: Path, scratch: Path, network: bool) -> tuple[str, ...]:
@@ -122,6 +136,9 @@ def _bwrap(folder: Path, scratch: Path, network: bool) -> tuple[str, ...]:
         return ()
     words = [program, "--die-with-parent", "--new-session", "--unshare-pid", "--unshare-ipc"]
     words += ["--unshare-uts", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
+    words += [word for name in _HOMES if Path("/", name).is_dir() for word in _emptied(name)]
+    for path in _programs():
+        words += ["--ro-bind", str(path), str(path)]
     words += ["--bind", str(folder), str(folder), "--bind", str(scratch), str(scratch)]
     words += ["--chdir", str(folder), *([] if network else ["--unshare-net"]), "--"]
     try:
