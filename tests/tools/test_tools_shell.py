@@ -1,6 +1,7 @@
 """What a command line would do: every simple command in it, inside every wrapper."""
 
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -107,8 +108,10 @@ def test_a_danger_is_named(danger):
         assert danger in read(line).dangers, line
 
 
-def test_every_danger_has_a_sentence():
+def test_every_danger_has_a_sentence_and_a_line_on_the_page():
     assert set(DANGEROUS) <= set(DANGERS)
+    page = (Path(__file__).parents[2] / "docs/reference/readings.md").read_text()
+    assert [id for id, said in DANGERS.items() if f"| `{id}` | {said} |" not in page] == []
 
 
 @pytest.mark.parametrize("capability", PLAIN)

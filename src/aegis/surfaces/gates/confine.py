@@ -40,7 +40,7 @@ PROBE_SECONDS = 5.0
 
 _HOMES = ("home", "root", "Users")
 _HOME_DEPTH = 3
-"""Parts of `/home/NAME`; programs lie deeper."""
+"""Parts of the path of a home directory; programs lie deeper."""
 
 
 class Limits(msgspec.Struct, frozen=True):

@@ -48,7 +48,7 @@ def run(agent: str, source: str, stdin: IO[bytes], out: IO[str], err: IO[str]) -
 
 
 def _asked(agent: str, source: str, body: bytes) -> bytes:
-    path = _socket_path(source)
+    path = socket_path(source)
     request = agent.encode() + b"\n" + body
     with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
         return _exchange(path, request)
@@ -87,7 +87,7 @@ def _exactly(connection: socket.socket, size: int) -> bytes:
     return bytes(found)
 
 
-def _socket_path(source: str) -> str:
+def socket_path(source: str) -> str:
     """The helper's socket: one per configuration and user, in a folder nobody else may enter."""
     import hashlib
 

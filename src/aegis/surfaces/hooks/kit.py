@@ -25,6 +25,7 @@ import msgspec
 
 from ...model import CallerError
 from ...policy import packs
+from .client import socket_path
 from .events import EVENTS
 
 if TYPE_CHECKING:
@@ -125,6 +126,8 @@ def remove(project: Path, agent: str) -> bool:
     if not _ours(settings):
         return False
     _without(settings)
+    # without its socket, the process that answers hooks ends
+    Path(socket_path(str(path.parent.parent / FOLDER / CONFIG))).unlink(missing_ok=True)
     backup = path.with_name(path.name + BACKUP)
     if backup.exists():
         before = backup.read_bytes()
