@@ -46,7 +46,7 @@ format: setup ## let ruff format and fix what it can
 lock: setup ## resolve requirements.lock again from pyproject.toml
 	@command -v $(BIN)/uv >/dev/null || $(PY) -m pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links \
-	  --extra server --group dev --python-version 3.11 pyproject.toml -o requirements.lock
+	  --extra server --extra gates --group dev --python-version 3.11 pyproject.toml -o requirements.lock
 
 clean: ## remove caches (not .venv, not .aegis)
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* dist build

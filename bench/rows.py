@@ -13,11 +13,15 @@ from aegis.kernel.config import parse
 from aegis.ledger.record import DecisionBody
 from aegis.model import Action, Actor, Text
 from aegis.policy import Policy
+from aegis.tools.shell import read as read_line
+from aegis.tools.sql import read_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from aegis.kernel.runtime import Runtime
+    from aegis.tools.reading import Reading
 
 ACTOR = Actor("key-1", "researcher", "0192f0c1-session")
 
@@ -112,6 +116,41 @@ def guards(size: int) -> Timed:
             "action": action("chat.completions", "a-model"),
         },
     )
+
+
+LINES = (
+    "cd src && grep -rn TODO . | head -{n}",
+    "git commit -m 'Fix {n}' && git push origin fix/{n}",
+    "python -m pytest tests/unit_{n} -q 2>&1 | tail -20",
+    "rm -rf build/{n} dist && mkdir -p build/{n}",
+)
+"""Command lines as coding agents write them; each is new to the reader."""
+
+STATEMENTS = (
+    "SELECT id, name FROM users WHERE id = {n} ORDER BY created LIMIT 10",
+    "UPDATE users SET name = 'x' WHERE id = {n}",
+)
+"""Statements as programs send them; each is new to the reader."""
+
+
+def commands() -> Timed:
+    """Reading command lines that were never read before."""
+    return _reading(read_line, LINES)
+
+
+def statements() -> Timed:
+    """Reading statements that were never read before."""
+    return _reading(read_text, STATEMENTS)
+
+
+def _reading(read: Callable[[str], Reading], texts: tuple[str, ...]) -> Timed:
+    numbers = itertools.count()
+
+    def following() -> str:
+        number = next(numbers)
+        return texts[number % len(texts)].format(n=number)
+
+    return Timed("read(following())", {"read": read, "following": following})
 
 
 def body() -> DecisionBody:

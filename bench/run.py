@@ -50,6 +50,8 @@ def timed(names: set[str], home: Path) -> dict[str, Timed]:
         "govern": lambda: evidence.govern(rows.runtime(home / "govern")),
         "guards_2k": lambda: rows.guards(2_000),
         "guards_20k": lambda: rows.guards(20_000),
+        "read_shell": rows.commands,
+        "read_sql": rows.statements,
         "verify": lambda: evidence.verified(home / "verify"),
     }
     return {name: make() for name, make in makers.items() if name in names}

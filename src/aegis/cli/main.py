@@ -29,6 +29,13 @@ VERBS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("doctor", "doctor:doctor", "Check what is installed, loaded and enforcing."),
         ("version", "version:version", "Print the version."),
     ),
+    "Agents": (
+        ("hook", "hook:hook", "Answer one event of a coding agent's hook."),
+        ("exec", "exec:execute", "Run a command, governed and confined."),
+        ("kit install", "kit:install", "Govern a coding agent in a project, and check it."),
+        ("kit remove", "kit:remove", "Take the hook out of a coding agent's settings."),
+        ("kit packs", "kit:list_packs", "List the policy packs, or print one."),
+    ),
     "Policy": (
         ("validate", "validate:validate", "Check configuration and policy files."),
         ("simulate", "simulate:simulate", "Decide actions under a policy, performing nothing."),
@@ -69,6 +76,7 @@ VERBS: dict[str, tuple[tuple[str, str, str], ...]] = {
 """Group → (words of the verb, `module:function` in this package, one line of help)."""
 
 SECTIONS = {
+    "kit": "Policy packs for coding agents.",
     "policy": "Test and check policies.",
     "packs": "Rule packs: detection rules of your own or of other people.",
     "eval": "Measure what Aegis does.",
@@ -138,7 +146,9 @@ def run(arguments: list[str]) -> int:
     try:
         if arguments in (["--version"], ["-V"]):
             arguments = ["version"]
-        code = _call(arguments)
+        code = _hook(arguments)
+        if code is None:
+            code = _call(arguments)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -152,6 +162,17 @@ def run(arguments: list[str]) -> int:
             raise
         return _report(error)
     return code
+
+
+def _hook(arguments: list[str]) -> int | None:
+    """The exit code of a hook; None for every other verb. An agent waits for it at each call, so
+    it goes past everything that is slow to import.
+    """
+    if arguments[:1] != ["hook"]:
+        return None
+    from ..surfaces.hooks.client import main as answer
+
+    return answer(arguments[1:])
 
 
 def _take_debug(arguments: list[str]) -> bool:

@@ -26,6 +26,7 @@ def run_cases(
     """
     from ..kernel.config import read, read_text
     from ..policy import cases
+    from ..tools.read import as_read
 
     if not files:
         raise ConfigError("name at least one file of cases")
@@ -36,7 +37,7 @@ def run_cases(
         root = read(text, str(file))
         own = isinstance(root.value, dict) and "policy" in root.value
         asked = given or (None if own else home.policy_of(home.loaded(config)))
-        results += [(file, result) for result in cases.run(asked, text, str(file))]
+        results += [(file, result) for result in cases.run(asked, text, str(file), read=as_read)]
     failed = [(file, result) for file, result in results if not result.passed]
     if json:
         output.json(

@@ -50,6 +50,7 @@ class Scene:
         """The action this describes. Raises CallerError."""
         from ..model import CAPABILITIES, PROTOCOLS
         from ..tools.names import capability
+        from ..tools.read import READ_PROTOCOLS, as_read
 
         if not type.strip():
             raise CallerError("an action needs a type: the name of the tool or method")
@@ -60,16 +61,19 @@ class Scene:
             if word not in known:
                 raise CallerError(f"unknown {name} `{word}`; use one of {', '.join(known)}")
         params = home.params_of(self.param, self.params)
-        return Action(
+        read = self.protocol in READ_PROTOCOLS
+        told = "" if read else capability(type, self.protocol, params)
+        action = Action(
             type,
             target,
             params,
             protocol=self.protocol,
             actor=Actor(agent=self.agent),
-            capability=self.capability or capability(type, self.protocol, params),
+            capability=self.capability or told,
             environment=self.environment,
             time=home.instant(self.at) if self.at else home.now(),
         )
+        return as_read(action)
 
 
 def simulate(

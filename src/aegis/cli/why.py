@@ -6,12 +6,18 @@ import re
 from pathlib import Path  # noqa: TC003 - the command line reads the annotations
 from typing import TYPE_CHECKING, Any
 
-from ..model import CallerError
+from ..model import UNDECIDED, CallerError
+from ..tools.dangers import DANGERS
+from ..tools.reading import DANGER
 from . import home, output
 from .simulate import Scene, as_json
 
 if TYPE_CHECKING:
+    from ..model import Action
     from ..policy import Explanation, Policy
+
+SHOWN_MAX = 12
+"""Most resources of one action that are shown; `--json` has them all."""
 
 _IDENTIFIER = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}.*")
 """How action ids begin: as a UUID (RFC 9562)."""
@@ -62,19 +68,49 @@ def why(
             }
             for trace in explanation.rules
         ]
-        output.json({**as_json(action, explanation.decision), "rules": rules})
+        output.json({**as_json(action, explanation.decision), "rules": rules, **_read(action)})
     else:
-        _print(explanation, found)
+        _print(explanation, found, action)
     return 0
 
 
-def _print(explanation: Explanation, policy: Policy) -> None:
+def _read(action: Action) -> dict[str, Any]:
+    """What the action would do, as JSON."""
+    return {
+        "capability": action.capability,
+        "environment": action.environment,
+        "resources": [{"kind": r.kind, "name": r.name, "verb": r.verb} for r in action.resources],
+        "labels": action.labels,
+    }
+
+
+def _does(fields: dict[str, Any]) -> list[tuple[str, str]]:
+    """The lines that say what an action does: capability, dangers, resources."""
+    labels = [str(label) for label in fields.get("labels", ())]
+    dangers = [label.removeprefix(DANGER) for label in labels if label.startswith(DANGER)]
+    resources = [
+        f"{item.get('verb', '')} {item.get('kind')}:{item.get('name')}".strip()
+        for item in fields.get("resources", ())
+    ]
+    more = [f"and {len(resources) - SHOWN_MAX} more"] if len(resources) > SHOWN_MAX else []
+    return [
+        ("does", " in ".join(filter(None, (fields.get("capability"), fields.get("environment"))))),
+        *(("danger", f"{id}: {DANGERS.get(id, 'a danger of a newer version')}") for id in dangers),
+        *(("unread", "a part of it cannot be read") for label in labels if label == UNDECIDED),
+        *(("touches", text) for text in (*resources[:SHOWN_MAX], *more)),
+    ]
+
+
+def _print(explanation: Explanation, policy: Policy, action: Action) -> None:
     decision = explanation.decision
     output.say(f"{decision.verdict.word} (risk {decision.risk.name.lower()})")
     output.say(f"  rule    {decision.rule}")
     output.say(f"  policy  {policy.version} {policy.name}".rstrip())
     for reason in decision.reasons:
         output.say(f"  why     {reason}")
+    for name, text in _does(_read(action)):
+        if text:
+            output.say(f"  {name:<7} {text}")
     if decision.advice:
         output.say(f"  next    {decision.advice}")
     output.say()
@@ -124,6 +160,7 @@ def _describe(seq: int, kind: str, fields: dict[str, Any]) -> None:
         ("rule", fields.get("rule", "")),
         ("policy", fields.get("policy", "")),
         *(("why", reason) for reason in fields.get("reasons", ())),
+        *(_does(fields) if kind == "decision" else ()),
         *(("finding", _finding(item)) for item in fields.get("findings", ())),
         *(("nearly", f"{n.get('rule')}: {n.get('why')}") for n in fields.get("near", ())),
         *(("guard", _coverage(item)) for item in fields.get("coverage", ())),

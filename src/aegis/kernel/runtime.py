@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import uuid_utils
+from msgspec.structs import replace
 
 from ..approval import ALWAYS, ONCE, PENDING, Vote
 from ..flow import PLAIN, Parked, run
@@ -21,6 +22,7 @@ from ..flow.drive import Diverged, drive_async, drive_sync, pack, replay, unpack
 from ..ledger.record import AdminBody
 from ..model import Action, ActionError, Actor, CallerError, HeldError, freeze
 from ..tools.names import capability
+from ..tools.read import READ_PROTOCOLS, as_read
 from .events import tell
 from .mender import Mender
 from .meter import Meter
@@ -282,6 +284,10 @@ class Runtime:
         """
         if not action.type.strip():
             raise ActionError("an action needs a type: the name of the tool or method")
+        if action.protocol in READ_PROTOCOLS:
+            if not private:
+                action, private = replace(action, params=freeze(action.params)), True
+            action = as_read(action)
         actor = action.actor
         if not actor.session:
             actor = Actor(actor.principal, actor.agent, self.session, actor.tenant, actor.chain)

@@ -1,6 +1,14 @@
 """Floor 0: the values that travel, and the errors. No I/O, no clock, no randomness."""
 
-from .action import ANONYMOUS, CAPABILITIES, PROTOCOLS, Action, Actor, Resource
+from .action import (
+    ANONYMOUS,
+    CAPABILITIES,
+    PROTOCOLS,
+    UNDECIDED,
+    Action,
+    Actor,
+    Resource,
+)
 from .decision import (
     DEFAULT_RULE,
     NO_USAGE,
@@ -75,6 +83,7 @@ __all__ = [
     "RiskLevel",
     "ServerError",
     "Text",
+    "UNDECIDED",
     "UpstreamError",
     "Usage",
     "Verdict",

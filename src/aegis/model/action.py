@@ -23,6 +23,11 @@ CAPABILITIES = ("read", "write", "delete", "deploy", "approve", "execute")
 """What an action would do to the world; empty means not classified yet."""
 
 
+UNDECIDED = "undecided"
+"""The label of an action of which nobody could say what it would do: it is never allowed without a
+person, whatever a policy says."""
+
+
 class Actor(msgspec.Struct, frozen=True):
     """Who acts: the authenticated `principal`, the `agent` working for it, the `session` whose
     records chain together, the `tenant`, and the delegation `chain` from the first agent on.

@@ -17,12 +17,22 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..model import Action, Actor, Decision, Finding, PolicyError, Problem, RiskLevel, Verdict
+from ..model import (
+    Action,
+    Actor,
+    Decision,
+    Finding,
+    PolicyError,
+    Problem,
+    Resource,
+    RiskLevel,
+    Verdict,
+)
 from .policy import Policy
 from .source import from_plain, parse_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 CASES_MAX = 10_000
 """Most cases in one document."""
@@ -44,6 +54,7 @@ class _ActionSpec(msgspec.Struct, forbid_unknown_fields=True):
     environment: str = ""
     task: str = ""
     labels: tuple[str, ...] = ()
+    resources: tuple[Resource, ...] = ()
 
 
 class _FindingSpec(msgspec.Struct, forbid_unknown_fields=True):
@@ -110,9 +121,14 @@ def load(document: str | Mapping[str, Any], source: str = "<cases>") -> list[Cas
 
 
 def run(
-    policy: Policy | None, document: str | Mapping[str, Any], source: str = "<cases>"
+    policy: Policy | None,
+    document: str | Mapping[str, Any],
+    source: str = "<cases>",
+    *,
+    read: Callable[[Action], Action] | None = None,
 ) -> list[CaseResult]:
-    """Decide every case. The document's own `policy` is used where `policy` is None.
+    """Decide every case. The document's own `policy` is used where `policy` is None; `read` makes
+    of each action what the door would make of it.
 
     Raises PolicyError where the document is unusable, or there is no policy at all.
     """
@@ -121,7 +137,10 @@ def run(
         if own is None:
             raise PolicyError([Problem("no policy to run the cases against", source=source)])
         policy = Policy.from_dict(own)
-    return [_result(policy, case) for case in load(document, source)]
+    cases = load(document, source)
+    if read is not None:
+        cases = [msgspec.structs.replace(case, action=read(case.action)) for case in cases]
+    return [_result(policy, case) for case in cases]
 
 
 def _specs(document: str | Mapping[str, Any], source: str) -> tuple[list[Any], Any]:
@@ -187,6 +206,7 @@ def _action(spec: _ActionSpec) -> Action:
         environment=spec.environment,
         task=spec.task,
         labels=spec.labels,
+        resources=spec.resources,
     )
 
 

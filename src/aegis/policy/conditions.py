@@ -35,6 +35,7 @@ from .params import (
     one_of,
     present,
 )
+from .resources import touching
 from .semantic import keyword_match
 
 if TYPE_CHECKING:
@@ -103,6 +104,9 @@ def compile_conditions(
         out.append(_finding(spec["finding"]))
     if "label" in spec:
         out.append(_label(spec["label"]))
+    if "resource" in spec:
+        said = " or ".join(f"`{text}`" for text in spec["resource"])
+        out.append(Condition(touching(spec["resource"]), f"it touches {said}"))
     for key, fold_states in (("any", any_of), ("all", all_of)):
         if key in spec:
             groups = [compile_conditions(group, timezone, evaluator) for group in spec[key]]

@@ -14,7 +14,7 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from ..model import DEFAULT_RULE, Decision, RiskLevel, Verdict
+from ..model import DEFAULT_RULE, UNDECIDED, Decision, RiskLevel, Verdict
 from .compile import ATTRIBUTES, STATIC, Compiled, name_of, target_state
 from .conditions import Facts
 from .fold import NAME_MAX, fold, shown
@@ -49,6 +49,8 @@ ADVICE = {
     Verdict.REVIEW: "wait for a person's approval, or choose an action the policy allows",
     Verdict.BLOCK: "choose another action, or ask the policy's owner to change rule {rule}",
 }
+UNREAD_REASON = "what it would do cannot be read to its end, so a person decides"
+UNREAD_ADVICE = "write it so that it can be read: one complete, plain command or statement"
 NO_RULE_ADVICE = "add a rule that covers this action, or choose one the policy allows"
 
 _Step = tuple["Callable[[str], bool] | None", "Callable[[Facts], int] | None", Compiled]
@@ -114,8 +116,12 @@ class Engine:
                 row = self._row(key, action)
             steps = row.steps
             if not steps:
-                return row.ready.get(0) or self._decision(row, 0, action, _facts(action), True)
-            return self._walk(row, action, now, findings, labels)
+                decision = row.ready.get(0) or self._decision(row, 0, action, _facts(action), True)
+            else:
+                decision = self._walk(row, action, now, findings, labels)
+            if action.labels and UNDECIDED in action.labels:
+                return self.restrained(decision)
+            return decision
         except Exception as error:
             return self.failed(error)
 
@@ -124,7 +130,10 @@ class Engine:
     ) -> Explanation:
         """The decision with the trace of every rule. Never raises, like `decide`."""
         try:
-            return explained(self, action, Facts(action, now, findings, labels))
+            found = explained(self, action, Facts(action, now, findings, labels))
+            if UNDECIDED not in action.labels:
+                return found
+            return Explanation(self.restrained(found.decision), found.rules, found.near)
         except Exception as error:
             return Explanation(self.failed(error), (), ())
 
@@ -274,6 +283,21 @@ class Engine:
             near if self.verdict >= Verdict.REVIEW else (),
             advice,
             obligations=("mask",) if self.verdict is Verdict.SANITIZE else (),
+        )
+
+    def restrained(self, decision: Decision) -> Decision:
+        """The decision about an action nobody could read: at least a review."""
+        if decision.verdict >= Verdict.REVIEW:
+            return decision
+        return Decision(
+            Verdict.REVIEW,
+            max(decision.risk, RiskLevel.HIGH),
+            decision.rule,
+            decision.policy,
+            (*decision.reasons, UNREAD_REASON),
+            decision.near,
+            UNREAD_ADVICE,
+            decision.obligations,
         )
 
     def failed(self, error: Exception) -> Decision:

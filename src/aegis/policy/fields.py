@@ -96,6 +96,13 @@ _CONDITIONS = (
     Field("finding", "finding", "Categories of which a guard reported a finding.", (), "finding"),
     Field("label", "globs", f"{_GLOBS}: a label of the action or of its session."),
     Field(
+        "resource",
+        "resources",
+        "A pattern or a list of patterns `[verb ]kind:name` over what the action touches, such as "
+        "`file:src/**` or `write ref:main`. A rule that restricts applies where any resource of "
+        "these kinds matches, a rule that permits where all of them do.",
+    ),
+    Field(
         "any", "alternatives", "At least one of these groups of conditions holds.", (), "conditions"
     ),
     Field("all", "alternatives", "All of these groups of conditions hold.", (), "conditions"),

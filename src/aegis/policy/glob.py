@@ -66,7 +66,7 @@ class Glob:
         """Compile `text`; `stops` are the characters `*` does not cross. Raises GlobError."""
         if len(text) > PATTERN_MAX:
             raise GlobError(f"pattern longer than {PATTERN_MAX} characters; split it into a list")
-        alternatives = [_tokens(part.strip()) for part in _braces(text)]
+        alternatives = [_tokens(part.strip()) for part in spelled_out(text)]
         self.text = text
         self.anything = any(tokens == [(_DEEP, "")] for tokens in alternatives)
         self.literal = (
@@ -77,7 +77,7 @@ class Glob:
         self.matches = _matcher(alternatives, stops, self.anything)
 
 
-def _braces(text: str) -> list[str]:
+def spelled_out(text: str) -> list[str]:
     """The patterns a `{a,b}` pattern stands for."""
     marks = _marks(text)
     opened = next((at for at, char in marks if char == "{"), -1)
@@ -98,10 +98,10 @@ def _braces(text: str) -> list[str]:
             break
     if depth or end < opened:
         raise GlobError(f"the braces in `{text}` do not pair; write [{{] or [}}] for one")
-    tails = _braces(text[end + 1 :])
+    tails = spelled_out(text[end + 1 :])
     out: list[str] = []
     for piece in pieces:
-        for inner in _braces(piece):
+        for inner in spelled_out(piece):
             out.extend(text[:opened] + inner + tail for tail in tails)
             if len(out) > ALTERNATIVES_MAX:
                 raise GlobError(f"`{text[:40]}` stands for more than {ALTERNATIVES_MAX} patterns")

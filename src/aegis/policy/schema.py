@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .fields import Field
 
 _GLOB = {"type": ["string", "number"], "maxLength": PATTERN_MAX}
+_RESOURCE = {"type": "string", "pattern": ":", "maxLength": PATTERN_MAX}
 _NAMES = {"type": "string", "minLength": 1}
 _SCALAR = {"type": ["string", "number", "boolean"]}
 _NUMBER = {"type": "number"}
@@ -45,6 +46,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "paths": _or_list(_NAMES),
     "people": {"type": "integer", "minimum": 1, "maximum": PEOPLE_MAX},
     "ranges": _mapped({"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}),
+    "resources": _or_list(_RESOURCE),
     "regexes": _mapped({"type": "string", "maxLength": REGEX_MAX}),
     "risk": {"enum": [level.name.lower() for level in RiskLevel]},
     "scalars": _mapped(_SCALAR),

@@ -15,6 +15,7 @@ from .conditions import compile_regex
 from .fields import LIST_MAX, PEOPLE_MAX, REGEX_MAX, STEPS_MAX, TEXT_MAX
 from .glob import Glob, GlobError
 from .params import parse_path
+from .resources import shaped
 from .semantic import says_something
 from .source import kind
 
@@ -88,6 +89,16 @@ def _globs(reader: Reader, _field: Field, node: Node, path: str) -> Any:
 
 def _globs_or_empty(reader: Reader, field: Field, node: Node, path: str) -> Any:
     return ["*"] if node.value in ("", None) else _globs(reader, field, node, path)
+
+
+def _resources(reader: Reader, field: Field, node: Node, path: str) -> Any:
+    globs = _globs(reader, field, node, path)
+    for text in globs if globs is not FAILED else ():
+        if not shaped(text):
+            return reader.complain(
+                f"`{text[:80]}` names no kind of resource", node, path, "write `[verb ]kind:name`"
+            )
+    return globs
 
 
 def _steps(reader: Reader, field: Field, node: Node, path: str) -> Any:
@@ -297,6 +308,7 @@ READERS: dict[str, Callable[[Reader, Field, Node, str], Any]] = {
     "scalars": _mapped(_scalar_value),
     "semantic": _semantic,
     "sets": _mapped(_set),
+    "resources": _resources,
     "steps": _steps,
     "text": _text,
     "thousandths": _thousandths,

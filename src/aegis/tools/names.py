@@ -80,7 +80,7 @@ _NOUNS = frozenset(
 )
 _JOINING = frozenset(("and", "or", "then"))
 
-_METHODS = {
+METHODS = {
     "get": "read",
     "head": "read",
     "options": "read",
@@ -132,7 +132,7 @@ def _plain(name: str) -> str:
 def _of_method(type: str, method: str) -> str:
     if len(type) > NAME_MAX or len(method) > NAME_MAX:
         return "delete"
-    found = [_METHODS[word] for word in (*words(method), *words(type)) if word in _METHODS]
+    found = [METHODS[word] for word in (*words(method), *words(type)) if word in METHODS]
     return min(found, key=_STRICTEST.index) if found else _of_name(type)
 
 

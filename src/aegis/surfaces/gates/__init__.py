@@ -1,0 +1,1 @@
+"""Gates: Aegis performs for the caller what it decided, inside limits."""

@@ -1,0 +1,336 @@
+"""Programs that read, write and delete files."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ..reading import DELETE, EXECUTE, READ, UNKNOWN, WRITE
+from . import paths
+from .call import Call, parsed
+from .quoting import HOLE
+from .script import Word
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+READERS = frozenset(
+    """ls dir vdir cat bat head tail less more most grep egrep fgrep zgrep rg ag ack fd wc sort
+    uniq cut tr diff cmp comm stat file du df pwd basename dirname realpath readlink md5sum
+    sha1sum sha224sum
+    sha256sum sha384sum sha512sum b2sum cksum sum strings od xxd hexdump base64 base32 column nl tac
+    rev join paste fold fmt expand unexpand jq yq xq tree zcat bzcat xzcat zless zmore look tsort
+    pr numfmt cloc tokei exa eza lsd namei getfacl lsattr pygmentize glow mdcat csvcut csvlook
+    whereis which type hash locate mlocate shellcheck""".split()  # noqa: SIM905
+)
+"""Programs whose operands are files they read."""
+
+STATING = frozenset(
+    """echo printf date cal whoami id uname hostname ps top htop env printenv nproc free uptime
+    journalctl dmesg lsof netstat ss ping ping6 traceroute dig nslookup host history man info help
+    tldr test [ [[ true false : sleep seq groups users who w last lastlog lscpu lsblk lsusb lspci
+    lsmod vmstat iostat getent locale tty arch hostnamectl timedatectl expr bc dc factor yes wait
+    jobs times tput clear reset sync cd pushd popd dirs set shopt local return exit break continue
+    shift declare typeset readonly export unset let getopts read mapfile readarray umask ulimit
+    fg bg disown pgrep pidof apropos whatis nm objdump readelf ldd size uuidgen cowsay""".split()  # noqa: SIM905
+)
+"""Programs and built-ins that state something or change their own shell only."""
+
+_GREP = frozenset(
+    [
+        "e",
+        "f",
+        "m",
+        "A",
+        "B",
+        "C",
+        "d",
+        "D",
+        "regexp",
+        "file",
+        "max-count",
+        "after-context",
+        "before-context",
+        "context",
+    ]
+)
+_HEAD = frozenset("n c lines bytes t T g glob type k f d F o w I".split())  # noqa: SIM905
+_PATTERN_FIRST = frozenset("grep egrep fgrep zgrep rg ag ack jq yq fd tr".split())  # noqa: SIM905
+
+
+def reads(call: Call) -> None:
+    """A program that reads its operands."""
+    call.notes.does(READ)
+    found = parsed(call.args, _GREP if "grep" in call.name or call.name == "rg" else _HEAD)
+    operands = found.operands
+    if call.name in _PATTERN_FIRST and not found.has("e", "regexp", "f", "from-file"):
+        operands = operands[1:]
+    if call.name in ("which", "type", "hash", "whereis", "look", "locate"):
+        return
+    for word in operands:
+        read_file(call, word)
+    for word in found.of("o", "output") if call.name == "sort" else ():
+        write_file(call, word)
+
+
+def read_file(call: Call, word: Word | str) -> None:
+    """One file that is read."""
+    path = call.file(word, READ)
+    danger = paths.danger_of_reading(path)
+    if danger:
+        call.notes.threatens(danger)
+
+
+def write_file(call: Call, word: Word | str) -> None:
+    """One file that is written; the null device keeps nothing."""
+    text = word if isinstance(word, str) else word.text
+    if text in ("/dev/null", "/dev/stdout", "/dev/stderr", "/dev/tty"):
+        return
+    call.notes.does(WRITE)
+    path = call.file(text, WRITE)
+    danger = paths.danger_of_writing(path)
+    if danger:
+        call.notes.threatens(danger)
+    if danger == "ci-write":
+        call.notes.touches("ci", path, WRITE)
+
+
+def removes(call: Call) -> None:
+    """rm, rmdir, unlink, shred."""
+    call.notes.does(DELETE)
+    found = parsed(
+        call.args,
+        frozenset(("n", "s", "iterations", "size")) if call.name == "shred" else frozenset(),
+    )
+    recursive = found.has("r", "R", "recursive") or call.name == "shred"
+    for word in found.operands:
+        path = call.file(word, DELETE)
+        # what cannot be known may be empty, and then `$DIR/` is the root
+        danger = paths.danger_of_removing(path, recursive=recursive)
+        if danger:
+            call.notes.threatens(danger)
+    if found.has("no-preserve-root"):
+        call.notes.threatens("rm-root")
+    if not found.operands and call.command.feeds and recursive:
+        call.notes.threatens("rm-unresolved")
+
+
+def copies(call: Call) -> None:
+    """cp, mv, ln, install: the last operand is written, the others are read."""
+    call.notes.does(WRITE)
+    valued = frozenset(
+        ("t", "target-directory", "S", "suffix", "m", "mode", "o", "owner", "g", "group")
+    )
+    found = parsed(call.args, valued)
+    operands = found.operands
+    aims = found.of("t", "target-directory")
+    if not aims and len(operands) > 1:
+        operands, aims = operands[:-1], operands[-1:]
+    moving = call.name == "mv"
+    for word in operands:
+        if moving:
+            path = call.file(word, DELETE)
+            danger = paths.danger_of_removing(path, recursive=True)
+            if danger:
+                call.notes.threatens(danger)
+        read_file(call, word)
+    for word in aims:
+        write_file(call, word)
+
+
+def writes(call: Call) -> None:
+    """Programs whose operands are written: touch, mkdir, tee, truncate, sponge, patch."""
+    call.notes.does(WRITE)
+    for word in parsed(
+        call.args, frozenset(("s", "size", "m", "mode", "d", "date", "r", "t", "i", "p"))
+    ).operands:
+        write_file(call, word)
+
+
+_OPEN_MODE = re.compile(r"0?[0-7]?[0-7][0-7][2367]$|(?:[ugoa]*[oa][ugoa]*|^)\+[rx]*w")
+_SET_ID = re.compile(r"[ug]*[ug]\+[rwx]*s|^0?[2467][0-7]{3}$|\+s$")
+
+
+def modes(call: Call) -> None:
+    """chmod, chown, chgrp, setfacl, chattr."""
+    call.notes.does(WRITE)
+    args = [word for word in call.args if not _minus_mode(word.text)]
+    found = parsed(args, frozenset(("from",)))
+    recursive = found.has("R", "recursive")
+    mode = found.operands[0].text if found.operands else ""
+    for word in found.operands[1:]:
+        path = call.file(word, WRITE)
+        if call.name == "chmod" and _SET_ID.search(mode):
+            call.notes.threatens("permissions-wide")
+        if recursive and paths.wide(path):
+            call.notes.threatens("permissions-wide")
+        if call.name == "chmod" and _OPEN_MODE.search(mode) and (recursive or path.startswith("/")):
+            call.notes.threatens("permissions-wide")
+        danger = paths.danger_of_writing(path)
+        if (
+            danger
+            and danger != "ci-write"
+            and not (call.name == "chmod" and path.startswith("~/.ssh"))
+        ):
+            call.notes.threatens(danger)
+    if call.name == "setcap":
+        call.notes.threatens("permissions-wide")
+
+
+def _minus_mode(text: str) -> bool:
+    return re.fullmatch(r"-[rwxXst]+", text) is not None
+
+
+def duplicates_blocks(call: Call) -> None:
+    """dd: its operands are `if=` and `of=`."""
+    call.notes.does(WRITE)
+    for text in call.texts:
+        name, _, value = text.partition("=")
+        if name == "if":
+            read_file(call, value)
+            if paths.device(value):
+                call.notes.threatens("credentials-read")
+        elif name == "of":
+            write_file(call, value)
+
+
+def makes_filesystem(call: Call) -> None:
+    """mkfs, wipefs, fdisk and their like."""
+    call.notes.does(DELETE)
+    call.notes.threatens("disk-write")
+    for word in parsed(call.args, frozenset(("t", "L", "n", "b"))).operands:
+        call.file(word, DELETE)
+
+
+def partitions(call: Call) -> None:
+    """Fdisk and parted only list with `-l`."""
+    if any(text in ("-l", "--list", "print", "-h", "--help", "-V") for text in call.texts):
+        call.notes.does(READ)
+    else:
+        makes_filesystem(call)
+
+
+def finds(call: Call) -> None:
+    """find: reads trees; `-delete` and `-exec` act on what is found."""
+    call.notes.does(READ)
+    args = call.args
+    at = 0
+    while at < len(args) and args[at].text in ("-H", "-L", "-P"):
+        at += 1
+    starts = []
+    while at < len(args) and not args[at].text.startswith(("-", "(", "!")):
+        starts.append(args[at])
+        at += 1
+    roots = [call.file(word, READ) for word in starts] or [call.file(".", READ)]
+    deleting = False
+    while at < len(args):
+        text = args[at].text
+        at += 1
+        if text == "-delete":
+            deleting = True
+        elif text in ("-fprint", "-fprint0", "-fls", "-fprintf") and at < len(args):
+            write_file(call, args[at])
+        elif text in ("-exec", "-execdir", "-ok", "-okdir"):
+            end = next((n for n in range(at, len(args)) if args[n].text in (";", "+")), len(args))
+            inner = [Word(HOLE) if word.text == "{}" else word for word in args[at:end]]
+            deleting = deleting or (
+                bool(inner) and inner[0].text.rpartition("/")[2] in ("rm", "shred", "unlink")
+            )
+            call.scene.words(
+                [w for w in inner if not (deleting and w.text == HOLE)], call.command, call.scene
+            )
+            at = end + 1
+    if deleting:
+        call.notes.does(DELETE)
+        for root in roots:
+            call.notes.touches("file", root, DELETE)
+            if paths.wide(root) or root.startswith(UNKNOWN):
+                call.notes.threatens("find-delete-wide")
+
+
+_SED_RUNS = re.compile(r"(?:^|[;\d$/}!])\s*e\s|/[gIp]*e[gIp]*(?:;|$)|(?:^|[;\d$])\s*[wW]\s")
+
+
+def edits_stream(call: Call) -> None:
+    """sed: reads, with -i writes, with `e` runs commands."""
+    found = parsed(call.args, frozenset(("e", "f", "expression", "file", "l")))
+    in_place = any(
+        text == "--in-place" or re.match(r"-[a-zA-Z]*i|--in-place=", text) for text in call.texts
+    )
+    call.notes.does(WRITE if in_place else READ)
+    operands = found.operands
+    scripts = found.of("e", "expression")
+    if not scripts and not found.of("f", "file"):
+        scripts, operands = operands[:1], operands[1:]
+    for script in scripts:
+        if _SED_RUNS.search(script.text):
+            call.notes.does(EXECUTE)
+            call.notes.threatens("inline-code")
+    for word in operands:
+        (write_file if in_place else read_file)(call, word)
+
+
+_AWK_RUNS = re.compile(r"system\s*\(|\|\s*getline|\|\s*\"|\|&|/inet/|>\s*\"")
+
+
+def runs_awk(call: Call) -> None:
+    """awk: its program may run others, write files or open connections."""
+    found = parsed(call.args, frozenset(("F", "v", "f", "file", "assign", "field-separator")))
+    operands = found.operands
+    call.notes.does(READ)
+    if not found.of("f", "file") and operands:
+        program, operands = operands[0], operands[1:]
+        if _AWK_RUNS.search(program.text):
+            call.notes.does(EXECUTE)
+            call.notes.threatens("inline-code")
+    elif found.of("f", "file"):
+        call.notes.does(EXECUTE)
+    for word in operands:
+        read_file(call, word)
+
+
+def archives(call: Call) -> None:
+    """tar, zip, unzip, gzip and their like; `tar --to-command` runs programs."""
+    call.notes.does(WRITE)
+    texts = call.texts
+    if any(
+        text.startswith(
+            ("--to-command", "--checkpoint-action", "--use-compress-program", "-I", "--rsh-command")
+        )
+        for text in texts
+    ):
+        call.notes.does(EXECUTE)
+        if any("=exec" in text or text.startswith("--to-command") for text in texts):
+            call.notes.threatens("inline-code")
+    creating = call.name in ("tar", "bsdtar") and bool(texts) and "c" in texts[0].lstrip("-")[:8]
+    for word in parsed(
+        call.args, frozenset(("f", "file", "C", "directory", "d", "o", "exclude"))
+    ).operands:
+        path = call.file(word, READ)
+        if creating and path in ("/", "~", "/etc", "~/.ssh"):
+            call.notes.threatens("credentials-read")
+
+
+def _tables() -> dict[str, Callable[[Call], None]]:
+    rows: list[tuple[Callable[[Call], None], str]] = [
+        (reads, " ".join(READERS)),
+        (removes, "rm rmdir unlink shred srm trash grm"),
+        (copies, "cp mv ln install gcp gmv rename"),
+        (writes, "touch mkdir tee truncate sponge patch mkfifo mknod split csplit"),
+        (modes, "chmod chown chgrp setfacl chattr setcap"),
+        (duplicates_blocks, "dd dcfldd"),
+        (
+            makes_filesystem,
+            "mkfs mkswap wipefs blkdiscard sgdisk sfdisk hdparm pvremove vgremove lvremove",
+        ),
+        (partitions, "fdisk parted gdisk cfdisk"),
+        (finds, "find gfind bfs"),
+        (edits_stream, "sed gsed"),
+        (runs_awk, "awk gawk mawk nawk"),
+        (archives, "tar bsdtar zip unzip gzip gunzip bzip2 bunzip2 xz unxz zstd 7z cpio"),
+    ]
+    return {name: judge for judge, names in rows for name in names.split()}
+
+
+PROGRAMS = _tables()
+"""Name → its judge."""

@@ -1,0 +1,131 @@
+"""Reads SQL: statement kinds, tables and columns, conditions, functions that leave the database.
+
+sqlglot parses; what it does not understand is judged by its first words (`words.py`), and what
+runs text that is not read stays undecided. Nothing here opens a connection: names are as they are
+written, in lower case; a table without a schema gets the default one of its dialect.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any
+
+from ..reading import READ, Notes, Reading
+from . import words
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+TEXT_MAX = 65_536
+"""Longest text that is read, in characters."""
+
+STATEMENTS_MAX = 128
+"""Most statements of one text."""
+
+MEMO_MAX = 2_048
+"""Most texts remembered, each at most `MEMO_TEXT_MAX` long: about 2 MB at worst."""
+
+MEMO_TEXT_MAX = 512
+"""Longest text that is remembered, in characters."""
+
+NESTING_MAX = 120
+"""Most brackets open at once: the parser recurses, and the interpreter's stack is finite."""
+
+DIALECTS = {
+    "": "postgres",
+    "postgres": "postgres",
+    "postgresql": "postgres",
+    "mysql": "mysql",
+    "mariadb": "mysql",
+    "sqlite": "sqlite",
+}
+"""Names of dialects → sqlglot's; without one, PostgreSQL is tried first."""
+
+
+def read_text(text: str, dialect: str = "") -> Reading:
+    """What a text of SQL would do. Never raises: what cannot be read is undecided."""
+    if len(text) <= MEMO_TEXT_MAX:
+        return _remembered(text, dialect)
+    return _read(text, dialect)
+
+
+@lru_cache(maxsize=MEMO_MAX)
+def _remembered(text: str, dialect: str) -> Reading:
+    return _read(text, dialect)
+
+
+@cache
+def _sqlglot() -> ModuleType:
+    import sqlglot
+    from sqlglot import parser
+
+    # it would write statements to the log, and statements hold what nobody may log
+    parser.logger.disabled = True
+    return sqlglot
+
+
+def _read(text: str, dialect: str) -> Reading:
+    notes = Notes()
+    if len(text) > TEXT_MAX:
+        notes.doubts(f"the text is longer than {TEXT_MAX} characters")
+        return notes.reading()
+    if text.count("(") > NESTING_MAX and _nesting(text) > NESTING_MAX:
+        notes.doubts(f"its brackets are nested more than {NESTING_MAX} deep")
+        return notes.reading()
+    text = words.hidden(text, notes)
+    try:
+        trees, found = _parse(text, dialect.lower())
+    except ImportError:
+        notes.doubts("no parser for SQL is installed (`pip install aegis-govern[gates]`)")
+        return notes.reading()
+    except Unparsable:
+        words.unparsed(text, notes)
+        return notes.reading()
+    from .statement import note
+
+    if not trees:
+        notes.does(READ)
+    if len(trees) > STATEMENTS_MAX:
+        notes.doubts(f"it holds more than {STATEMENTS_MAX} statements")
+        trees = trees[:STATEMENTS_MAX]
+    for tree in trees:
+        note(tree, found, notes, _read)
+    if _ends_in_comment(text) and len(trees) > 1:
+        notes.threatens("sql-injection")
+    return notes.reading()
+
+
+class Unparsable(Exception):
+    """No dialect reads the text."""
+
+
+def _nesting(text: str) -> int:
+    depth = deepest = 0
+    for char in text:
+        if char == "(":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif char == ")":
+            depth -= 1
+    return deepest
+
+
+def _parse(text: str, dialect: str) -> tuple[list[Any], str]:
+    """The statements and the dialect that read them. Raises Unparsable."""
+    sqlglot = _sqlglot()
+    order = [DIALECTS.get(dialect, dialect)]
+    if not dialect:
+        # a backslash or a backtick means different things to MySQL and to the others
+        order = ["mysql", "postgres"] if "`" in text else ["postgres", "mysql", "sqlite", "tsql"]
+    for name in order:
+        try:
+            found = [tree for tree in sqlglot.parse(text, read=name) if tree is not None]
+        except Exception:  # noqa: S112 - what the parser cannot read stays undecided
+            continue
+        return found, name
+    raise Unparsable
+
+
+def _ends_in_comment(text: str) -> bool:
+    return re.search(r"(?:--|#)\s*$", text) is not None

@@ -1,0 +1,400 @@
+"""One statement of SQL: what each kind of it does, and to which tables and columns."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from sqlglot import exp
+
+from ..reading import APPROVE, DELETE, EXECUTE, READ, UNKNOWN, WRITE, Notes
+from . import words
+from .functions import FUNCTIONS
+from .selecting import always, injected, selects
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from ..reading import Reading
+
+_DEFAULT_SCHEMA = {"postgres": "public", "sqlite": "main", "mysql": ""}
+
+_SECRET_TABLES = re.compile(
+    r"^(?:pg_catalog\.)?(?:pg_shadow|pg_authid|pg_user_mapping|pg_user_mappings)$|^mysql\.user$"
+)
+
+
+def note(tree: Any, dialect: str, notes: Notes, read: Callable[[str, str], Reading]) -> None:
+    """Notes everything a statement does; `read` reads the statement inside another one."""
+    _Statement(tree, dialect, notes, read).note()
+
+
+class _Statement:
+    def __init__(
+        self, tree: Any, dialect: str, notes: Notes, read: Callable[[str, str], Reading]
+    ) -> None:
+        self.tree = tree
+        self.dialect = dialect
+        self.notes = notes
+        self.read = read
+
+    def note(self) -> None:
+        if isinstance(self.tree, exp.Command | exp.Alias | exp.Column | exp.Execute):
+            self._command()
+            return
+        written: set[int] = set()
+        tables: list[Any] = []
+        columns: list[Any] = []
+        stars = understood = False
+        for node in self.tree.walk():
+            judge = _KINDS.get(type(node).__name__)
+            if judge is not None:
+                understood = True
+                written.update(id(table) for table in judge(self, node))
+            elif isinstance(node, exp.Table):
+                tables.append(node)
+            elif isinstance(node, exp.Column):
+                columns.append(node)
+            elif isinstance(node, exp.Star):
+                stars = stars or not isinstance(node.parent, exp.Count)
+            elif isinstance(node, exp.Func):
+                self._function(node)
+            elif isinstance(node, exp.Command):
+                self.notes.doubts("part of a statement is not understood")
+        if not understood:
+            self.notes.does(EXECUTE)
+            self.notes.doubts("a statement is not understood")
+            words.anywhere(self.tree.sql(dialect=self.dialect), self.notes)
+        self._tables([table for table in tables if table.name], written, columns, stars)
+
+    def _command(self) -> None:
+        text = self.tree.sql(dialect=self.dialect)
+        upper = text.lstrip().upper()
+        if upper.startswith("EXPLAIN"):
+            self._explained(text.lstrip()[7:])
+        elif upper.startswith("REPLACE INTO"):
+            self.notes.joins(self.read("INSERT" + text.lstrip()[7:], self.dialect))
+        else:
+            words.command(text, self.notes)
+
+    def _explained(self, rest: str) -> None:
+        """EXPLAIN reads what its statement names; with ANALYZE it runs the statement."""
+        found = re.match(
+            r"\s*(\([^)]*\)|(?:\s*(?:ANALY[SZ]E|VERBOSE|QUERY\s+PLAN|EXTENDED|FORMAT\s*=?\s*\w+)\b)*)",
+            rest,
+            re.I,
+        )
+        options = found[0] if found else ""
+        inner = self.read(rest[len(options) :], self.dialect)
+        if re.search(r"ANALY[SZ]E", options, re.I) and not re.search(
+            r"ANALY[SZ]E\s+(?:false|off|0)", options, re.I
+        ):
+            self.notes.joins(inner)
+            return
+        self.notes.does(READ)
+        for item in inner.resources:
+            self.notes.touches(item.kind, item.name, READ)
+        if inner.undecided:
+            self.notes.doubts(inner.undecided)
+
+    def _tables(
+        self, tables: list[Any], written: set[int], columns: list[Any], stars: bool
+    ) -> None:
+        names: dict[str, str] = {}
+        for table in tables:
+            if not table.db and _of_with(table):
+                continue
+            name = self.named(table)
+            names[table.alias_or_name.lower()] = name
+            if id(table) not in written:
+                self.notes.touches("table", name, READ)
+                if _SECRET_TABLES.match(name.removeprefix("public.")):
+                    self.notes.threatens("credentials-read")
+        only = next(iter(names.values())) if len(names) == 1 else ""
+        for column in columns:
+            owner = names.get(column.table.lower(), "") if column.table else only
+            self.notes.touches("column", f"{owner or UNKNOWN}.{column.name.lower()}", READ)
+        for name in names.values() if stars else ():
+            self.notes.touches("column", f"{name}.*", READ)
+
+    def named(self, table: Any) -> str:
+        """`schema.table` in lower case."""
+        parts = [part.lower() for part in (table.catalog, table.db, table.name) if part]
+        default = _DEFAULT_SCHEMA.get(self.dialect, "")
+        return ".".join([default, *parts] if default and len(parts) == 1 else parts)
+
+    def _function(self, node: Any) -> None:
+        name = node.name if isinstance(node, exp.Anonymous) else node.sql_name()
+        found = FUNCTIONS.get(name.lower().rpartition(".")[2])
+        if found is None:
+            return
+        danger, acts = found
+        self.notes.threatens(danger)
+        self.notes.does(acts)
+        path = node.find(exp.Literal)
+        if path is not None and path.is_string and danger.startswith("sql-file"):
+            self.notes.touches("file", path.this, acts)
+
+    # kinds: each returns the tables it writes
+
+    def select(self, node: Any) -> Iterable[Any]:
+        """SELECT, and SELECT INTO, which makes a table."""
+        self.notes.does(READ)
+        where = node.args.get("where")
+        if where is not None and injected(where):
+            self.notes.threatens("sql-injection")
+        into = node.args.get("into")
+        if into is not None and isinstance(into.this, exp.Table):
+            self.notes.does(WRITE)
+            yield self.wrote(into.this, WRITE)
+
+    def union(self, node: Any) -> Iterable[Any]:
+        """UNION with rows of constants, or with the catalogue: how injections read."""
+        self.notes.does(READ)
+        right = node.expression
+        if isinstance(right, exp.Select):
+            tables = [self.named(table) for table in right.find_all(exp.Table)]
+            nulls = sum(isinstance(item, exp.Null) for item in right.expressions)
+            catalogues = any(
+                "information_schema" in t
+                or "sqlite_master" in t
+                or t.startswith(("pg_catalog.", "mysql."))
+                for t in tables
+            )
+            if catalogues or (nulls > 1 and not tables):
+                self.notes.threatens("sql-injection")
+        return ()
+
+    def insert(self, node: Any) -> Iterable[Any]:
+        """INSERT; MySQL's REPLACE comes here too."""
+        self.notes.does(WRITE)
+        table = node.find(exp.Table)
+        if table is not None:
+            yield self.wrote(table, WRITE)
+
+    def update(self, node: Any) -> Iterable[Any]:
+        """UPDATE, with what it sets."""
+        self.notes.does(WRITE)
+        if not selects(node.args.get("where")):
+            self.notes.threatens("sql-update-all")
+        if isinstance(node.this, exp.Table):
+            name = self.named(node.this)
+            for assignment in node.expressions:
+                column = assignment.this if isinstance(assignment, exp.EQ) else None
+                if isinstance(column, exp.Column):
+                    self.notes.touches("column", f"{name}.{column.name.lower()}", WRITE)
+            yield self.wrote(node.this, WRITE)
+
+    def delete(self, node: Any) -> Iterable[Any]:
+        """DELETE."""
+        self.notes.does(DELETE)
+        if not selects(node.args.get("where")) and not node.args.get("limit"):
+            self.notes.threatens("sql-delete-all")
+        for table in (node.this, *(node.args.get("tables") or ())):
+            if isinstance(table, exp.Table):
+                yield self.wrote(table, DELETE)
+
+    def merge(self, node: Any) -> Iterable[Any]:
+        """MERGE: its branches may update and delete."""
+        deletes = any(
+            (isinstance(then, exp.Var) and then.name.upper() == "DELETE")
+            or isinstance(then, exp.Delete)
+            for when in node.find_all(exp.When)
+            for then in [when.args.get("then")]
+        )
+        self.notes.does(DELETE if deletes else WRITE)
+        on = node.args.get("on")
+        if on is not None and always(on):
+            self.notes.threatens("sql-delete-all" if deletes else "sql-update-all")
+        if isinstance(node.this, exp.Table):
+            yield self.wrote(node.this, DELETE if deletes else WRITE)
+
+    def drop(self, node: Any) -> Iterable[Any]:
+        """DROP of anything; inside ALTER it drops columns."""
+        self.notes.does(DELETE)
+        if isinstance(node.parent, exp.Alter):
+            return
+        kind = str(node.args.get("kind") or "").upper()
+        self.notes.threatens("sql-drop")
+        for table in node.find_all(exp.Table):
+            if kind in ("DATABASE", "SCHEMA"):
+                self.notes.touches(kind.lower(), table.db.lower() or table.name.lower(), DELETE)
+                self.notes.placed(table.db or table.name)
+                yield table
+            else:
+                yield self.wrote(table, DELETE)
+
+    def truncate(self, node: Any) -> Iterable[Any]:
+        """TRUNCATE."""
+        self.notes.does(DELETE)
+        self.notes.threatens("sql-truncate")
+        for table in node.find_all(exp.Table):
+            yield self.wrote(table, DELETE)
+
+    def alter(self, node: Any) -> Iterable[Any]:
+        """ALTER; what it drops or retypes may be lost."""
+        self.notes.does(WRITE)
+        for action in node.args.get("actions") or ():
+            if isinstance(action, exp.Drop | exp.AlterColumn | exp.Command | exp.AlterRename):
+                self.notes.threatens("sql-alter")
+        if isinstance(node.this, exp.Table):
+            yield self.wrote(node.this, WRITE)
+
+    def create(self, node: Any) -> Iterable[Any]:
+        """CREATE: functions hold code that is not read."""
+        kind = str(node.args.get("kind") or "").upper()
+        self.notes.does(WRITE)
+        if kind in ("FUNCTION", "PROCEDURE", "TRIGGER"):
+            self.notes.does(EXECUTE)
+            self.notes.threatens("sql-run-program")
+        elif node.args.get("replace") and kind == "TABLE":
+            self.notes.threatens("sql-drop")
+        table = node.this.find(exp.Table) if node.this is not None else None
+        if table is not None:
+            yield self.wrote(table, WRITE)
+
+    def grant(self, node: Any) -> Iterable[Any]:
+        """GRANT."""
+        yield from self._rights(node, "sql-grant")
+
+    def revoke(self, node: Any) -> Iterable[Any]:
+        """REVOKE."""
+        yield from self._rights(node, "sql-revoke")
+
+    def _rights(self, node: Any, danger: str) -> Iterable[Any]:
+        self.notes.does(APPROVE)
+        self.notes.threatens(danger)
+        for table in node.find_all(exp.Table):
+            yield self.wrote(table, APPROVE)
+
+    def copy(self, node: Any) -> Iterable[Any]:
+        """COPY: through a program, a file of the server, or the connection."""
+        into = bool(node.args.get("kind"))
+        files = node.args.get("files") or []
+        names = [item.name for item in files]
+        if any(name.upper() == "PROGRAM" for name in names):
+            self.notes.does(EXECUTE)
+            self.notes.threatens("sql-run-program")
+        elif not all(name.upper() in ("STDIN", "STDOUT") for name in names):
+            self.notes.threatens("sql-file-read" if into else "sql-file-write")
+            for name in names:
+                self.notes.touches("file", name, READ if into else WRITE)
+        self.notes.does(WRITE if into else READ)
+        if into and isinstance(node.this, exp.Table):
+            yield self.wrote(node.this, WRITE)
+
+    def sets(self, node: Any) -> Iterable[Any]:
+        """SET of a session's setting; of the server's it is a danger."""
+        self.notes.does(READ)
+        text = node.sql().upper()
+        if re.search(r"\bGLOBAL\b|\bPERSIST|SESSION_AUTHORIZATION|\bROLE\b", text):
+            self.notes.does(APPROVE)
+            self.notes.threatens("sql-server")
+        return ()
+
+    def pragma(self, node: Any) -> Iterable[Any]:
+        """PRAGMA: with a value it changes how SQLite behaves."""
+        text = node.sql().lower()
+        writing = node.find(exp.EQ) is not None
+        self.notes.does(WRITE if writing else READ)
+        if writing and re.search(
+            r"writable_schema|trusted_schema|journal_mode|synchronous|temp_store_directory|data_store_directory",
+            text,
+        ):
+            self.notes.threatens("sql-server")
+        return ()
+
+    def server(self, node: Any) -> Iterable[Any]:
+        """ATTACH, DETACH, KILL and their like."""
+        self.notes.does(EXECUTE)
+        self.notes.threatens("sql-server")
+        for literal in node.find_all(exp.Literal):
+            if literal.is_string:
+                self.notes.touches("file", literal.this, WRITE)
+        return ()
+
+    def writes(self, node: Any) -> Iterable[Any]:
+        """COMMENT, ANALYZE, REFRESH, CACHE: they change what belongs to the database."""
+        self.notes.does(WRITE)
+        for table in node.find_all(exp.Table):
+            yield self.wrote(table, WRITE)
+
+    def reads(self, node: Any) -> Iterable[Any]:
+        """Transactions, SHOW, DESCRIBE, USE, VALUES."""
+        del node
+        self.notes.does(READ)
+        return ()
+
+    def wrote(self, table: Any, verb: str) -> Any:
+        """Notes a table that is written; returns it."""
+        if table.name:
+            self.notes.touches("table", self.named(table), verb)
+        return table
+
+
+def _of_with(table: Any) -> bool:
+    """Whether a name means a common table expression: one of an enclosing statement that is
+    defined before the place where the name stands. Inside its own definition it is a table,
+    unless the WITH is recursive.
+    """
+    name = table.name.lower()
+    below = table
+    node = table.parent
+    while node is not None:
+        clause = node.args.get("with_") if not isinstance(node, exp.With) else None
+        if clause is not None and clause is not below:
+            if any(cte.alias.lower() == name for cte in clause.expressions):
+                return True
+        elif isinstance(node, exp.With):
+            for cte in node.expressions:
+                own = cte is below
+                if cte.alias.lower() == name and (not own or node.args.get("recursive")):
+                    return True
+                if own:
+                    break
+            # the statement above has this very clause: it is looked at here only
+            below, node = node.parent, node.parent.parent if node.parent is not None else None
+            continue
+        below, node = node, node.parent
+    return False
+
+
+_KINDS: dict[str, Any] = {
+    "Select": _Statement.select,
+    "Union": _Statement.union,
+    "Insert": _Statement.insert,
+    "Update": _Statement.update,
+    "Delete": _Statement.delete,
+    "Merge": _Statement.merge,
+    "Drop": _Statement.drop,
+    "TruncateTable": _Statement.truncate,
+    "Alter": _Statement.alter,
+    "Create": _Statement.create,
+    "Grant": _Statement.grant,
+    "Revoke": _Statement.revoke,
+    "Copy": _Statement.copy,
+    "Set": _Statement.sets,
+    "Pragma": _Statement.pragma,
+    "Attach": _Statement.server,
+    "Detach": _Statement.server,
+    "Kill": _Statement.server,
+    "LoadData": _Statement.server,
+    "Comment": _Statement.writes,
+    "Analyze": _Statement.writes,
+    "Refresh": _Statement.writes,
+    **dict.fromkeys(
+        (
+            "Transaction",
+            "Commit",
+            "Rollback",
+            "Show",
+            "Describe",
+            "Use",
+            "Values",
+            "Intersect",
+            "Except",
+        ),
+        _Statement.reads,
+    ),
+}
+"""Class of the syntax tree → its judge."""

@@ -1,0 +1,185 @@
+"""Statements that the parser takes whole, judged by their first words; and what hides statements.
+
+Strings and comments are taken out first, so that a word inside them counts for nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import re2
+
+from ..reading import APPROVE, DELETE, EXECUTE, READ, WRITE, Notes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_COMMANDS: tuple[tuple[str, str, str], ...] = (
+    (
+        r"(?:create\s+(?:or\s+replace\s+)?|alter\s+)(?:user|role|login|group)\b"
+        r"|grant\b|reassign\s+owned|alter\s+default\s+privileges|security\s+label",
+        APPROVE,
+        "sql-grant",
+    ),
+    (r"revoke\b|deny\b", APPROVE, "sql-revoke"),
+    (r"drop\b", DELETE, "sql-drop"),
+    (r"truncate\b", DELETE, "sql-truncate"),
+    (
+        r"create\s+(?:extension|server|foreign|language|event|subscription|publication|tablespace"
+        r"|trusted|untrusted)|alter\s+(?:system|extension|server|subscription|event)\b"
+        r"|reset\s+(?:master|slave|all)|change\s+(?:master|replication)|import\s+foreign"
+        r"|shutdown\b|kill\b|flush\b|install\b|uninstall\b|attach\b|detach\b|backup\b|restore\b",
+        EXECUTE,
+        "sql-server",
+    ),
+    (r"load\s+(?:data|xml)\b", WRITE, "sql-file-read"),
+    (r"load\b", EXECUTE, "sql-server"),
+    (r"do\b|execute\b|exec\b|prepare\b", EXECUTE, "sql-hidden"),
+    (r"set\s+(?:role|session\s+authorization|global|persist|@@global)", APPROVE, "sql-server"),
+    (r"alter\b|rename\b", WRITE, "sql-alter"),
+    (r"delete\b", DELETE, ""),
+    (
+        r"create\b|insert\b|update\b|replace\b|merge\b|copy\b|comment\b|refresh\b|reindex\b"
+        r"|vacuum\b|cluster\b|analyze\b|optimize\b|lock\b|unlock\b|notify\b|checkpoint\b|repair\b",
+        WRITE,
+        "",
+    ),
+    (
+        r"show\b|describe\b|desc\b|explain\b|select\b|table\b|values\b|fetch\b|declare\b|close\b"
+        r"|listen\b|unlisten\b|help\b|begin\b|commit\b|rollback\b|end\b|savepoint\b|release\b"
+        r"|start\b|set\b|reset\b|use\b|discard\b|deallocate\b",
+        READ,
+        "",
+    ),
+    (r"call\b", EXECUTE, ""),
+)
+"""How statements begin, what they do, and their danger; the first row that fits holds."""
+
+_TABLE = [(re2.compile("(?i)" + pattern), acts, danger) for pattern, acts, danger in _COMMANDS]
+_UNREAD = frozenset(("do", "execute", "exec", "prepare", "call"))
+
+_ANYWHERE = tuple(
+    (re2.compile("(?is)" + pattern), danger, acts)
+    for pattern, danger, acts in (
+        (r"\binto\s+(?:out|dump)file\b", "sql-file-write", WRITE),
+        (
+            r"\bload\s+data\b|\bload_file\s*\(|\bpg_read_(?:binary_)?file\s*\(",
+            "sql-file-read",
+            READ,
+        ),
+        (
+            r"\bxp_\w+|\bsp_(?:configure|oacreate|addsrvrolemember|executesql)\b"
+            r"|\b(?:to|from)\s+program\b",
+            "sql-run-program",
+            EXECUTE,
+        ),
+        (r"\bwaitfor\s+delay\b", "sql-injection", READ),
+        (
+            r"\bunion\b.*\bselect\b.*\b(?:information_schema|pg_catalog|sqlite_master)\b",
+            "sql-injection",
+            READ,
+        ),
+    )
+)
+_TRUE = re.compile(r"\bor\s+(['\"]?\w{0,32}['\"]?)\s{0,8}=\s{0,8}\1(?:\W|$)", re.I)
+_STACKED = re2.compile(
+    r"(?i);\s*(drop|delete|truncate|alter|grant|insert|update|exec\w*|shutdown)\b"
+)
+
+_OPENING = re.compile(r"'|\"|--|/\*|\$(?:[A-Za-z_]\w{0,62})?\$")
+_DOLLARS_MAX = 64
+"""Most dollar quotes looked for in vain; each look scans to the end of the text."""
+
+
+def _quoted(text: str) -> Iterator[tuple[str, int, int]]:
+    """Strings and comments: their opening, where they begin, and where they end."""
+    at = 0
+    vain = 0
+    while found := _OPENING.search(text, at):
+        opening = found[0]
+        start, inside = found.span()
+        closing = {"--": "\n", "/*": "*/"}.get(opening, opening)
+        if opening.startswith("$") and vain >= _DOLLARS_MAX:
+            at = inside
+            continue
+        end = text.find(closing, inside)
+        if end < 0 and opening.startswith("$"):
+            vain += 1
+            at = inside
+            continue
+        at = len(text) if end < 0 else end + len(closing)
+        yield opening, start, at
+
+
+def plain(text: str) -> str:
+    """The text without strings and comments; what conditional comments run stays."""
+    out: list[str] = []
+    done = 0
+    for opening, start, end in _quoted(text):
+        out.append(text[done:start])
+        conditional = opening == "/*" and text[start + 2 : start + 3] == "!"
+        out.append(text[start + 3 : end - 2].lstrip("0123456789") if conditional else " '' ")
+        done = end
+    out.append(text[done:])
+    return "".join(out)
+
+
+def hidden(text: str, notes: Notes) -> str:
+    """Notes comments that hide; returns the text as a server that runs what conditional comments
+    hold (MySQL's `/*! … */`) would read it.
+    """
+    if "/*" not in text:
+        return text
+    out: list[str] = []
+    done = 0
+    for opening, start, end in _quoted(text):
+        if opening != "/*":
+            continue
+        if text[start + 2 : start + 3] == "!":
+            notes.threatens("sql-hidden")
+            out += text[done:start], " ", text[start + 3 : end - 2].lstrip("0123456789"), " "
+            done = end
+        elif text[start - 1 : start].isalnum() and text[end : end + 1].isalnum():
+            notes.threatens("sql-hidden")
+    return "".join((*out, text[done:]))
+
+
+def command(text: str, notes: Notes) -> None:
+    """Notes what a statement that has no tree would do."""
+    words = plain(text).strip().lstrip("( ")
+    for pattern, acts, danger in _TABLE:
+        if pattern.match(words):
+            notes.does(acts)
+            if danger:
+                notes.threatens(danger)
+            break
+    else:
+        notes.does(EXECUTE)
+        notes.doubts("a statement is not understood")
+    first = re.match(r"\w+", words)
+    if first and first[0].lower() in _UNREAD:
+        notes.doubts("a statement runs another one that is not read")
+    anywhere(text, notes)
+
+
+def anywhere(text: str, notes: Notes) -> None:
+    """Notes what is a danger wherever it stands."""
+    words = plain(text)
+    for pattern, danger, acts in _ANYWHERE:
+        if pattern.search(words):
+            notes.does(acts)
+            notes.threatens(danger)
+    if _TRUE.search(text):
+        notes.threatens("sql-injection")
+
+
+def unparsed(text: str, notes: Notes) -> None:
+    """Notes what can be seen in a text that no dialect reads; it stays undecided."""
+    anywhere(text, notes)
+    for match in _STACKED.finditer(text):
+        command(match[1] + " " + text[match.end() : match.end() + 64].partition(";")[0], notes)
+    for statement in plain(text).split(";"):
+        if statement.strip():
+            command(statement, notes)
+    notes.doubts("it is not a statement of PostgreSQL, MySQL or SQLite")

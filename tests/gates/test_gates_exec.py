@@ -1,0 +1,154 @@
+"""`aegis exec`: real commands in real confined children, decided and recorded."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from aegis.surfaces.gates import landlock
+from aegis.surfaces.gates.command import Job, run
+from aegis.surfaces.gates.confine import Limits
+
+AEGIS = Path(sys.executable).with_name("aegis")
+
+confined = pytest.mark.skipif(
+    landlock.version() < 6, reason="this kernel has no Landlock that confines files and signals"
+)
+
+POLICY = """
+policy:
+  defaults: { verdict: allow }
+  rules:
+    - { name: dangers, match: { label: "danger:*" }, verdict: block }
+approvals: { wait_seconds: 0 }
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work/aegis.yaml").write_text(POLICY)
+    return tmp_path / "work"
+
+
+def aegis(*words, cwd, **env):
+    return subprocess.run(
+        [str(AEGIS), *words], cwd=cwd, capture_output=True, text=True, check=False, timeout=60,
+        env={**os.environ, **env},
+    )  # fmt: skip
+
+
+def ran(folder, line, **limits):
+    given = {"seconds": 10.0, **limits}
+    return run(Job((line,), folder, Limits(**given)))
+
+
+def test_a_command_runs_and_is_recorded(folder):
+    done = aegis("exec", "--", "sh", "-c", "echo out; echo err >&2; exit 3", cwd=folder)
+    assert (done.returncode, done.stdout) == (3, "out\n")
+    assert done.stderr.startswith("err\n")
+    assert "confined" in done.stderr
+    listed = aegis("audit", "--format", "jsonl", cwd=folder).stdout.splitlines()
+    decision, outcome = (json.loads(line) for line in listed)
+    assert decision["params"]["argv"] == ["sh", "-c", "echo out; echo err >&2; exit 3"]
+    assert {"kind": "program", "name": "echo", "verb": "execute"} in decision["resources"]
+    assert (outcome["status"], outcome["result"]["exit"]) == ("performed", 3)
+
+
+def test_what_the_policy_blocks_is_never_started(folder):
+    done = aegis("exec", "--", "touch started; rm -rf ~", cwd=folder)
+    assert done.returncode == 1
+    assert "dangers" in done.stdout
+    assert not (folder / "started").exists()
+
+
+def test_a_secret_in_the_output_is_masked(folder):
+    key = "AKIA" + "IOSFODNN7" + "EXAMPLQ"
+    (folder / "out.txt").write_text(f"key {key}\n")
+    done = aegis("exec", "--quiet", "--", "cat", "out.txt", cwd=folder)
+    assert key not in done.stdout + done.stderr
+    assert key not in aegis("audit", "--format", "jsonl", cwd=folder).stdout
+
+
+def test_a_command_that_is_not_there(folder):
+    done = aegis("exec", "--", "no-such-program", cwd=folder)
+    assert done.returncode == 2
+    assert "could not be started" in done.stderr
+
+
+def test_the_environment_is_bare(folder, monkeypatch):
+    monkeypatch.setenv("SECRET_TOKEN", "s3cret")
+    monkeypatch.setenv("WANTED", "yes")
+    assert "s3cret" not in ran(folder, "env; true")["stdout"]
+    found = run(Job(("env",), folder, variables=("WANTED",)))["stdout"]
+    assert "WANTED=yes" in found
+
+
+@confined
+def test_only_its_folder_can_be_changed(folder, tmp_path):
+    outside = tmp_path / "outside"
+    found = ran(folder, f"touch inside; touch {outside}; touch $TMPDIR/x && echo scratch")
+    assert (folder / "inside").exists()
+    assert not outside.exists()
+    assert "scratch" in found["stdout"]
+    assert any(line.startswith("files: only") for line in found["confined"])
+
+
+@confined
+def test_home_directories_are_not_read(folder):
+    home = Path.home()
+    if home.parts[1:2] not in (("home",), ("root",)) or folder.is_relative_to(home):
+        pytest.skip("the home directory is not in a usual place")
+    files = [entry.name for entry in home.iterdir() if entry.is_file()]
+    listed = ran(folder, f"ls -a {home}; true")["stdout"].split()
+    assert not set(files) & set(listed)
+    assert files or listed == []
+
+
+@confined
+def test_no_connection_without_being_asked_for(folder):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        line = f"exec 3<>/dev/tcp/127.0.0.1/{port} && echo connected"
+        assert "connected" not in ran(folder, line)["stdout"]
+        assert "connected" in run(Job((line,), folder, network=True))["stdout"]
+
+
+@confined
+def test_it_ends_only_its_own_processes(folder):
+    sleeper = subprocess.Popen(["sleep", "30"])
+    try:
+        ran(folder, f"kill -9 {sleeper.pid}; true")
+        assert sleeper.poll() is None
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+
+
+def test_time_is_limited_and_nothing_is_left_behind(folder):
+    start = time.monotonic()
+    mark = f"30{os.getpid()}.125"
+    found = ran(folder, f"sleep {mark} & sleep {mark}", seconds=0.5)
+    assert time.monotonic() - start < 5
+    assert (found["ended"], found["exit"]) == ("time limit", 124)
+    deadline = time.monotonic() + 5
+    while any(mark in " ".join(p.info["cmdline"] or ()) for p in psutil.process_iter(["cmdline"])):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_output_is_limited(folder):
+    found = ran(folder, "yes | head -c 50000000", output_bytes=10_000)
+    assert len(found["stdout"]) == 10_000
+    assert found["ended"] == "output limit"
+
+
+def test_file_size_is_limited(folder):
+    ran(folder, "head -c 5000000 /dev/zero > big; true", file_bytes=100_000)
+    assert (folder / "big").stat().st_size <= 100_000

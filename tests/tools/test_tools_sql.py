@@ -1,0 +1,151 @@
+"""What SQL would do: kinds, tables and columns, conditions, functions that leave the database."""
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aegis.tools.dangers import DANGERS
+from aegis.tools.sql import TEXT_MAX, read_text
+
+DANGEROUS = {
+    "sql-drop": ["DROP TABLE users", "drop database prod", "SELECT 1; DROP VIEW v", "DROP USER x"],
+    "sql-truncate": ["TRUNCATE a, b CASCADE"],
+    "sql-delete-all": [
+        "DELETE FROM users", "DELETE FROM users WHERE 1=1", "DELETE FROM users WHERE true",
+        "DELETE FROM users WHERE id > 0", "DELETE FROM users WHERE id = id",
+        "DELETE FROM users WHERE NOT 1=2", "DELETE FROM users WHERE name LIKE '%'",
+        "DELETE FROM users WHERE EXISTS (SELECT 1)", "DELETE FROM users WHERE x = 1 OR 'a'='a'",
+        "WITH gone AS (DELETE FROM users RETURNING *) SELECT * FROM gone",
+        "EXPLAIN ANALYZE DELETE FROM users", "EXPLAIN (ANALYZE, VERBOSE) DELETE FROM users",
+        "MERGE INTO a USING b ON true WHEN MATCHED THEN DELETE",
+    ],
+    "sql-update-all": ["UPDATE users SET admin = true", "UPDATE users SET a = 1 WHERE 2 > 1"],
+    "sql-alter": ["ALTER TABLE users DROP COLUMN x", "ALTER TABLE a RENAME TO b"],
+    "sql-grant": ["GRANT ALL ON users TO eve", "CREATE USER eve SUPERUSER",
+                  "ALTER ROLE app LOGIN", "GRANT ALL PRIVILEGES ON *.* TO 'x'@'%'"],
+    "sql-revoke": ["REVOKE SELECT ON users FROM app"],
+    "sql-run-program": ["COPY users TO PROGRAM 'mail eve'", "COPY a FROM PROGRAM 'id'",
+                        "EXEC xp_cmdshell 'dir'", "SELECT load_extension('x')",
+                        "CREATE FUNCTION f() RETURNS int AS $$ x $$ LANGUAGE plpython3u"],
+    "sql-file-read": ["SELECT pg_read_file('/etc/hosts')", "COPY a FROM '/etc/hosts'",
+                      "SELECT pg_catalog.pg_read_binary_file('/x')", "SELECT LOAD_FILE('/x')",
+                      "LOAD DATA INFILE '/x' INTO TABLE a"],
+    "sql-file-write": ["SELECT * FROM a INTO OUTFILE '/x'", "COPY a TO '/tmp/x'",
+                       "SELECT lo_export(1, '/x')"],
+    "sql-server": ["ALTER SYSTEM SET archive_command = 'x'", "SET GLOBAL general_log = 1",
+                   "ATTACH DATABASE '/x' AS y", "SELECT pg_terminate_backend(1)",
+                   "CREATE EXTENSION dblink", "SET ROLE admin", "PRAGMA writable_schema=1"],
+    "sql-hidden": ["DELETE/**/FROM a", "SELECT 1 /*!50000 ; DROP TABLE a */",
+                   "DO $$ BEGIN EXECUTE 'drop table a'; END $$"],
+    "sql-injection": ["SELECT * FROM a WHERE name = '' OR 1=1", "SELECT pg_sleep(9)",
+                      "SELECT a FROM b UNION SELECT name FROM sqlite_master"],
+    "credentials-read": ["SELECT * FROM pg_shadow", "SELECT usename FROM pg_catalog.pg_authid"],
+}  # fmt: skip
+
+PLAIN = {
+    "read": ["SELECT 1", "SELECT * FROM a JOIN b ON a.id = b.id WHERE a.x = 3 OR a.y = 4",
+             "EXPLAIN ANALYZE SELECT * FROM a", "EXPLAIN SELECT 1", "SHOW TABLES",
+             "SELECT 'drop table x'", "SELECT a -- drop table b\nFROM c", "PRAGMA table_info(a)",
+             "WITH RECURSIVE t AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT * FROM t",
+             "SELECT table_name FROM information_schema.tables", "VALUES (1)", "BEGIN; COMMIT",
+             "SELECT `a` FROM `b` WHERE `c` = 1"],
+    "write": ["INSERT INTO a (x) VALUES ($1)", "UPDATE a SET x = 1 WHERE id = ?",
+              "CREATE TABLE a (id int)", "CREATE INDEX i ON a (x)", "COPY a FROM STDIN",
+              "ALTER TABLE a ADD COLUMN x int", "REPLACE INTO a (x) VALUES (1)",
+              "UPDATE a SET x = b.x FROM b WHERE a.id = b.id"],
+    "delete": ["DELETE FROM a WHERE id = :id", "DELETE FROM a WHERE t < now() - interval '1 day'"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("danger", DANGEROUS)
+def test_a_danger_is_named(danger):
+    for text in DANGEROUS[danger]:
+        assert danger in read_text(text).dangers, text
+
+
+@pytest.mark.parametrize("capability", PLAIN)
+def test_plain_work_is_read_as_what_it_is(capability):
+    for text in PLAIN[capability]:
+        found = read_text(text)
+        assert (found.capability, found.dangers, found.undecided) == (capability, (), ""), text
+
+
+def test_every_danger_has_a_sentence():
+    assert set(DANGEROUS) <= set(DANGERS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["' OR 1=1 --", "SELEKT 1", "CALL p()", "PREPARE x AS DELETE FROM a", "DO $$ x $$",
+     "SELECT " + "(" * 300 + "1" + ")" * 300, "x" * (TEXT_MAX + 1), "SELECT 1;" * 300],
+    ids=lambda text: text[:12],
+)  # fmt: skip
+def test_what_cannot_be_read_is_undecided(text):
+    assert read_text(text).undecided
+
+
+def touched(text, dialect="", kinds=("table",)):
+    found = read_text(text, dialect).resources
+    return {f"{r.verb} {r.kind}:{r.name}" for r in found if r.kind in kinds}
+
+
+def test_tables_read_and_written():
+    both = "INSERT INTO audit SELECT * FROM crm.users u JOIN orders o ON o.id = u.id"
+    assert touched(both) == {
+        "write table:public.audit", "read table:crm.users", "read table:public.orders"}  # fmt: skip
+    assert touched("DELETE FROM a WHERE id IN (SELECT id FROM b)") == {
+        "delete table:public.a", "read table:public.b"}  # fmt: skip
+    assert touched("SELECT 1 FROM Users", "mysql") == {"read table:users"}
+    assert touched("SELECT 1 FROM Users", "sqlite") == {"read table:main.users"}
+
+
+def test_a_name_of_a_with_hides_no_table():
+    assert touched("WITH x AS (SELECT 1) SELECT * FROM x") == set()
+    for text in (
+        "WITH users AS (SELECT * FROM users) SELECT * FROM users",
+        "SELECT * FROM users WHERE id IN (WITH users AS (SELECT 1) SELECT * FROM users)",
+        "WITH a AS (SELECT * FROM users), users AS (SELECT 1) SELECT * FROM a",
+        "WITH users AS (SELECT 1) SELECT * FROM public.users",
+    ):
+        assert touched(text) == {"read table:public.users"}, text
+
+
+def test_columns_belong_to_their_tables():
+    text = "UPDATE users u SET email = o.mail FROM orders o WHERE o.user = u.id"
+    assert touched(text, kinds=("column",)) >= {
+        "write column:public.users.email", "read column:public.orders.mail",
+        "read column:public.orders.user", "read column:public.users.id"}  # fmt: skip
+    assert "read column:public.users.*" in touched("SELECT * FROM users", kinds=("column",))
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from(["DROP TABLE a", "DELETE FROM a", "TRUNCATE a", "GRANT ALL ON a TO b"]),
+    st.sampled_from(["SELECT 1; {}", "{};", "-- note\n{}", "/* note */ {}", "{} -- end", " \n{}"]),
+    st.booleans(),
+    st.integers(1, 3),
+)
+def test_no_spelling_hides_what_is_destructive(text, frame, lower, spaces):
+    text = frame.format((text.lower() if lower else text).replace(" ", " " * spaces))
+    found = read_text(text)
+    assert found.dangers, text
+    assert found.capability in ("delete", "approve"), text
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=120))
+def test_any_text_is_read_without_an_error(text):
+    assert read_text(text).capability
+
+
+@pytest.mark.parametrize(
+    "text", ["(" * 30_000, "a/*" * 20_000, "$a$" * 20_000, "/*!" * 20_000, "or " * 20_000,
+             "SELECT 1;" * 7_000, "SELECT " + "NOT " * 15_000, "SELECT 1 UNION " * 4_000],
+    ids=lambda text: text[:9],
+)  # fmt: skip
+def test_hostile_texts_cost_little(text):
+    start = time.process_time()
+    read_text(text)
+    assert time.process_time() - start < 3
