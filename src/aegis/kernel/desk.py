@@ -56,6 +56,9 @@ class Desk:
         self._redact = redact
         self._announce = announce
         self._woken = threading.Condition()
+        self._released: set[str] = set()
+        self.watchers: list[Callable[[Request], None]] = []
+        """Told about every new request in this process, on the thread that files it."""
 
     def file(self, ask: Ask, run: str = "") -> Answer | None:
         """File the request, or use up an answer that is there already.
@@ -71,6 +74,8 @@ class Desk:
         if self._state.add_approval(request):
             if self._announce is not None:
                 self._announce(request)
+            for watcher in self.watchers:
+                watcher(request)
             return None
         return self.poll(ask.approval)
 
@@ -108,17 +113,27 @@ class Desk:
                 self._woken.wait(POLL_SECONDS)
 
     async def wait_async(self, id: str, seconds: float) -> Answer | None:
-        """Wait on an event loop until somebody answers, at most `seconds`."""
+        """Wait on an event loop until somebody answers, at most `seconds` or until `release`."""
         deadline = time.monotonic() + seconds
         epoch = -1
-        while True:
-            current = self._state.epoch()
-            if current != epoch or time.monotonic() >= deadline:
-                epoch = current
-                answer = self.poll(id)
-                if answer is not None or time.monotonic() >= deadline:
-                    return answer
-            await asyncio.sleep(POLL_SECONDS)
+        try:
+            while True:
+                current = self._state.epoch()
+                over = time.monotonic() >= deadline or id in self._released
+                if current != epoch or over:
+                    epoch = current
+                    answer = self.poll(id)
+                    if answer is not None or over:
+                        return answer
+                await asyncio.sleep(POLL_SECONDS)
+        finally:
+            self._released.discard(id)
+
+    def release(self, id: str) -> None:
+        """End the wait for one request in this process: its caller is told to come back, because
+        it has a better way to wait.
+        """
+        self._released.add(id)
 
     def answer(
         self, id: str, approve: bool, *, by: str, comment: str = "", channel: str = "cli"

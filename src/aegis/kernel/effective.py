@@ -23,13 +23,13 @@ from ..model import DEFAULT_RULE, Action, CallerError, Decision, RiskLevel, Verd
 from ..policy import Policy
 from ..tools.names import capability, words
 from .ports import now as clock
+from .runtime import Parts, Runtime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..flow.rules import Decider
     from ..model import Finding
-    from .runtime import Runtime
     from .state import Agent
 
 MONITORED = "monitored"
@@ -119,6 +119,18 @@ class Effective:
         if MONITORED in marks and not known and decision.verdict < Verdict.REVIEW:
             decision = self._attended(action, decision)
         return decision
+
+    def least(self, action: Action) -> Verdict:
+        """The mildest verdict that any target or params could get; lists decide by name alone."""
+        ask = getattr(self.base, "least", None)
+        decided = self.decide(action).verdict
+        if self._listed(action):
+            return decided
+        return min(decided, ask(action)) if ask is not None else decided
+
+    def _listed(self, action: Action) -> bool:
+        lists = (self._own, self._foreign) if action.actor.agent and self._agents else ()
+        return any(one is not None and one.decide(action).rule != DEFAULT_RULE for one in lists)
 
     def _earlier(self, first: Decision, second: Decision) -> Decision:
         """The decision whose rule stands first in the document; of one place, the stricter."""
@@ -249,3 +261,20 @@ class Tightened:
         """The stricter of the two."""
         decision = self._base.decide(action, now=now, findings=findings, labels=labels)
         return self._decision if self._decision.verdict > decision.verdict else decision
+
+
+def tightened(runtime: Runtime, decision: Decision) -> Runtime:
+    """The runtime with a decision of the caller's own over its policy, for one action."""
+    parts = Parts(
+        runtime.settings,
+        msgspec.structs.replace(runtime.rules, policy=Tightened(runtime.rules.policy, decision)),
+        runtime.journal,
+        runtime.state,
+        runtime.keys,
+        runtime.desk,
+        runtime.gate,
+        runtime.dispatch,
+        runtime.sinks,
+        runtime.mender,
+    )
+    return Runtime(parts, session=runtime.session, asker=runtime.ports.asker)

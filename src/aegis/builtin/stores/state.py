@@ -1,4 +1,4 @@
-"""Keys, agents, approvals and parked runs in SQLite.
+"""Keys, agents, approvals, parked runs and pinned tools in SQLite.
 
 One connection behind a lock: these tables change a few times a minute at most. The epoch is a
 counter in a memory-mapped file beside the database, so that looking at it costs no system call.
@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ...approval import APPROVED, CONSUMED, PENDING, Request
-from ...kernel.state import Agent, Key, Run
+from ...kernel.state import Agent, Key, Pin, Run
 from ...model import AegisError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 RUNS_MAX = 10_000
 """Most parked runs kept; more means nobody answers, and further runs are refused."""
 
@@ -55,6 +55,8 @@ CREATE TABLE IF NOT EXISTS approvals (id TEXT PRIMARY KEY, digest TEXT NOT NULL,
 CREATE INDEX IF NOT EXISTS approvals_digest ON approvals (digest, state);
 CREATE INDEX IF NOT EXISTS approvals_state ON approvals (state, created);
 CREATE TABLE IF NOT EXISTS runs (id TEXT PRIMARY KEY, created INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS pins (server TEXT NOT NULL, tool TEXT NOT NULL, body BLOB NOT NULL,
+  PRIMARY KEY (server, tool));
 """
 
 
@@ -284,6 +286,31 @@ class SqliteState:
     def take_run(self, id: str) -> bool:
         """Remove a parked run; True for exactly one caller, who may continue it."""
         return bool(self._write("DELETE FROM runs WHERE id=?", (id,)))
+
+    def pins(self, server: str = "") -> Sequence[Pin]:
+        """The pinned tools of one MCP server, or of all."""
+        if self._version(self._db) < SCHEMA_VERSION:
+            return ()  # an older store, opened only for reading
+        rows = self._read(
+            "SELECT body FROM pins WHERE ?='' OR server=? ORDER BY server, tool", (server, server)
+        )
+        return [msgspec.json.decode(row[0], type=Pin) for row in rows]
+
+    def put_pins(self, pins: Sequence[Pin]) -> None:
+        """Keep pins, in one transaction; each replaces the one of the same tool."""
+        with self._lock, self._explained():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                self._db.executemany(
+                    "INSERT OR REPLACE INTO pins VALUES (?, ?, ?)",
+                    [(pin.server, pin.tool, _pack(pin)) for pin in pins],
+                )
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:  # SQLite ends it by itself where a disk is full
+                    self._db.execute("ROLLBACK")
+                raise
+        self._epoch.bump()
 
     def close(self) -> None:
         """Release files."""

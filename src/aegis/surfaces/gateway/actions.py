@@ -22,8 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from ...flow import PLAIN
-from ...kernel.effective import FUNCTION, MONITORED, NO_AGENT, Tightened, register_agent
-from ...kernel.runtime import Parts, Runtime
+from ...kernel.effective import FUNCTION, MONITORED, NO_AGENT, register_agent, tightened
 from ...kernel.state import ACTIVE, PAUSED, Agent
 from ...model import (
     PROTOCOLS,
@@ -43,6 +42,8 @@ from .wire import WireError, decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+
+    from ...kernel.runtime import Runtime
 
 OPEN_MAX = 4_096
 """Most actions under way at once on this server; each holds a task and its params."""
@@ -200,7 +201,7 @@ class Actions:
         asked = _read(body, Begin)
         action = _action(asked.action, principal)
         if asked.tighten is not None:
-            runtime = _tightened(runtime, _opinion(asked.tighten))
+            runtime = tightened(runtime, _opinion(asked.tighten))
         if asked.dry:
             return 200, encode(_said(await runtime.agovern(action, _nothing, PLAIN, dry=True)))
         if self._begun >= OPEN_MAX:
@@ -348,23 +349,6 @@ def _opinion(opinion: Opinion) -> Decision:
         raise Refused(400, "unusable", f"`tighten` is no decision: {error}") from None
     rule = f"client:{opinion.rule or 'policy'}"
     return Decision(verdict, risk, rule, "", opinion.reasons, advice=opinion.advice)
-
-
-def _tightened(runtime: Runtime, decision: Decision) -> Runtime:
-    policy = Tightened(runtime.rules.policy, decision)
-    parts = Parts(
-        runtime.settings,
-        msgspec.structs.replace(runtime.rules, policy=policy),
-        runtime.journal,
-        runtime.state,
-        runtime.keys,
-        runtime.desk,
-        runtime.gate,
-        runtime.dispatch,
-        runtime.sinks,
-        runtime.mender,
-    )
-    return Runtime(parts, session=runtime.session, asker=runtime.ports.asker)
 
 
 def _said(outcome: Outcome) -> dict[str, Any]:

@@ -1,0 +1,360 @@
+"""Serves MCP over HTTP, as routes of the gateway's own server.
+
+    POST, GET, DELETE /mcp      streamable HTTP; POST alone for 2026-07-28, which has no session
+    GET /sse, POST /sse/ID      HTTP with server-sent events, as of 2024-11-05
+
+Every error is a JSON-RPC error. A page of another origin is refused before anything is read: a
+browser would let it drive tools of this machine.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from ...model import Principal
+from . import protocol as rpc
+from .http_reply import JSON, Reply, Stream
+from .http_sessions import HttpSessions
+from .http_wire import NAMED
+from .stdio import BATCH_MAX, NAME_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from ...kernel.runtime import Runtime
+    from ..gateway.turn import Turn
+    from .hub import Hub
+    from .protocol import Frame
+    from .session import Session
+
+    Handler = Callable[[Runtime, Turn, Principal], Awaitable[None]]
+
+MCP_PATH = "/mcp"
+SSE_PATH = "/sse"
+
+STATUSES = {
+    rpc.PARSE_ERROR: 400,
+    rpc.INVALID_REQUEST: 400,
+    rpc.INVALID_PARAMS: 400,
+    rpc.HEADER_MISMATCH: 400,
+    rpc.NO_CAPABILITY: 400,
+    rpc.BAD_REVISION: 400,
+    rpc.NO_METHOD: 404,
+}
+"""Status of an answer to a request without a session, by the code of its error (2026-07-28)."""
+
+NOBODY = Principal("", kind="anonymous")
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Refused(Exception):
+    """A request that is answered before its frame is looked at."""
+
+    def __init__(
+        self, status: int, message: str, headers: tuple[tuple[bytes, bytes], ...] = ()
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers
+
+
+class Mounted:
+    """The routes of one gateway, for the server to ask."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._sessions = HttpSessions(hub)
+        self._under_way = 0
+
+    def find(self, turn: Turn) -> Handler | None:
+        """Who answers a request; None where its path is not ours."""
+        if turn.path == MCP_PATH:
+            handler = {"POST": self._post, "GET": self._listen, "DELETE": self._delete}
+        elif turn.path == SSE_PATH:
+            handler = {"GET": self._sse}
+        elif turn.path.startswith(SSE_PATH + "/"):
+            handler = {"POST": self._sse_post}
+        else:
+            return None
+        turn.route = SSE_PATH if turn.path.startswith(SSE_PATH) else MCP_PATH
+        chosen = handler.get(turn.method)
+
+        async def answer(_: Runtime, turn: Turn, __: Principal) -> None:
+            await self._guarded(turn, chosen, ", ".join(handler))
+
+        return answer
+
+    async def close(self) -> None:
+        """End all sessions."""
+        await self._sessions.close()
+        await self._hub.close()
+
+    async def _guarded(self, turn: Turn, handler: Any, allowed: str) -> None:
+        limit = self._hub.runtime.settings.server.concurrency
+        self._under_way += 1
+        try:
+            if handler is None:
+                raise Refused(405, f"use {allowed} here", ((b"allow", allowed.encode()),))
+            if self._under_way > limit:
+                raise Refused(503, f"{limit} requests are under way already; try again")
+            self._check_origin(turn)
+            await handler(turn, self._caller(turn))
+        except Refused as refused:
+            error = rpc.error_of(None, rpc.RpcError(rpc.INVALID_REQUEST, str(refused)))
+            headers = [JSON, *refused.headers, (b"connection", b"close")]
+            await turn.whole(refused.status, headers, rpc.encode(error))
+        finally:
+            self._under_way -= 1
+
+    def _check_origin(self, turn: Turn) -> None:
+        origin = turn.headers.get(b"origin")
+        if origin is None:
+            return
+        text = origin.decode("latin-1")
+        try:
+            host = urlsplit(text).hostname
+        except ValueError:
+            host = None
+        if host not in LOOPBACK and text not in self._hub.settings.origins:
+            raise Refused(
+                403, "pages of this origin may not call; `mcp.origins` lists those that may"
+            )
+
+    def _caller(self, turn: Turn) -> Principal:
+        """Who asks. Raises Refused (401)."""
+        runtime = self._hub.runtime
+        token = _token(turn.headers)
+        principal = runtime.keys.authenticate(token) if token else None
+        if principal is not None:
+            return principal
+        if not runtime.settings.server.require_key and not token:
+            return NOBODY
+        what = "this key is unknown, revoked or expired" if token else "a key is needed"
+        raise Refused(
+            401,
+            f"{what}: send `authorization: Bearer sk-aegis-…`; `aegis keys create --name NAME` "
+            "makes one",
+            ((b"www-authenticate", b"Bearer"),),
+        )
+
+    async def _post(self, turn: Turn, principal: Principal) -> None:
+        kind = turn.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        if kind != b"application/json":
+            raise Refused(415, "send the frame as `application/json`")
+        data = await turn.read(self._hub.runtime.settings.limits.body_bytes)
+        accept = turn.headers.get(b"accept", b"*/*")
+        streams = b"text/event-stream" in accept or accept == b"*/*"
+        try:
+            value = rpc.decode(data)
+            if self._stateless(turn, value):
+                await self._answer_stateless(turn, principal, rpc.check(value), streams)
+            else:
+                await self._answer(turn, principal, value, streams)
+        except rpc.RpcError as error:
+            id = (
+                value.get("id")
+                if error.code != rpc.PARSE_ERROR and isinstance(value, dict)
+                else None
+            )
+            reply = Reply(turn, False)
+            await reply.finish(_status(error), rpc.error_of(id, error))
+
+    def _stateless(self, turn: Turn, value: Any) -> bool:
+        """Whether a request is of a revision without sessions."""
+        revision = turn.headers.get(b"mcp-protocol-version", b"").decode("latin-1")
+        if revision == rpc.MODERN:
+            return True
+        params = value.get("params") if isinstance(value, dict) else None
+        named = isinstance(params, dict) and rpc.META_REVISION in rpc.meta_of(params)
+        if revision and revision not in rpc.LEGACY:
+            raise rpc.RpcError(
+                rpc.BAD_REVISION,
+                f"revision `{revision[:40]}` is not spoken here",
+                {"supported": list(rpc.REVISIONS), "requested": revision[:40]},
+            )
+        return named
+
+    async def _answer_stateless(
+        self, turn: Turn, principal: Principal, frame: Frame, streams: bool
+    ) -> None:
+        if "method" not in frame or "id" not in frame:
+            await turn.whole(202, [], b"")  # nothing of this kind means anything without a session
+            return
+        params: Frame = frame.get("params", {})
+        _check_headers(turn.headers, frame["method"], params)
+        client = rpc.meta_of(params).get(rpc.META_CLIENT)
+        session = self._sessions.stateless(
+            principal, _agent(turn, principal, client), _text(turn, b"x-aegis-session")
+        )
+        reply = Reply(turn, streams)
+        answer = await self._hub.answer(session, {**frame, "id": frame["id"]}, reply)
+        await reply.finish(_status_of(answer), answer)
+
+    async def _answer(self, turn: Turn, principal: Principal, value: Any, streams: bool) -> None:
+        if isinstance(value, list):
+            await self._batch(turn, principal, value, streams)
+            return
+        frame = rpc.check(value)
+        if frame.get("method") == "initialize" and "id" in frame:
+            client = frame.get("params", {}).get("clientInfo")
+            id, session = await self._sessions.open(principal, _agent(turn, principal, client))
+            reply = Reply(turn, streams, [(b"mcp-session-id", id.encode())])
+            await reply.finish(200, await self._hub.answer(session, frame, reply))
+            return
+        session = self._session(turn, principal)
+        reply = Reply(turn, streams and "method" in frame and "id" in frame)
+        answer = await self._hub.answer(session, frame, reply)
+        if answer is None:
+            await turn.whole(202, [], b"")
+        else:
+            await reply.finish(200, answer)
+
+    async def _batch(
+        self, turn: Turn, principal: Principal, values: list[Any], streams: bool
+    ) -> None:
+        """Several frames in one body (2025-03-26), answered in one."""
+        if not 0 < len(values) <= BATCH_MAX:
+            raise rpc.RpcError(rpc.INVALID_REQUEST, f"a batch holds 1 to {BATCH_MAX} frames")
+        frames = [rpc.check(value) for value in values]
+        session = self._session(turn, principal)
+        reply = Reply(turn, streams)
+        answers = [await self._hub.answer(session, frame, reply) for frame in frames]
+        told = [answer for answer in answers if answer is not None]
+        if told:
+            await reply.finish(200, told)
+        else:
+            await turn.whole(202, [], b"")
+
+    def _session(self, turn: Turn, principal: Principal) -> Session:
+        id = turn.headers.get(b"mcp-session-id", b"").decode("latin-1")
+        if not id:
+            raise Refused(400, "the header `mcp-session-id` is missing; `initialize` gives one")
+        try:
+            return self._sessions.find(id, principal)
+        except rpc.RpcError as error:
+            raise Refused(404, str(error)) from None
+
+    async def _listen(self, turn: Turn, principal: Principal) -> None:
+        """The stream of a session for what is said between its requests."""
+        if b"text/event-stream" not in turn.headers.get(b"accept", b""):
+            raise Refused(406, "this answers with `text/event-stream`")
+        if turn.headers.get(b"mcp-protocol-version") == rpc.MODERN.encode():
+            raise Refused(405, "use POST here", ((b"allow", b"POST"),))
+        session = self._session(turn, principal)
+        await turn.read(0)
+        await self._attached(turn, session, Stream(turn))
+
+    async def _attached(self, turn: Turn, session: Session, stream: Stream) -> None:
+        before, session.outlet = session.outlet, stream
+        if isinstance(before, Stream):
+            before.put(None)  # a client listens once; the newest stream is the one it reads
+        try:
+            await stream.run([])
+        finally:
+            if session.outlet is stream:
+                session.outlet = None
+
+    async def _delete(self, turn: Turn, principal: Principal) -> None:
+        self._session(turn, principal)
+        await self._sessions.end(turn.headers[b"mcp-session-id"].decode("latin-1"), principal)
+        await turn.whole(204, [], b"")
+
+    async def _sse(self, turn: Turn, principal: Principal) -> None:
+        """The older transport: a stream that carries every answer, and says where to post."""
+        await turn.read(0)
+        try:
+            id, session = await self._sessions.open(principal, _agent(turn, principal, None))
+        except rpc.RpcError as error:
+            raise Refused(503, str(error)) from None
+        stream = Stream(turn)
+        stream.put(b"event: endpoint\ndata: %b/%b\n\n" % (SSE_PATH.encode(), id.encode()))
+        try:
+            await self._attached(turn, session, stream)
+        finally:
+            await self._sessions.end(id, principal)
+
+    async def _sse_post(self, turn: Turn, principal: Principal) -> None:
+        try:
+            session = self._sessions.find(turn.path.removeprefix(SSE_PATH + "/"), principal)
+        except rpc.RpcError as error:
+            raise Refused(404, str(error)) from None
+        data = await turn.read(self._hub.runtime.settings.limits.body_bytes)
+        outlet = session.outlet
+        if outlet is None:
+            raise Refused(409, "the event stream of this session has ended")
+        try:
+            frame = rpc.check(rpc.decode(data))
+        except rpc.RpcError as error:
+            await turn.whole(400, [JSON], rpc.encode(rpc.error_of(None, error)))
+            return
+        self._hub.spawn(session, frame, outlet)
+        await turn.whole(202, [], b"")
+
+
+def _status(error: rpc.RpcError) -> int:
+    return STATUSES.get(error.code, 200)
+
+
+def _status_of(answer: Frame | None) -> int:
+    error = (answer or {}).get("error")
+    return STATUSES.get(error["code"], 200) if error else 200
+
+
+def _token(headers: Mapping[bytes, bytes]) -> str:
+    """The credential of a request; empty where there is none."""
+    value = headers.get(b"authorization")
+    if value is None:
+        return headers.get(b"x-api-key", b"").decode("latin-1")
+    scheme, _, rest = value.partition(b" ")
+    return rest.strip().decode("latin-1") if scheme.lower() == b"bearer" else "?"
+
+
+def _text(turn: Turn, name: bytes) -> str:
+    """A name given in a header; empty where there is none. Raises RpcError."""
+    value = turn.headers.get(name, b"").decode("latin-1")
+    if len(value) > NAME_MAX or not value.isascii() or not (value.isprintable() or not value):
+        raise rpc.RpcError(
+            rpc.INVALID_REQUEST,
+            f"the header `{name.decode()}` is at most {NAME_MAX} printable ASCII characters",
+        )
+    return value
+
+
+def _agent(turn: Turn, principal: Principal, client: Any) -> str:
+    """The acting agent: of the key, else of the header, else the client's name for itself."""
+    given = _text(turn, b"x-aegis-agent")
+    if principal.agent:
+        if given not in ("", principal.agent):
+            raise Refused(403, f"this key speaks for the agent `{principal.agent}`")
+        return principal.agent
+    name = client.get("name") if isinstance(client, dict) else None
+    return given or (name[:NAME_MAX] if isinstance(name, str) and name.isprintable() else "")
+
+
+def _check_headers(headers: Mapping[bytes, bytes], method: str, params: Frame) -> None:
+    """What a proxy read in the headers is what the body says. Raises RpcError."""
+    expected = {b"mcp-protocol-version": rpc.meta_of(params).get(rpc.META_REVISION)}
+    expected[b"mcp-method"] = method
+    if method in NAMED:
+        expected[b"mcp-name"] = params.get(NAMED[method])
+    for name, value in expected.items():
+        given = headers.get(name)
+        if given is None or _plain(given) != value:
+            raise rpc.RpcError(
+                rpc.HEADER_MISMATCH,
+                f"the header `{name.decode()}` is not what the body says",
+                {"header": name.decode()},
+            )
+
+
+def _plain(value: bytes) -> str | None:
+    """A header's text, decoded; None where it cannot be."""
+    text = value.decode("latin-1").strip()
+    if text.startswith("=?base64?") and text.endswith("?="):
+        try:
+            return b64decode(text[9:-2], validate=True).decode()
+        except ValueError:
+            return None
+    return text
