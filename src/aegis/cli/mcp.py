@@ -9,11 +9,11 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
+import msgspec
 from cyclopts import Parameter
 
 from ..model import CallerError
 from . import home, output
-from .mcp_config import found, with_upstream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -49,7 +49,7 @@ def run(
     agent
         name of the acting agent, for stdio; else the client's own name for itself
     """
-    loaded = found(config)
+    loaded = home.loaded(config, resolve=True)
     if not loaded.settings.mcp.upstreams:
         raise CallerError(
             "no MCP servers are configured: put them under `mcp.upstreams` of aegis.yaml, or pass "
@@ -58,7 +58,7 @@ def run(
     if transport == "http":
         from .serve import serve_loaded
 
-        return serve_loaded(lambda: found(config), host=host, port=port)
+        return serve_loaded(lambda: home.loaded(config, resolve=True), host, port)
     return _stdio(loaded, agent)
 
 
@@ -85,7 +85,7 @@ def wrap(
         raise CallerError("name the server's command after `--`: `aegis mcp wrap -- npx server`")
     called = name or CALLED.sub("-", Path(command[-1 if len(command) > 1 else 0]).name).strip("-")
     called = called[:40] or "server"
-    return _stdio(with_upstream(home.loaded(config, resolve=True), called, command), agent, called)
+    return _stdio(_wrapping(home.loaded(config, resolve=True), called, command), agent, called)
 
 
 def pins(
@@ -111,7 +111,7 @@ def pins(
     """
     from ..surfaces.mcp.pins import answer
 
-    loaded = found(config, resolve=False)
+    loaded = home.loaded(config)
     if action == "list":
         with home.state(loaded) as state:
             return _show(state.pins(), json)
@@ -149,6 +149,17 @@ def _show(found_pins: Sequence[Pin], json: bool) -> int:
         "no tools were seen yet; they are pinned when a client first lists them",
     )
     return 0
+
+
+def _wrapping(loaded: Loaded, name: str, command: Sequence[str]) -> Loaded:
+    """A configuration whose only upstream is a command, which gets this process' variables."""
+    from ..kernel.settings import McpUpstream
+
+    env = {key: value for key, value in os.environ.items() if not key.startswith("AEGIS")}
+    upstream = McpUpstream(command[0], tuple(command[1:]), env)
+    mcp = msgspec.structs.replace(loaded.settings.mcp, upstreams={name: upstream})
+    settings = msgspec.structs.replace(loaded.settings, mcp=mcp)
+    return msgspec.structs.replace(loaded, settings=settings)
 
 
 def _stdio(loaded: Loaded, agent: str, bare: str = "") -> int:

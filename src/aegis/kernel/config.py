@@ -18,7 +18,7 @@ from ..model import AegisError, ConfigError, PluginError, PolicyError, Problem
 from ..policy import Policy
 from ..policy.document import read_document
 from ..policy.source import Node, from_plain, parse_yaml
-from . import discover, overrides
+from . import discover, overrides, upstreams
 from .settings import Settings
 from .typed import Path as Path_
 from .typed import Reader, type_of
@@ -109,7 +109,7 @@ def parse(
     `env` (default: none). Raises ConfigError with every problem.
     """
     folder = Path(base).absolute()
-    root = document if isinstance(document, Node) else read(document, source)
+    root = upstreams.lifted(document if isinstance(document, Node) else read(document, source))
     places = overrides.apply(root, env or {})
     secrets = _Secrets(folder) if resolve else None
     reader = Reader(
@@ -303,6 +303,7 @@ def _check(root: Node, reader: Reader) -> None:
         if path[-1] == "channels" and isinstance(node.value, list):
             for index, item in enumerate(node.value):
                 _named(reader, (*path, index), item, "approver")
+    upstreams.check(root, reader)
     home = root.value.get("home") if isinstance(root.value, dict) else None
     if home is not None and isinstance(home.value, str) and not home.value.strip():
         reader.complain(("home",), home, "has to name a folder")

@@ -312,7 +312,7 @@ def with_inputs(given: Frame, params: Frame) -> Frame:
 
 
 _OWN = frozenset({"_meta", "arguments", "inputResponses", "requestState"})
-_CONNECTION = frozenset({rpc.META_REVISION, rpc.META_CAPABILITIES, rpc.META_CLIENT, rpc.META_LOG})
+_CONNECTION = frozenset({rpc.META_REVISION, rpc.META_CAPABILITIES, rpc.META_CLIENT})
 
 
 def _again(action: Action) -> Action:

@@ -52,10 +52,7 @@ class HttpWire:
     async def start(self, receive: Receive, lost: Lost) -> None:
         """Make ready; the first frame connects. Raises UpstreamError."""
         self._receive, self._lost = receive, lost
-        timeout = httpx2.Timeout(self.spec.timeout_seconds, connect=self.spec.connect_seconds)
-        self._client = httpx2.AsyncClient(
-            headers=self.spec.headers, timeout=timeout, follow_redirects=False
-        )
+        self._client = httpx2.AsyncClient(headers=self.spec.headers, follow_redirects=False)
 
     def greeted(self, revision: str) -> None:
         """The revision that holds from here on; one with a session gets a listener."""
@@ -108,9 +105,17 @@ class HttpWire:
         client, receive = self._client, self._receive
         if client is None or receive is None:
             return
+        seconds = (
+            None if frame.get("method") == "subscriptions/listen" else self.spec.timeout_seconds
+        )
+        timeout = httpx2.Timeout(seconds, connect=self.spec.connect_seconds)
         try:
             async with client.stream(
-                "POST", self.spec.url, content=rpc.encode(frame), headers=self._headers(frame)
+                "POST",
+                self.spec.url,
+                content=rpc.encode(frame),
+                headers=self._headers(frame),
+                timeout=timeout,
             ) as response:
                 session = response.headers.get("mcp-session-id")
                 if session and not self._session:

@@ -11,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from ...model import AegisError, CallerError, UpstreamError
-from . import calls, lists
+from . import calls, lists, subscriptions
 from . import protocol as rpc
 from .asks import Parking
 from .pins import Pins
@@ -34,13 +34,6 @@ if TYPE_CHECKING:
 
 GREET_SECONDS = 10.0
 """How long a client's greeting waits for upstreams that have yet to begin."""
-
-CHANGES = {
-    "notifications/tools/list_changed": "toolsListChanged",
-    "notifications/prompts/list_changed": "promptsListChanged",
-    "notifications/resources/list_changed": "resourcesListChanged",
-}
-"""Notifications about lists → the name they are subscribed under (2026-07-28)."""
 
 log = logging.getLogger("aegis.mcp")
 
@@ -97,7 +90,7 @@ class Hub:
         if task is not None:
             session.running[id] = task
         try:
-            return rpc.result_of(id, await self._answered(session, method, params, channel))
+            return rpc.result_of(id, await self._answered(session, frame, channel))
         except rpc.RpcError as error:
             return rpc.error_of(id, error)
         except (UpstreamError, CallerError, AegisError) as error:
@@ -105,13 +98,13 @@ class Hub:
         finally:
             session.running.pop(id, None)
 
-    async def _answered(
-        self, session: Session, method: str, params: Frame, channel: Channel | None
-    ) -> Frame:
+    async def _answered(self, session: Session, frame: Frame, channel: Channel | None) -> Frame:
+        method: str = frame["method"]
+        params: Frame = frame.get("params", {})
         handler = METHODS.get(method)
         if handler is None:
             raise rpc.RpcError(rpc.NO_METHOD, f"there is no method `{method[:100]}` here")
-        asker = Asker(session, channel, params)
+        asker = Asker(session, channel, params, frame["id"])
         if not asker.modern:
             return await handler(self, asker, params)
         self._check_revision(params)
@@ -184,8 +177,9 @@ class Hub:
         method = frame["method"]
         if method == "notifications/tools/list_changed":
             session.changed(link.name)
-        channel = asker.channel if asker is not None and method not in CHANGES else None
-        self._keep(session.notify(frame, channel))
+        own = asker is not None and method not in subscriptions.CHANGES
+        channel = asker.channel if asker is not None and own else None
+        self._keep(subscriptions.tell(session, subscriptions.untagged(frame), channel))
 
     async def asked(self, session: Session, link: Link, frame: Frame, asker: Asker | None) -> Any:
         """An upstream asks something of the client. Raises RpcError."""
@@ -305,6 +299,7 @@ METHODS: dict[str, Method] = {
     "resources/read": calls.read_resource,
     "resources/subscribe": lists.subscribe,
     "resources/unsubscribe": lists.unsubscribe,
+    "subscriptions/listen": subscriptions.listen,
     "prompts/list": lists.prompts,
     "prompts/get": calls.get_prompt,
     "completion/complete": calls.complete,

@@ -8,6 +8,8 @@ tells the one who asked about progress. It greets the upstream in its revision.
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ...model import UpstreamError
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
     Receive = Callable[[Frame, int | None], None]
     Lost = Callable[[str, int | None], None]
+
+log = logging.getLogger("aegis.mcp")
 
 PENDING_MAX = 1_024
 """Most requests under way on one connection."""
@@ -149,6 +153,7 @@ class Link:
             self.wire.greeted("")
             raise
         self._greeted(rpc.MODERN, answer)
+        self._spawn("listen", self._listen())
 
     def _greeted(self, revision: str, answer: Frame) -> None:
         self.revision = revision
@@ -159,6 +164,15 @@ class Link:
         said = answer.get("instructions")
         self.instructions = said if isinstance(said, str) else ""
         self.wire.greeted(revision)
+
+    async def _listen(self) -> None:
+        """Hear of changes, for as long as the connection lasts and the upstream likes."""
+        told = {name for name in ("tools", "prompts", "resources") if name in self.capabilities}
+        wanted = {f"{name}ListChanged": True for name in sorted(told)}
+        try:
+            await self.exchange("subscriptions/listen", {"notifications": wanted})
+        except UpstreamError as error:
+            log.debug("upstream `%s` tells of no changes: %s", self.name, error)
 
     async def request(self, method: str, params: Frame, asker: Any = None) -> Frame:
         """The result of a request. Raises RpcError for an answer that is an error, UpstreamError
@@ -207,12 +221,13 @@ class Link:
         return token, {**params, "_meta": kept}
 
     async def _answer(self, id: int, pending: _Pending, method: str) -> Frame:
-        pending.deadline = self._loop.time() + self.seconds
+        lasting = method == "subscriptions/listen"
+        pending.deadline = math.inf if lasting else self._loop.time() + self.seconds
         try:
             while True:
                 # progress moves the deadline on
-                left = pending.deadline - self._loop.time()
-                done, _ = await asyncio.wait((pending.future,), timeout=max(left, 0.0))
+                left = None if lasting else max(pending.deadline - self._loop.time(), 0.0)
+                done, _ = await asyncio.wait((pending.future,), timeout=left)
                 if done:
                     return pending.future.result()
                 if self._loop.time() >= pending.deadline:
@@ -262,10 +277,11 @@ class Link:
 
     def _asker(self, request: int | None) -> Any:
         """On whose behalf the upstream speaks: told by the wire, or plain where one alone asks."""
-        if request is None and len(self._pending) == 1:
-            request = next(iter(self._pending))
-        pending = self._pending.get(request) if request is not None else None
-        return pending.asker if pending is not None else None
+        if request is not None:
+            pending = self._pending.get(request)
+            return pending.asker if pending is not None else None
+        asking = [one.asker for one in self._pending.values() if one.asker is not None]
+        return asking[0] if len(asking) == 1 else None
 
     def _progress(self, frame: Frame) -> None:
         params = frame.get("params", {})

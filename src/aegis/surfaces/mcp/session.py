@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .link import Link, Listener
     from .pins import Pins
     from .protocol import Channel, Frame
+    from .subscriptions import Subscription
     from .upstream import Upstream
 
 RUNNING_MAX = 256
@@ -41,12 +42,15 @@ OFFERED = ("sampling", "elicitation", "roots")
 class Asker:
     """On whose behalf something runs: a request of a session, and where answers to it go."""
 
-    __slots__ = ("action", "asks", "capabilities", "channel", "modern", "session")
+    __slots__ = ("action", "asks", "capabilities", "channel", "id", "modern", "session")
 
-    def __init__(self, session: Session, channel: Channel | None, params: Frame) -> None:
+    def __init__(
+        self, session: Session, channel: Channel | None, params: Frame, id: Any = None
+    ) -> None:
         meta = rpc.meta_of(params)
         self.session = session
         self.channel = channel
+        self.id = id
         self.modern = rpc.META_REVISION in meta
         said = meta.get(rpc.META_CAPABILITIES) if self.modern else session.capabilities
         self.capabilities: Frame = said if isinstance(said, dict) else {}
@@ -67,6 +71,7 @@ class Session:
         self.revision = ""
         self.level = ""
         self.outlet: Channel | None = None
+        self.subscriptions: list[Subscription] = []
         self.running: dict[Any, asyncio.Task[Any]] = {}
         self.used = 0.0
         self.places: dict[str, str] = {}
@@ -122,12 +127,6 @@ class Session:
         known = self._known.get(name)
         if known is not None:
             known.stale = True
-
-    async def notify(self, frame: Frame, channel: Channel | None = None) -> None:
-        """Tell the client, where it listens."""
-        outlet = channel or self.outlet
-        if outlet is not None:
-            await outlet.send(frame)
 
     async def ask(self, method: str, params: Frame, channel: Channel | None = None) -> Frame:
         """Ask the client. Raises RpcError where it refuses, cannot be asked or takes too long."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import TYPE_CHECKING
 
 from ...model import UpstreamError
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
     from .protocol import Frame
 
     Connect = Callable[[str, McpUpstream], Wire]
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,39}")
-"""Names of upstreams: no underscore, since two of them end the name in `server__tool`."""
 
 BACKOFF_SECONDS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """How long nobody tries again after so many failures in a row."""
