@@ -109,7 +109,9 @@ def test_an_upstream_that_cannot_be_started_is_named(place, connect):
 
 def test_one_broken_upstream_does_not_hide_the_others(place, connect):
     text = place.config.read_text()
-    place.config.write_text(text.replace("upstreams:\n", "upstreams:\n  gone: { command: /no/x }\n"))
+    place.config.write_text(
+        text.replace("upstreams:\n", "upstreams:\n  gone: { command: /no/x }\n")
+    )
     assert "notes__read_note" in connect().listed()
 
 
