@@ -150,7 +150,8 @@ def test_an_agents_hints_never_loosen_and_the_configuration_decides(place, conne
     place.configure(
         "policy:\n  defaults: { approval: block }\n"
         "  rules: [{ name: reads, match: { capability: read }, approval: auto }]\n",
-        upstream="    tools: { count: { capability: read, target: of, resources: { of: table } } }\n",
+        upstream="    tools:\n"
+        "      count: { capability: read, target: of, resources: { of: table } }\n",
     )
     client = connect()
     assert client.listed() == ["notes__count"]
