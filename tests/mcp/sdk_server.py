@@ -1,10 +1,12 @@
 """A server made with the official SDK: `python sdk_server.py stdio`, or `http PORT`, `sse PORT`."""
 
 import sys
+from typing import Annotated
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.resolve import Elicit, Resolve
 from pydantic import BaseModel
 
 app = MCPServer("sdk", instructions="Made with the SDK.")
@@ -20,11 +22,15 @@ def read_sum(a: int, b: int) -> int:
     return a + b
 
 
+def asked() -> Elicit[Choice]:
+    """The question; how it is asked follows the revision."""
+    return Elicit("Which one?", Choice)
+
+
 @app.tool()
-async def choose(ctx: Context) -> str:
+def choose(choice: Annotated[Choice, Resolve(asked)]) -> str:
     """Let the person choose."""
-    answer = await ctx.elicit("Which one?", Choice)
-    return f"{answer.action} {getattr(answer.data, 'which', '')}" if answer.data else answer.action
+    return f"chosen {choice.which}"
 
 
 @app.tool()

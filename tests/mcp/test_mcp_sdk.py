@@ -113,7 +113,7 @@ async def everything(client, server):
     assert failing.is_error
     assert "no luck" in failing.content[0].text
     chosen = await client.call_tool(f"{server}__choose", {})
-    assert chosen.content[0].text == "accept two", server
+    assert chosen.content[0].text == "chosen two", server
     steps = []
 
     async def progressed(step, total, message):

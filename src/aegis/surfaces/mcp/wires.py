@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from .http_wire import HttpWire
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 def connector(redact: Callable[[Any], Any]) -> Connect:
     """Makes wires; `redact` cleans what upstreams say before it is logged."""
+    # the client logs every address it asks, and addresses may hold secrets
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
 
     def connect(name: str, spec: McpUpstream) -> Wire:
         transport = spec.transport or ("http" if spec.url else "stdio")
