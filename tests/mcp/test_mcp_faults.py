@@ -124,6 +124,21 @@ def test_the_end_of_input_ends_everything_and_loses_nothing(place, connect):
     assert len(place.records("--kind", "outcome", "--status", "performed")) == 20
 
 
+def test_files_serve_as_well_as_pipes(place):
+    asked = place.folder / "asked.txt"
+    told = place.folder / "told.txt"
+    frames = [
+        {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {}},
+        {"jsonrpc": "2.0", "id": 2, "method": "ping"},
+    ]
+    asked.write_text("\n".join(map(json.dumps, frames)))
+    arguments = [*AEGIS, "mcp", "run", "--config", place.config]
+    with asked.open() as source, told.open("w") as sink:
+        subprocess.run(arguments, stdin=source, stdout=sink, check=True, timeout=60)
+    answered = {json.loads(line)["id"] for line in told.read_text().splitlines()}
+    assert answered == {1, 2}
+
+
 @pytest.mark.parametrize(
     ("text", "place_", "said"),
     [

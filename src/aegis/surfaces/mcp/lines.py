@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import stat
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
@@ -18,6 +19,14 @@ AHEAD_MAX = 256
 
 class TooLong(Exception):
     """A line beyond the limit; its rest was skipped."""
+
+
+def _waitable(file: BinaryIO) -> bool:
+    """Whether an event loop can wait for a file: regular files, terminals and devices are read and
+    written on a thread. Asked first, because some loops end the process over it.
+    """
+    mode = os.fstat(file.fileno()).st_mode
+    return os.name == "posix" and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode))
 
 
 class Lines(asyncio.Protocol):
@@ -79,14 +88,12 @@ class Lines(asyncio.Protocol):
 
     async def follow(self, file: BinaryIO) -> None:
         """Begin to read a file. Returns at once for a pipe, at its end for anything else."""
-        loop = asyncio.get_running_loop()
-        try:
-            await loop.connect_read_pipe(lambda: self, file)
-        except (ValueError, OSError, NotImplementedError):
-            # a regular file has no readiness to wait for
-            while data := await asyncio.to_thread(os.read, file.fileno(), PIECE):
-                self.data_received(data)
-            self.eof_received()
+        if _waitable(file):
+            await asyncio.get_running_loop().connect_read_pipe(lambda: self, file)
+            return
+        while data := await asyncio.to_thread(os.read, file.fileno(), PIECE):
+            self.data_received(data)
+        self.eof_received()
 
 
 class Output(asyncio.BaseProtocol):
@@ -102,11 +109,11 @@ class Output(asyncio.BaseProtocol):
 
     async def open(self, file: BinaryIO) -> None:
         """Write to a file from now on."""
-        try:
-            transport, _ = await asyncio.get_running_loop().connect_write_pipe(lambda: self, file)
-            self._transport = transport
-        except (ValueError, OSError, NotImplementedError):
+        if not _waitable(file):
             self._file = file
+            return
+        transport, _ = await asyncio.get_running_loop().connect_write_pipe(lambda: self, file)
+        self._transport = transport
 
     async def write(self, line: bytes) -> None:
         """One line, its end included; nothing where the reader has gone."""
