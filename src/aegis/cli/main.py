@@ -51,6 +51,9 @@ VERBS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "Agents": (
         ("mcp run", "mcp:run", "Serve the configured MCP servers, governed."),
         ("mcp wrap", "mcp:wrap", "Govern one MCP server in place."),
+        ("mcp install", "mcp_client:install", "Put Aegis into the configuration of a client."),
+        ("mcp uninstall", "mcp_client:uninstall", "Take it out again."),
+        ("mcp serve", "mcp_own:serve", "Let an agent ask Aegis; it can change nothing."),
         ("mcp pins", "mcp:pins", "Show pinned tools; accept or reject what one has become."),
     ),
     "People": (

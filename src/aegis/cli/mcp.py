@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ..kernel.config import Loaded
+    from ..kernel.runtime import Runtime
     from ..kernel.state import Pin
+    from ..surfaces.mcp.upstream import Connect
 
 CALLED = re.compile(r"[^A-Za-z0-9.-]+")
 """What the name of an upstream cannot hold."""
@@ -163,10 +165,19 @@ def _wrapping(loaded: Loaded, name: str, command: Sequence[str]) -> Loaded:
 
 
 def _stdio(loaded: Loaded, agent: str, bare: str = "") -> int:
+    """Serve the configured upstreams on standard streams."""
+    from ..surfaces.mcp.wires import connector
+
+    return serve_stdio_of(loaded, agent, bare, lambda runtime: connector(runtime.rules.redact))
+
+
+def serve_stdio_of(
+    loaded: Loaded, agent: str, bare: str, connecting: Callable[[Runtime], Connect]
+) -> int:
+    """Serve one client on standard streams until it ends them, or a signal ends this process."""
     from ..kernel.build import open_runtime
     from ..surfaces.mcp.hub import Hub
     from ..surfaces.mcp.stdio import serve_stdio
-    from ..surfaces.mcp.wires import connector
     from .serve import configure_logs
 
     configure_logs(loaded)
@@ -176,13 +187,8 @@ def _stdio(loaded: Loaded, agent: str, bare: str = "") -> int:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         if task is not None and os.name == "posix":
             loop.add_signal_handler(signal.SIGTERM, task.cancel)
-        hub = Hub(
-            runtime,
-            loaded.settings.mcp,
-            connector(runtime.rules.redact),
-            user=home.user(),
-            bare=bare,
-        )
+        connect = connecting(runtime)
+        hub = Hub(runtime, loaded.settings.mcp, connect, user=home.user(), bare=bare)
         await serve_stdio(hub, agent)
 
     try:

@@ -105,7 +105,7 @@ class Stream:
         await turn.begin(200, [*SSE, *headers])
         await turn.write(COMMENT)
         turn.silent = self._remind
-        turn.open_ended = True
+        turn.endless = True
         while (event := await self._queue.get()) is not None:
             await turn.write(event)
         turn.silent = None
