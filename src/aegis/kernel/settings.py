@@ -169,6 +169,9 @@ class McpTool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         dict[str, str],
         about("arguments that name resources, each with the kind: `path: file`, `table: table`"),
     ] = {}
+    scope: Annotated[
+        str, about("the scope an OAuth token needs to call it, besides `mcp.oauth.scopes`")
+    ] = ""
 
 
 class McpUpstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -196,6 +199,24 @@ class McpUpstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tools: Annotated[dict[str, McpTool], about("facts about its tools, by name")] = {}
 
 
+class McpOAuth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Tokens of an authorization server (OAuth 2.1) beside Aegis' own keys."""
+
+    issuer: Annotated[
+        str, about("the authorization server, as tokens name it; empty takes none", restart=True)
+    ] = ""
+    resource: Annotated[
+        str, about("address clients know this gateway by: `https://host/mcp`", restart=True)
+    ] = ""
+    audience: Annotated[
+        str, about("the audience tokens are for; empty means `resource`", restart=True)
+    ] = ""
+    jwks_url: Annotated[
+        str, about("where its keys are; empty asks its metadata (RFC 8414)", restart=True)
+    ] = ""
+    scopes: Annotated[tuple[str, ...], about("scopes that every token needs", restart=True)] = ()
+
+
 class Mcp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The MCP gateway: servers that agents reach only through Aegis."""
 
@@ -207,6 +228,7 @@ class Mcp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         tuple[str, ...],
         about("web pages (`https://host`) that may call; loopback ones always may", restart=True),
     ] = ()
+    oauth: Annotated[McpOAuth, about("tokens of an authorization server, over HTTP")] = McpOAuth()
     client_approval: Annotated[
         Literal["local", "never", "always"],
         about(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from ..policy.source import Node
 from .settings import Mcp
@@ -41,7 +42,11 @@ def check(root: Node, reader: Reader) -> None:
     """Complain about upstreams that have no usable name, or not one way to be reached."""
     section = root.value.get("mcp") if isinstance(root.value, dict) else None
     found = section.value if section is not None else None
-    upstreams = found.get("upstreams") if isinstance(found, dict) else None
+    if not isinstance(found, dict):
+        return
+    if "oauth" in found:
+        _oauth(found["oauth"], reader)
+    upstreams = found.get("upstreams")
     if upstreams is None or not isinstance(upstreams.value, dict):
         return
     for name, node in upstreams.value.items():
@@ -68,3 +73,24 @@ def _reached(path: Path, node: Node, reader: Reader) -> None:
     if transport is not None and known and transport.value not in fitting:
         message = f"`{transport.value}` does not go with `{given[0]}`"
         reader.complain((*path, "transport"), transport, message)
+
+
+def _oauth(node: Node, reader: Reader) -> None:
+    """That tokens can be checked: for whom they are, and with keys nobody could have replaced."""
+    fields = node.value if isinstance(node.value, dict) else {}
+    if "issuer" in fields and "resource" not in fields:
+        reader.complain(("mcp", "oauth"), node, "needs `resource`: tokens have to be for somebody")
+    for key in ("issuer", "resource", "jwks_url"):
+        place = fields.get(key)
+        if place is not None and isinstance(place.value, str) and not _private(place.value):
+            message = "has to begin with https:// (http:// only on this machine)"
+            reader.complain(("mcp", "oauth", key), place, message)
+
+
+def _private(address: str) -> bool:
+    if address.startswith(("https://", "secret://")) or not address:
+        return True
+    try:
+        return urlsplit(address).hostname in ("localhost", "127.0.0.1", "::1")
+    except ValueError:
+        return False

@@ -3,6 +3,8 @@
     POST, GET, DELETE /mcp      streamable HTTP; POST alone for 2026-07-28, which has no session
     GET /sse, POST /sse/ID      HTTP with server-sent events, as of 2024-11-05
 
+    GET /.well-known/oauth-protected-resource/mcp    where tokens come from, with `mcp.oauth`
+
 Every error is a JSON-RPC error. A page of another origin is refused before anything is read: a
 browser would let it drive tools of this machine.
 """
@@ -11,19 +13,20 @@ from __future__ import annotations
 
 from base64 import b64decode
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from ...model import Principal
 from . import protocol as rpc
+from .http_callers import Callers, Refused, agent_of, named
 from .http_reply import JSON, Reply, Stream
 from .http_sessions import HttpSessions
 from .http_wire import NAMED
-from .stdio import BATCH_MAX, NAME_MAX
+from .stdio import BATCH_MAX
+from .tokens import METADATA
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from ...kernel.runtime import Runtime
+    from ...model import Principal
     from ..gateway.turn import Turn
     from .hub import Hub
     from .protocol import Frame
@@ -45,26 +48,13 @@ STATUSES = {
 }
 """Status of an answer to a request without a session, by the code of its error (2026-07-28)."""
 
-NOBODY = Principal("", kind="anonymous")
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-class Refused(Exception):
-    """A request that is answered before its frame is looked at."""
-
-    def __init__(
-        self, status: int, message: str, headers: tuple[tuple[bytes, bytes], ...] = ()
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.headers = headers
-
 
 class Mounted:
     """The routes of one gateway, for the server to ask."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
+        self._callers = Callers(hub)
         self._sessions = HttpSessions(hub)
         self._under_way = 0
 
@@ -76,6 +66,9 @@ class Mounted:
             handler = {"GET": self._sse}
         elif turn.path.startswith(SSE_PATH + "/"):
             handler = {"POST": self._sse_post}
+        elif self._callers.tokens is not None and turn.path.startswith(METADATA):
+            turn.route = METADATA
+            return self._describe
         else:
             return None
         turn.route = SSE_PATH if turn.path.startswith(SSE_PATH) else MCP_PATH
@@ -99,8 +92,8 @@ class Mounted:
                 raise Refused(405, f"use {allowed} here", ((b"allow", allowed.encode()),))
             if self._under_way > limit:
                 raise Refused(503, f"{limit} requests are under way already; try again")
-            self._check_origin(turn)
-            await handler(turn, self._caller(turn))
+            self._callers.check_origin(turn)
+            await handler(turn, await self._callers.caller(turn))
         except Refused as refused:
             error = rpc.error_of(None, rpc.RpcError(rpc.INVALID_REQUEST, str(refused)))
             headers = [JSON, *refused.headers, (b"connection", b"close")]
@@ -108,36 +101,10 @@ class Mounted:
         finally:
             self._under_way -= 1
 
-    def _check_origin(self, turn: Turn) -> None:
-        origin = turn.headers.get(b"origin")
-        if origin is None:
-            return
-        text = origin.decode("latin-1")
-        try:
-            host = urlsplit(text).hostname
-        except ValueError:
-            host = None
-        if host not in LOOPBACK and text not in self._hub.settings.origins:
-            raise Refused(
-                403, "pages of this origin may not call; `mcp.origins` lists those that may"
-            )
-
-    def _caller(self, turn: Turn) -> Principal:
-        """Who asks. Raises Refused (401)."""
-        runtime = self._hub.runtime
-        token = _token(turn.headers)
-        principal = runtime.keys.authenticate(token) if token else None
-        if principal is not None:
-            return principal
-        if not runtime.settings.server.require_key and not token:
-            return NOBODY
-        what = "this key is unknown, revoked or expired" if token else "a key is needed"
-        raise Refused(
-            401,
-            f"{what}: send `authorization: Bearer sk-aegis-…`; `aegis keys create --name NAME` "
-            "makes one",
-            ((b"www-authenticate", b"Bearer"),),
-        )
+    async def _describe(self, _: Runtime, turn: Turn, __: Principal) -> None:
+        """What clients need to know to get a token."""
+        if self._callers.tokens is not None:
+            await turn.whole(200, [JSON], rpc.encode(self._callers.tokens.metadata()))
 
     async def _post(self, turn: Turn, principal: Principal) -> None:
         kind = turn.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
@@ -185,8 +152,9 @@ class Mounted:
         params: Frame = frame.get("params", {})
         _check_headers(turn.headers, frame["method"], params)
         client = rpc.meta_of(params).get(rpc.META_CLIENT)
+        self._callers.check_scope(principal, self._hub.scope(frame))
         session = self._sessions.stateless(
-            principal, _agent(turn, principal, client), _text(turn, b"x-aegis-session")
+            principal, agent_of(turn, principal, client), named(turn, b"x-aegis-session")
         )
         reply = Reply(turn, streams)
         answer = await self._hub.answer(session, {**frame, "id": frame["id"]}, reply)
@@ -199,11 +167,12 @@ class Mounted:
         frame = rpc.check(value)
         if frame.get("method") == "initialize" and "id" in frame:
             client = frame.get("params", {}).get("clientInfo")
-            id, session = await self._sessions.open(principal, _agent(turn, principal, client))
+            id, session = await self._sessions.open(principal, agent_of(turn, principal, client))
             reply = Reply(turn, streams, [(b"mcp-session-id", id.encode())])
             await reply.finish(200, await self._hub.answer(session, frame, reply))
             return
         session = self._session(turn, principal)
+        self._callers.check_scope(principal, self._hub.scope(frame))
         reply = Reply(turn, streams and "method" in frame and "id" in frame)
         answer = await self._hub.answer(session, frame, reply)
         if answer is None:
@@ -218,6 +187,8 @@ class Mounted:
         if not 0 < len(values) <= BATCH_MAX:
             raise rpc.RpcError(rpc.INVALID_REQUEST, f"a batch holds 1 to {BATCH_MAX} frames")
         frames = [rpc.check(value) for value in values]
+        for frame in frames:
+            self._callers.check_scope(principal, self._hub.scope(frame))
         session = self._session(turn, principal)
         reply = Reply(turn, streams)
         answers = [await self._hub.answer(session, frame, reply) for frame in frames]
@@ -265,7 +236,7 @@ class Mounted:
         """The older transport: a stream that carries every answer, and says where to post."""
         await turn.read(0)
         try:
-            id, session = await self._sessions.open(principal, _agent(turn, principal, None))
+            id, session = await self._sessions.open(principal, agent_of(turn, principal, None))
         except rpc.RpcError as error:
             raise Refused(503, str(error)) from None
         stream = Stream(turn)
@@ -289,6 +260,7 @@ class Mounted:
         except rpc.RpcError as error:
             await turn.whole(400, [JSON], rpc.encode(rpc.error_of(None, error)))
             return
+        self._callers.check_scope(principal, self._hub.scope(frame))
         self._hub.spawn(session, frame, outlet)
         await turn.whole(202, [], b"")
 
@@ -300,37 +272,6 @@ def _status(error: rpc.RpcError) -> int:
 def _status_of(answer: Frame | None) -> int:
     error = (answer or {}).get("error")
     return STATUSES.get(error["code"], 200) if error else 200
-
-
-def _token(headers: Mapping[bytes, bytes]) -> str:
-    """The credential of a request; empty where there is none."""
-    value = headers.get(b"authorization")
-    if value is None:
-        return headers.get(b"x-api-key", b"").decode("latin-1")
-    scheme, _, rest = value.partition(b" ")
-    return rest.strip().decode("latin-1") if scheme.lower() == b"bearer" else "?"
-
-
-def _text(turn: Turn, name: bytes) -> str:
-    """A name given in a header; empty where there is none. Raises RpcError."""
-    value = turn.headers.get(name, b"").decode("latin-1")
-    if len(value) > NAME_MAX or not value.isascii() or not (value.isprintable() or not value):
-        raise rpc.RpcError(
-            rpc.INVALID_REQUEST,
-            f"the header `{name.decode()}` is at most {NAME_MAX} printable ASCII characters",
-        )
-    return value
-
-
-def _agent(turn: Turn, principal: Principal, client: Any) -> str:
-    """The acting agent: of the key, else of the header, else the client's name for itself."""
-    given = _text(turn, b"x-aegis-agent")
-    if principal.agent:
-        if given not in ("", principal.agent):
-            raise Refused(403, f"this key speaks for the agent `{principal.agent}`")
-        return principal.agent
-    name = client.get("name") if isinstance(client, dict) else None
-    return given or (name[:NAME_MAX] if isinstance(name, str) and name.isprintable() else "")
 
 
 def _check_headers(headers: Mapping[bytes, bytes], method: str, params: Frame) -> None:

@@ -160,6 +160,15 @@ class Hub:
             raise rpc.RpcError(rpc.INVALID_PARAMS, f"there is no `{name[:128]}` here")
         return server, own
 
+    def scope(self, frame: Frame) -> str:
+        """The scope a token needs for a frame, where the configuration asks for one."""
+        name = frame.get("params", {}).get("name")
+        if frame.get("method") != "tools/call" or not isinstance(name, str):
+            return ""
+        server, _, tool = name.partition(SEPARATOR)
+        facts = self.upstreams[server].spec.tools if server in self.upstreams else {}
+        return facts[tool].scope if tool in facts else ""
+
     def public(self, server: str, name: str) -> str:
         """The name a client knows something of an upstream by."""
         return name if self.bare else f"{server}{SEPARATOR}{name}"
