@@ -57,6 +57,9 @@ class MemoryWire:
     def greeted(self, revision: str) -> None:
         pass
 
+    def listed(self, tools: Any) -> None:
+        pass
+
     async def close(self) -> None:
         pass
 

@@ -196,3 +196,12 @@ def test_wrap_governs_one_server_and_keeps_its_names(place, connect):
     answer = client.request("tools/call", {"name": "read_note", "arguments": {"path": "a"}})
     assert "result" in answer
     assert place.records("--kind", "decision")[0]["type"] == "notes__read_note"
+
+
+def test_a_long_argument_is_recorded_by_its_digest(place, connect):
+    client = connect()
+    assert "result" in client.call("write_note", path="a", body="word " * 1000)
+    (decision,) = place.records("--kind", "decision")
+    assert decision["params"]["path"] == "a"
+    assert decision["params"]["body"]["bytes"] == 5000
+    assert "word" not in json.dumps(decision["params"])

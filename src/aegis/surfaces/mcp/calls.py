@@ -16,6 +16,7 @@ from ...kernel.effective import tightened
 from ...model import (
     Action,
     ActionError,
+    AegisError,
     CallerError,
     Decision,
     HeldError,
@@ -26,6 +27,7 @@ from ...model import (
     Verdict,
 )
 from ..refusal import about, said
+from . import mirror
 from . import protocol as rpc
 from .link import error_in
 from .reviews import ours
@@ -81,6 +83,9 @@ async def call_tool(hub: Hub, asker: Asker, params: Frame) -> Frame:
     definition = known.get(tool)
     if definition is None:
         raise rpc.RpcError(rpc.INVALID_PARAMS, f"there is no tool `{name[:128]}` here")
+    if asker.modern and asker.channel is not None and asker.channel.headers is not None:
+        marked = mirror.marks(definition.get("inputSchema"))
+        mirror.check_arguments(asker.channel.headers, arguments, marked)
     fact = hub.upstreams[server].spec.tools.get(tool)
     given = with_inputs(arguments, params)
     action = action_of(asker.session.actor, f"{server}{SEPARATOR}{tool}", definition, given, fact)
@@ -237,7 +242,13 @@ def failed(error: BaseException | None) -> rpc.RpcError:
         code = {503: rpc.UNAVAILABLE, 504: rpc.LATE}.get(error.status, rpc.UPSTREAM)
         data = {"retry_after": error.retry_after} if error.retry_after else None
         return rpc.RpcError(code, str(error), data)
-    log.error("a request failed: %r", error)
+    if isinstance(error, CallerError):
+        return rpc.RpcError(rpc.INVALID_PARAMS, str(error))
+    log.error("a request failed", exc_info=error)
+    if isinstance(error, AegisError):
+        return rpc.RpcError(
+            rpc.UNAVAILABLE, "a part of Aegis failed; the gateway's log names the cause"
+        )
     return rpc.RpcError(rpc.INTERNAL, "an unexpected error; the gateway's log names the cause")
 
 

@@ -11,19 +11,20 @@ browser would let it drive tools of this machine.
 
 from __future__ import annotations
 
-from base64 import b64decode
+import asyncio
 from typing import TYPE_CHECKING, Any
 
+from . import mirror
 from . import protocol as rpc
 from .http_callers import Callers, Refused, agent_of, named
 from .http_reply import JSON, Reply, Stream
 from .http_sessions import HttpSessions
-from .http_wire import NAMED
+from .hub import CANCELLED
 from .stdio import BATCH_MAX
 from .tokens import METADATA
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
 
     from ...kernel.runtime import Runtime
     from ...model import Principal
@@ -98,6 +99,16 @@ class Mounted:
             error = rpc.error_of(None, rpc.RpcError(rpc.INVALID_REQUEST, str(refused)))
             headers = [JSON, *refused.headers, (b"connection", b"close")]
             await turn.whole(refused.status, headers, rpc.encode(error))
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if CANCELLED not in error.args or turn.reason or task is None:
+                raise
+            # by a request of its own (`notifications/cancelled`): nobody waits for this answer
+            task.uncancel()
+            if turn.started:
+                await turn.end()
+            else:
+                await turn.whole(202, [], b"")
         finally:
             self._under_way -= 1
 
@@ -150,7 +161,7 @@ class Mounted:
             await turn.whole(202, [], b"")  # nothing of this kind means anything without a session
             return
         params: Frame = frame.get("params", {})
-        _check_headers(turn.headers, frame["method"], params)
+        mirror.check(turn.headers, frame["method"], params)
         client = rpc.meta_of(params).get(rpc.META_CLIENT)
         self._callers.check_scope(principal, self._hub.scope(frame))
         session = self._sessions.stateless(
@@ -272,30 +283,3 @@ def _status(error: rpc.RpcError) -> int:
 def _status_of(answer: Frame | None) -> int:
     error = (answer or {}).get("error")
     return STATUSES.get(error["code"], 200) if error else 200
-
-
-def _check_headers(headers: Mapping[bytes, bytes], method: str, params: Frame) -> None:
-    """What a proxy read in the headers is what the body says. Raises RpcError."""
-    expected = {b"mcp-protocol-version": rpc.meta_of(params).get(rpc.META_REVISION)}
-    expected[b"mcp-method"] = method
-    if method in NAMED:
-        expected[b"mcp-name"] = params.get(NAMED[method])
-    for name, value in expected.items():
-        given = headers.get(name)
-        if given is None or _plain(given) != value:
-            raise rpc.RpcError(
-                rpc.HEADER_MISMATCH,
-                f"the header `{name.decode()}` is not what the body says",
-                {"header": name.decode()},
-            )
-
-
-def _plain(value: bytes) -> str | None:
-    """A header's text, decoded; None where it cannot be."""
-    text = value.decode("latin-1").strip()
-    if text.startswith("=?base64?") and text.endswith("?="):
-        try:
-            return b64decode(text[9:-2], validate=True).decode()
-        except ValueError:
-            return None
-    return text

@@ -33,6 +33,7 @@ class Reply:
     """
 
     def __init__(self, turn: Turn, streams: bool, headers: Headers | None = None) -> None:
+        self.headers = turn.headers
         self._turn = turn
         self._streams = streams
         self._headers = headers or []
@@ -85,6 +86,7 @@ class Stream:
     """A stream a client keeps open for what is said between its requests."""
 
     def __init__(self, turn: Turn) -> None:
+        self.headers = None
         self._turn = turn
         self._queue: asyncio.Queue[bytes | None] = asyncio.Queue(QUEUE_MAX)
 

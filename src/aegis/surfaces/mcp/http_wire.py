@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from base64 import b64encode
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 
 from ...model import UpstreamError
+from . import mirror
 from . import protocol as rpc
 from .events import Events
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ...kernel.settings import McpUpstream
     from .link import Lost, Receive
     from .protocol import Frame
-
-NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
-"""Methods whose `Mcp-Name` header repeats a parameter (2026-07-28)."""
 
 REPLY_MAX = rpc.FRAME_MAX
 """Largest answer that is read, in bytes."""
@@ -45,6 +44,7 @@ class HttpWire:
         self._lost: Lost | None = None
         self._revision = ""
         self._session = ""
+        self._marks: dict[Any, mirror.Marks] = {}
         self._exchanges: dict[int, asyncio.Task[None]] = {}
         self._others: set[asyncio.Task[None]] = set()
         self._listening: asyncio.Task[None] | None = None
@@ -59,6 +59,10 @@ class HttpWire:
         self._revision = revision
         if revision and revision != rpc.MODERN and self._listening is None:
             self._listening = asyncio.get_running_loop().create_task(self._listen())
+
+    def listed(self, tools: Mapping[str, Frame]) -> None:
+        """What its tools are: their schemas say which arguments headers repeat."""
+        self._marks = {name: mirror.marks(tool.get("inputSchema")) for name, tool in tools.items()}
 
     async def send(self, frame: Frame) -> None:
         """Post one frame; its answer arrives by `receive`. Raises UpstreamError."""
@@ -123,7 +127,7 @@ class HttpWire:
                 await self._read(response, request)
         except httpx2.TimeoutException:
             self._broke(f"upstream `{self.name}` did not answer in time", request)
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
             # the text of such an error may hold the address, never a header
             self._broke(f"upstream `{self.name}` broke off: {type(error).__name__}", request)
         except rpc.RpcError as error:
@@ -205,26 +209,17 @@ class HttpWire:
             "accept": "application/json, text/event-stream",
             "content-type": "application/json",
         }
+        method = frame.get("method") if frame is not None else None
+        if self._revision == rpc.MODERN and frame is not None and isinstance(method, str):
+            params = frame.get("params", {})
+            marked = self._marks.get(params.get("name"), {}) if method == "tools/call" else {}
+            return headers | mirror.written(method, params, marked)
         if self._revision:
             headers["mcp-protocol-version"] = self._revision
-        if self._session and self._revision != rpc.MODERN:
+        if self._session:
             headers["mcp-session-id"] = self._session
-        method = frame.get("method") if frame is not None else None
-        if frame is not None and isinstance(method, str) and self._revision == rpc.MODERN:
-            headers["mcp-method"] = method
-            name = frame.get("params", {}).get(NAMED.get(method, ""))
-            if isinstance(name, str):
-                headers["mcp-name"] = header_text(name)
         return headers
 
     def _broke(self, reason: str, request: int | None) -> None:
         if self._lost is not None and self._client is not None:
             self._lost(reason, request)
-
-
-def header_text(text: str) -> str:
-    """A text as a header carries it (2026-07-28: base64 where it is not plain ASCII)."""
-    plain = text.isascii() and text.isprintable() and text == text.strip()
-    if plain and not text.startswith("=?base64?"):
-        return text
-    return f"=?base64?{b64encode(text.encode('utf-8', 'surrogatepass')).decode()}?="

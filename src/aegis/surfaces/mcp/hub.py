@@ -10,7 +10,6 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from ...model import AegisError, CallerError, UpstreamError
 from . import calls, lists, subscriptions
 from . import protocol as rpc
 from .asks import Parking
@@ -34,6 +33,12 @@ if TYPE_CHECKING:
 
 GREET_SECONDS = 10.0
 """How long a client's greeting waits for upstreams that have yet to begin."""
+
+CANCELLED = "by the client"
+"""The message a request is cancelled with where its client asked for that."""
+
+NOTES_MAX = 1_000
+"""Most notifications on their way to clients; what upstreams say beyond that is dropped."""
 
 log = logging.getLogger("aegis.mcp")
 
@@ -83,20 +88,23 @@ class Hub:
             await self._noted(session, method, params)
             return None
         id = frame["id"]
-        if id in session.running or len(session.running) >= RUNNING_MAX:
-            what = f"{RUNNING_MAX} requests are" if id not in session.running else "this id is"
+        # ids of one caller's clients may meet where no session keeps them apart
+        key = id if session.revision or session.local else object()
+        if key in session.running or len(session.running) >= RUNNING_MAX:
+            what = f"{RUNNING_MAX} requests are" if key not in session.running else "this id is"
             return rpc.error_of(id, rpc.RpcError(rpc.INVALID_REQUEST, f"{what} under way already"))
         task = asyncio.current_task()
         if task is not None:
-            session.running[id] = task
+            session.running[key] = task
         try:
             return rpc.result_of(id, await self._answered(session, frame, channel))
         except rpc.RpcError as error:
             return rpc.error_of(id, error)
-        except (UpstreamError, CallerError, AegisError) as error:
+        except Exception as error:
+            # the last stop: a client that waits for an answer gets one
             return rpc.error_of(id, calls.failed(error))
         finally:
-            session.running.pop(id, None)
+            session.running.pop(key, None)
 
     async def _answered(self, session: Session, frame: Frame, channel: Channel | None) -> Frame:
         method: str = frame["method"]
@@ -128,9 +136,10 @@ class Hub:
     async def _noted(self, session: Session, method: str, params: Frame) -> None:
         """A notification of a client."""
         if method == "notifications/cancelled":
-            task = session.running.get(params.get("requestId"))
+            id = params.get("requestId")
+            task = session.running.get(id) if isinstance(id, (str, int)) else None
             if task is not None:
-                task.cancel()
+                task.cancel(CANCELLED)
         elif method == "notifications/roots/list_changed":
             for link in session.open_links():
                 if not link.modern:
@@ -188,6 +197,8 @@ class Hub:
             session.changed(link.name)
         own = asker is not None and method not in subscriptions.CHANGES
         channel = asker.channel if asker is not None and own else None
+        if len(self._tasks) >= NOTES_MAX:
+            return
         self._keep(subscriptions.tell(session, subscriptions.untagged(frame), channel))
 
     async def asked(self, session: Session, link: Link, frame: Frame, asker: Asker | None) -> Any:

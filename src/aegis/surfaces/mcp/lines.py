@@ -115,6 +115,10 @@ class Output(asyncio.BaseProtocol):
         transport, _ = await asyncio.get_running_loop().connect_write_pipe(lambda: self, file)
         self._transport = transport
 
+    async def ready(self) -> None:
+        """Wait until the reader has caught up."""
+        await self._ready.wait()
+
     async def write(self, line: bytes) -> None:
         """One line, its end included; nothing where the reader has gone."""
         if self._transport is not None:

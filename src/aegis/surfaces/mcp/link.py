@@ -16,7 +16,7 @@ from ...model import UpstreamError
 from . import protocol as rpc
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from .protocol import Frame
 
@@ -47,6 +47,10 @@ class Wire(Protocol):
 
     def greeted(self, revision: str) -> None:
         """The revision that holds from here on."""
+        ...
+
+    def listed(self, tools: Mapping[str, Frame]) -> None:
+        """The tools it listed, by name."""
         ...
 
     async def close(self) -> None:
@@ -269,7 +273,8 @@ class Link:
         elif method == "notifications/progress":
             self._progress(frame)
         elif method == "notifications/cancelled":
-            task = self._serving.get(frame.get("params", {}).get("requestId"))
+            id = frame.get("params", {}).get("requestId")
+            task = self._serving.get(id) if isinstance(id, (str, int)) else None
             if task is not None:
                 task.cancel()
         else:

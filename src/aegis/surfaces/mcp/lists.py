@@ -67,9 +67,12 @@ async def resources(hub: Hub, asker: Asker, _: Frame) -> Frame:
 
     async def of(link: Link) -> list[Frame]:
         found = []
+        places = asker.session.places
+        for uri in [uri for uri, name in places.items() if name == link.name]:
+            del places[uri]
         for resource in await _entries(hub, link, "resources", "resources/list", "resources"):
             uri = str(resource.get("uri"))
-            asker.session.places.setdefault(uri, link.name)
+            places.setdefault(uri, link.name)
             if _usable(hub, asker, "resources/read", uri, link.name):
                 found.append(resource)
         return found
@@ -84,9 +87,12 @@ async def templates(hub: Hub, asker: Asker, _: Frame) -> Frame:
         found = await _entries(
             hub, link, "resources", "resources/templates/list", "resourceTemplates"
         )
+        prefixes = asker.session.prefixes
+        for prefix in [prefix for prefix, name in prefixes.items() if name == link.name]:
+            del prefixes[prefix]
         for template in found:
             prefix = str(template.get("uriTemplate")).partition("{")[0]
-            asker.session.prefixes.setdefault(prefix, link.name)
+            prefixes.setdefault(prefix, link.name)
         return found
 
     return {"resourceTemplates": await _joined(hub, asker, of)}

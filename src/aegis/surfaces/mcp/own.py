@@ -113,6 +113,9 @@ class OwnWire:
     def greeted(self, revision: str) -> None:
         """Every revision is answered alike."""
 
+    def listed(self, tools: Mapping[str, Frame]) -> None:
+        """Nothing here depends on what the tools are."""
+
     async def close(self) -> None:
         """Nothing has to be ended."""
         self._receive = None

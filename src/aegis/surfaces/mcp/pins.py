@@ -117,12 +117,12 @@ class Pins:
         return f"its description looks poisoned: {worst.category} ({worst.rule})"
 
     def _keep(self, server: str, pins: Sequence[Pin]) -> None:
-        self._runtime.state.put_pins(pins)
         held = {pin.tool: pin.reason for pin in pins if pin.proposed and pin.reason}
         details: dict[str, Any] = {"server": server, "tools": len(pins)}
         if held:
             details["quarantined"] = dict(list(held.items())[:TOLD_MAX])
         self._runtime.admin("mcp.pins", by="system", details=details)
+        self._runtime.state.put_pins(pins)
 
 
 def waiting(pin: Pin) -> bool:

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from ...model import CallerError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 NAME = "aegis"
 TITLE = "Aegis"
@@ -58,6 +61,9 @@ BLOCKED, QUARANTINED, APPROVAL, DENIED, LIMITED, UPSTREAM, UNAVAILABLE, LATE = (
 FRAME_MAX = 10_485_760
 """Largest frame taken from a client or a server where no setting says otherwise: 10 MiB."""
 
+TEXT_MAX = 8_192
+"""Longest name or address a client may ask by, in characters: it stands in records."""
+
 ID_MAX = 256
 """Longest request id, in characters: it is kept while the request runs."""
 
@@ -83,7 +89,15 @@ class RpcError(CallerError):
 
 
 class Channel(Protocol):
-    """Where frames to one client go while one of its requests is answered, or in between."""
+    """Where frames to one client go while one of its requests is answered, or in between.
+
+    `headers` are those the request came with, where it came over HTTP.
+    """
+
+    @property
+    def headers(self) -> Mapping[bytes, bytes] | None:
+        """The headers of the request."""
+        ...
 
     async def send(self, frame: Frame) -> None:
         """Hand over one frame; returns when the client can take more."""
@@ -155,4 +169,6 @@ def text_of(params: Frame, name: str) -> str:
     value = params.get(name)
     if not isinstance(value, str) or not value:
         raise RpcError(INVALID_PARAMS, f"`{name}` has to be a text that is not empty")
+    if len(value) > TEXT_MAX:
+        raise RpcError(INVALID_PARAMS, f"`{name}` is longer than {TEXT_MAX} characters")
     return value

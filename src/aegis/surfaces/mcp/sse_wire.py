@@ -16,6 +16,8 @@ from .events import Events
 from .http_wire import REPLY_MAX
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ...kernel.settings import McpUpstream
     from .link import Lost, Receive
     from .protocol import Frame
@@ -51,6 +53,9 @@ class SseWire:
 
     def greeted(self, revision: str) -> None:
         """This transport names no revision."""
+
+    def listed(self, tools: Mapping[str, Frame]) -> None:
+        """Nothing here depends on what the tools are."""
 
     async def send(self, frame: Frame) -> None:
         """Post one frame. Raises UpstreamError."""

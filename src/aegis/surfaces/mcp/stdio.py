@@ -39,6 +39,7 @@ class _Outlet:
     """Frames to the client, one a line."""
 
     def __init__(self, output: Output) -> None:
+        self.headers = None
         self._output = output
 
     async def send(self, frame: Frame) -> None:
@@ -64,6 +65,7 @@ async def serve_stdio(
                 break
             if not isinstance(line, TooLong) and (not line or line.isspace()):
                 continue
+            await output.ready()
             task = asyncio.create_task(_answer(hub, session, line, outlet))
             tasks.add(task)
             task.add_done_callback(tasks.discard)

@@ -17,7 +17,7 @@ from ...model import UpstreamError
 from . import protocol as rpc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ...kernel.settings import McpUpstream
     from .link import Lost, Receive
@@ -103,12 +103,19 @@ class StdioWire:
             raise UpstreamError(f"upstream `{self.name}` is not running", status=503, began=False)
         try:
             stdin.write(rpc.encode(frame) + b"\n")
-            await stdin.drain()
+            if stdin.transport.get_write_buffer_size():
+                async with asyncio.timeout(self.spec.timeout_seconds):
+                    await stdin.drain()
         except (ConnectionError, RuntimeError) as error:
             raise UpstreamError(f"upstream `{self.name}` takes no more input") from error
+        except TimeoutError:
+            raise UpstreamError(f"upstream `{self.name}` does not read", status=504) from None
 
     def greeted(self, revision: str) -> None:
         """A pipe carries every revision alike."""
+
+    def listed(self, tools: Mapping[str, Frame]) -> None:
+        """Nothing here depends on what the tools are."""
 
     async def close(self) -> None:
         """End the child: its input first, then a request to end, then by force."""

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 TOOLS_MAX = 5_000
 """Most tools of one upstream; more are a fault of it, and none of them is used."""
 
+NAME_MAX = 256
+"""Longest name of a tool that is used, in characters; the specification asks for 128 at most."""
+
 PAGES_MAX = 200
 """Most pages of one list that are asked for."""
 
@@ -63,8 +66,9 @@ async def listed(link: Link) -> Known:
     if "tools" in link.capabilities:
         for tool in await pages(link, "tools/list", "tools"):
             name = tool.get("name")
-            if isinstance(name, str) and name:
+            if isinstance(name, str) and 0 < len(name) <= NAME_MAX:
                 definitions.setdefault(name, tool)
+    link.wire.listed(definitions)
     return Known(definitions)
 
 

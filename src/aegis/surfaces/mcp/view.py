@@ -1,8 +1,8 @@
 """How the flow reads MCP: the texts of arguments and results, and what of a result is recorded.
 
-Arguments are recorded as they are, redacted; of a result the record holds shape and digest. An
-error that a server answers is a reply like any other: its words reach the model, so guards read
-them.
+Arguments are recorded redacted, long texts by their digest; of a result the record holds shape and
+digest. An error that a server answers is a reply like any other: its words reach the model, so
+guards read them.
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ BINARY = frozenset({"data", "blob"})
 BINARY_MIN = 256
 """Shorter values of these members are read as text: they cost nothing and may be some."""
 
+RECORDED_MAX = 2_000
+"""Longest text of an argument that stands in a record, in characters: names, addresses and
+commands do, files that are written do not."""
+
 SHAPE_MAX = 100
 """Most content blocks whose type a record names."""
 
@@ -37,6 +41,10 @@ PROMPTS = frozenset({"sampling/createMessage", "elicitation/create"})
 
 class McpView(PlainView):
     """Reads the requests that carry arguments, and every result."""
+
+    def recorded(self, action: Action) -> Any:
+        """The arguments, long texts as what they weigh."""
+        return _weighed(action.params) or None
 
     def texts(self, action: Action) -> Sequence[Text]:
         """Every string of the arguments, keys included."""
@@ -66,6 +74,15 @@ class McpView(PlainView):
         if isinstance(value.get("error"), dict):
             kept["error"] = value["error"].get("code")
         return kept
+
+
+def _weighed(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > RECORDED_MAX:
+        data = value.encode("utf-8", "surrogatepass")
+        return Digest(len(data), sha256=sha256(data).hexdigest())
+    if isinstance(value, dict):
+        return {key[:RECORDED_MAX]: _weighed(item) for key, item in value.items()}
+    return [_weighed(item) for item in value] if isinstance(value, list) else value
 
 
 def _shape(block: Any) -> str:
