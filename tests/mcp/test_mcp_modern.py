@@ -174,6 +174,6 @@ def test_a_server_with_open_streams_ends_at_once(place):
         began = time.monotonic()
         server.process.terminate()
         with pytest.raises(httpx2.HTTPError):
-            list(stream.iter_lines())
+            list(lines)
     assert server.end() == 0
     assert time.monotonic() - began < 8
