@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from ..policy import Policy
 
 
-def loaded(config: Path | None, *, resolve: bool = False) -> Loaded:
+def loaded(config: Path | Loaded | None, *, resolve: bool = False) -> Loaded:
     """The configuration. Only what calls models needs its secrets (`resolve`)."""
     from ..kernel import config as configuration
 
+    if isinstance(config, configuration.Loaded):
+        return config
     return configuration.load(config, resolve=resolve)
 
 
@@ -54,7 +56,7 @@ def _default() -> Policy:
 
 
 @contextmanager
-def runtime(config: Path | None) -> Iterator[Runtime]:
+def runtime(config: Path | Loaded | None) -> Iterator[Runtime]:
     """A runtime on the configured home folder, also while a server runs there."""
     from ..kernel.build import open_runtime
 
@@ -66,7 +68,7 @@ def runtime(config: Path | None) -> Iterator[Runtime]:
 
 
 @contextmanager
-def state(config: Path | None) -> Iterator[StateStore]:
+def state(config: Path | Loaded | None) -> Iterator[StateStore]:
     """Keys, agents and approvals, for reading: much less to open than a runtime."""
     from ..kernel import discover
     from ..kernel.build import STATE_FILE

@@ -55,6 +55,14 @@ VERBS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("packs trust", "packs:trust", "Trust a publisher of rule packs."),
         ("packs sign", "packs:sign", "Sign a rule pack you publish."),
     ),
+    "MCP": (
+        ("mcp run", "mcp:run", "Serve the configured MCP servers, governed."),
+        ("mcp wrap", "mcp:wrap", "Govern one MCP server in place."),
+        ("mcp install", "mcp_client:install", "Put Aegis into the configuration of a client."),
+        ("mcp uninstall", "mcp_client:uninstall", "Take it out again."),
+        ("mcp serve", "mcp_own:serve", "Let an agent ask Aegis; it can change nothing."),
+        ("mcp pins", "mcp:pins", "Show pinned tools; accept or reject what one has become."),
+    ),
     "People": (
         ("keys create", "keys:create", "Create a key and print it, this once."),
         ("keys list", "keys:list_keys", "List keys."),
@@ -80,6 +88,7 @@ SECTIONS = {
     "policy": "Test and check policies.",
     "packs": "Rule packs: detection rules of your own or of other people.",
     "eval": "Measure what Aegis does.",
+    "mcp": "The MCP gateway: agents reach their tools through it.",
     "keys": "Keys that callers of the gateway authenticate with.",
     "approvals": "Actions that wait for a person.",
     "evidence": "Records with their proofs.",

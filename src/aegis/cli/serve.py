@@ -16,8 +16,11 @@ from ..model import CallerError
 from . import home, output
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..kernel.config import Loaded
     from ..kernel.runtime import Runtime
+    from ..surfaces.mcp.http import Mounted
 
 FIRST_KEY = "first"
 """Name of the key that is made where there is none."""
@@ -51,6 +54,24 @@ def serve(
     watch
         load the configuration again whenever its files change
     """
+    return serve_loaded(
+        lambda: home.loaded(config, resolve=True),
+        host,
+        port,
+        open_to_all=allow_unauthenticated,
+        watch=watch,
+    )
+
+
+def serve_loaded(
+    read: Callable[[], Loaded],
+    host: str | None = None,
+    port: int | None = None,
+    *,
+    open_to_all: bool = False,
+    watch: bool = False,
+) -> int:
+    """Serve the configuration that `read` returns, now and whenever it is to be loaded again."""
     if port is not None and not 0 <= port <= PORT_MAX:
         raise CallerError(f"port {port} does not exist; use 0 to {PORT_MAX}")
     try:
@@ -62,8 +83,8 @@ def serve(
     from ..kernel.build import open_runtime, reload
     from ..kernel.reload import Watch
 
-    override = partial(_override, host=host, port=port, open_to_all=allow_unauthenticated)
-    found = override(home.loaded(config, resolve=True))
+    override = partial(_override, host=host, port=port, open_to_all=open_to_all)
+    found = override(read())
     configure_logs(found)
     runtime = open_runtime(found)
 
@@ -71,9 +92,7 @@ def serve(
         reload(runtime, loaded)
         configure_logs(loaded)
 
-    watcher = Watch(
-        found, lambda: override(home.loaded(config, resolve=True)), apply, _report, polls=watch
-    )
+    watcher = Watch(found, lambda: override(read()), apply, _report, polls=watch)
     watcher.start()
     for number in (signal.SIGINT, signal.SIGTERM):
         # the server finishes what is under way, then raises the signal again: end as intended
@@ -82,7 +101,8 @@ def serve(
         signal.signal(signal.SIGHUP, lambda _number, _frame: watcher.poke())
     try:
         server = found.settings.server
-        run(runtime, server.host, server.port, started=partial(_announce, runtime, found))
+        started = partial(_announce, runtime, found)
+        run(runtime, server.host, server.port, started=started, mounted=_mcp(runtime))
     finally:
         watcher.close()
         runtime.close()
@@ -94,6 +114,18 @@ def configure_logs(found: Loaded) -> None:
     from .logs import configure
 
     configure(found.settings.log)
+
+
+def _mcp(runtime: Runtime) -> Mounted | None:
+    """The MCP gateway, where upstreams are configured for it."""
+    settings = runtime.settings.mcp
+    if not settings.upstreams:
+        return None
+    from ..surfaces.mcp.http import Mounted
+    from ..surfaces.mcp.hub import Hub
+    from ..surfaces.mcp.wires import connector
+
+    return Mounted(Hub(runtime, settings, connector(runtime.rules.redact), user=home.user()))
 
 
 def _override(found: Loaded, host: str | None, port: int | None, open_to_all: bool) -> Loaded:
@@ -116,6 +148,8 @@ def _announce(runtime: Runtime, found: Loaded, host: str, port: int) -> None:
 
     shown = f"[{host}]" if ":" in host else host
     output.say(f"aegis serves http://{shown}:{port}/v1")
+    if found.settings.mcp.upstreams:
+        output.say(f"  mcp            http://{shown}:{port}/mcp")
     output.say(f"  configuration  {found.source or 'defaults (no aegis.yaml found)'}")
     output.say(f"  policy         {runtime.rules.policy.version}")
     output.say(f"  ledger key     {runtime.journal.signer.identity.fingerprint}")

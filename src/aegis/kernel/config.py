@@ -18,7 +18,7 @@ from ..model import AegisError, ConfigError, PluginError, PolicyError, Problem
 from ..policy import Policy
 from ..policy.document import read_document
 from ..policy.source import Node, from_plain, parse_yaml
-from . import discover, overrides
+from . import discover, overrides, upstreams
 from .channels import check_channels, spell_out
 from .grants import check_credentials
 from .settings import Settings
@@ -111,7 +111,7 @@ def parse(
     `env` (default: none). Raises ConfigError with every problem.
     """
     folder = Path(base).absolute()
-    root = document if isinstance(document, Node) else read(document, source)
+    root = upstreams.lifted(document if isinstance(document, Node) else read(document, source))
     places = overrides.apply(root, env or {})
     spell_out(root)
     secrets = _Secrets(folder) if resolve else None
@@ -304,6 +304,7 @@ def _check(root: Node, reader: Reader) -> None:
             _named(reader, path, node, "store")
     check_channels(root, reader)
     check_credentials(root, reader)
+    upstreams.check(root, reader)
     home = root.value.get("home") if isinstance(root.value, dict) else None
     if home is not None and isinstance(home.value, str) and not home.value.strip():
         reader.complain(("home",), home, "has to name a folder")

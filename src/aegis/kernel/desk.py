@@ -86,6 +86,9 @@ class Desk:
         """Told of every request that expired, by whichever process ended it."""
         courier.expire = self.expire
         self._woken = threading.Condition()
+        self._released: set[str] = set()
+        self.watchers: list[Callable[[Request], None]] = []
+        """Told about every new request in this process, on the thread that files it."""
 
     @property
     def people(self) -> People:
@@ -110,6 +113,8 @@ class Desk:
                 return Answer(APPROVED, given.by, comment, given.channel, now)
         if self._state.add_approval(request, self.courier.posts(request)):
             self.courier.filed(request)
+            for watcher in self.watchers:
+                watcher(request)
             return None
         return self.poll(ask.approval, ask.action.id)
 
@@ -147,17 +152,27 @@ class Desk:
                 self._woken.wait(POLL_SECONDS)
 
     async def wait_async(self, id: str, seconds: float) -> Answer | None:
-        """Wait on an event loop until somebody answers, at most `seconds`."""
+        """Wait on an event loop until somebody answers, at most `seconds` or until `release`."""
         deadline = time.monotonic() + seconds
         epoch = -1
-        while True:
-            current = self._state.epoch()
-            if current != epoch or time.monotonic() >= deadline:
-                epoch = current
-                answer = self.poll(id)
-                if answer is not None or time.monotonic() >= deadline:
-                    return answer
-            await asyncio.sleep(POLL_SECONDS)
+        try:
+            while True:
+                current = self._state.epoch()
+                over = time.monotonic() >= deadline or id in self._released
+                if current != epoch or over:
+                    epoch = current
+                    answer = self.poll(id)
+                    if answer is not None or over:
+                        return answer
+                await asyncio.sleep(POLL_SECONDS)
+        finally:
+            self._released.discard(id)
+
+    def release(self, id: str) -> None:
+        """End the wait for one request in this process: its caller is told to come back, because
+        it has a better way to wait.
+        """
+        self._released.add(id)
 
     def answer(self, id: str, approve: bool, vote: Vote, *, scope: str = ONCE) -> Request:
         """One person's answer. Repeating the same answer changes nothing; of several different

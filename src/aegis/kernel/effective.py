@@ -120,6 +120,18 @@ class Effective:
             decision = self._attended(action, decision)
         return decision
 
+    def least(self, action: Action) -> Verdict:
+        """The mildest verdict that any target or params could get; lists decide by name alone."""
+        ask = getattr(self.base, "least", None)
+        decided = self.decide(action).verdict
+        if self._listed(action):
+            return decided
+        return min(decided, ask(action)) if ask is not None else decided
+
+    def _listed(self, action: Action) -> bool:
+        lists = (self._own, self._foreign) if action.actor.agent and self._agents else ()
+        return any(one is not None and one.decide(action).rule != DEFAULT_RULE for one in lists)
+
     def _earlier(self, first: Decision, second: Decision) -> Decision:
         """The decision whose rule stands first in the document; of one place, the stricter."""
         last = len(self._order) + 1
@@ -249,3 +261,8 @@ class Tightened:
         """The stricter of the two."""
         decision = self._base.decide(action, now=now, findings=findings, labels=labels)
         return self._decision if self._decision.verdict > decision.verdict else decision
+
+
+def tightened(runtime: Runtime, decision: Decision) -> Runtime:
+    """The runtime with a decision of the caller's own over its policy, for one action."""
+    return runtime.under(Tightened(runtime.rules.policy, decision))

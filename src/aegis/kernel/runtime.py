@@ -97,9 +97,13 @@ class Runtime:
 
     def under(self, policy: Decider, session: str = "") -> Runtime:
         """The same parts under another policy."""
+        return self.ruled(msgspec.structs.replace(self.rules, policy=policy), session)
+
+    def ruled(self, rules: Rules, session: str = "") -> Runtime:
+        """The same parts under other rules."""
         parts = Parts(
             self.settings,
-            msgspec.structs.replace(self.rules, policy=policy),
+            rules,
             self.journal,
             self.state,
             self.keys,

@@ -1,4 +1,4 @@
-"""What Aegis remembers besides evidence: keys, agents, approvals, parked runs.
+"""What Aegis remembers besides evidence: keys, agents, approvals, parked runs, pinned tools.
 
 The store is small and changes rarely; readers keep copies and look at `epoch`, a counter shared
 by every process on the same home folder, to learn that a copy is stale. That is how a kill
@@ -94,8 +94,30 @@ class Loan(msgspec.Struct, frozen=True):
     expires: int
 
 
+class Pin(msgspec.Struct, frozen=True):
+    """A tool of an MCP server, as it was accepted and as it is now.
+
+    `digest` (SHA-256, hex) and `definition` (JSON) are what is in use, empty before anything was
+    accepted; `proposed` and `proposal` are what waits for a person, with the `reason` why.
+    """
+
+    server: str
+    tool: str
+    digest: str = ""
+    definition: bytes = b""
+    proposed: str = ""
+    proposal: bytes = b""
+    reason: str = ""
+    rejected: bool = False
+    by: str = ""
+    updated: int = 0
+
+
 class StateStore(Protocol):
-    """Keeps keys, agents, approvals and runs. Every change is durable when the call returns."""
+    """Keeps keys, agents, approvals, runs and pins.
+
+    Every change is durable when the call returns.
+    """
 
     def epoch(self) -> int:
         """A number that changes whenever anything here changes, in any process."""
@@ -201,6 +223,14 @@ class StateStore(Protocol):
 
     def loans(self, now: int) -> Sequence[Loan]:
         """The credentials past their expiry that nobody revoked."""
+        ...
+
+    def pins(self, server: str = "") -> Sequence[Pin]:
+        """The pinned tools of one MCP server, or of all."""
+        ...
+
+    def put_pins(self, pins: Sequence[Pin]) -> None:
+        """Keep pins, in one transaction; each replaces the one of the same tool."""
         ...
 
     def close(self) -> None:

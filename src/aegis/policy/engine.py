@@ -125,6 +125,15 @@ class Engine:
         except Exception as error:
             return self.failed(error)
 
+    def least(self, action: Action) -> Verdict:
+        """The mildest verdict that any target, params or time could get under these names."""
+        try:
+            row = self._row(self._key(action), action)
+        except Exception:
+            return Verdict.BLOCK
+        end = row.end.rule.verdict if row.end is not None else self.verdict
+        return min(end, *(step[2].rule.verdict for step in row.steps), end)
+
     def explain(
         self, action: Action, now: int, findings: Sequence[Finding], labels: Sequence[str]
     ) -> Explanation:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 from ruamel.yaml import YAML
 
-from ..model import PolicyError, Problem
+from ..model import PolicyError, Problem, Verdict
 from .document import defaults_of, read_document, read_file, rules_of
 from .engine import Engine
 from .merge import merged
@@ -179,6 +179,12 @@ class Policy:
         return self._engine.decide(action, now, findings, labels)
 
     evaluate = decide
+
+    def least(self, action: Action) -> Verdict:
+        """The mildest verdict that any target, params or time could get for this actor, type,
+        protocol, capability and environment: what is `block` here is blocked whatever is asked.
+        """
+        return self._engine.least(action)
 
     def explain(
         self,

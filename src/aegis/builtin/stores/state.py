@@ -1,4 +1,4 @@
-"""Keys, agents, approvals, parked runs and loans in SQLite.
+"""Keys, agents, approvals, parked runs, loans and pinned tools in SQLite.
 
 One connection behind a lock: these tables change a few times a minute at most.
 """
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ...kernel.state import Agent, Key, Loan, Run
+from ...kernel.state import Agent, Key, Loan, Pin, Run
 from ...model import AegisError
 from .state_approvals import ApprovalTables
-from .state_database import pack
+from .state_database import SCHEMA_VERSION, pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -100,3 +100,28 @@ class SqliteState(ApprovalTables):
         """The credentials past their expiry that nobody revoked."""
         rows = self._read("SELECT body FROM loans WHERE expires<=?", (now,))
         return [msgspec.json.decode(row[0], type=Loan) for row in rows]
+
+    def pins(self, server: str = "") -> Sequence[Pin]:
+        """The pinned tools of one MCP server, or of all."""
+        if self._version(self._db) < SCHEMA_VERSION:
+            return ()  # an older store, opened only for reading
+        rows = self._read(
+            "SELECT body FROM pins WHERE ?='' OR server=? ORDER BY server, tool", (server, server)
+        )
+        return [msgspec.json.decode(row[0], type=Pin) for row in rows]
+
+    def put_pins(self, pins: Sequence[Pin]) -> None:
+        """Keep pins, in one transaction; each replaces the one of the same tool."""
+        with self._lock, self._explained():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                self._db.executemany(
+                    "INSERT OR REPLACE INTO pins VALUES (?, ?, ?)",
+                    [(pin.server, pin.tool, pack(pin)) for pin in pins],
+                )
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:  # SQLite ends it by itself where a disk is full
+                    self._db.execute("ROLLBACK")
+                raise
+        self._epoch.bump()

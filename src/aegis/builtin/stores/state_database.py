@@ -57,6 +57,8 @@ CREATE TABLE IF NOT EXISTS posts (approval TEXT NOT NULL, channel TEXT NOT NULL,
 CREATE INDEX IF NOT EXISTS posts_open ON posts (channel, settled, due);
 CREATE TABLE IF NOT EXISTS loans (id TEXT PRIMARY KEY, expires INTEGER NOT NULL,
   body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS pins (server TEXT NOT NULL, tool TEXT NOT NULL, body BLOB NOT NULL,
+  PRIMARY KEY (server, tool));
 CREATE TABLE IF NOT EXISTS nonces (channel TEXT NOT NULL, nonce TEXT NOT NULL,
   expires INTEGER NOT NULL, PRIMARY KEY (channel, nonce)) WITHOUT ROWID;
 """

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from ...flow import PLAIN
-from ...kernel.effective import FUNCTION, MONITORED, NO_AGENT, Tightened, register_agent
+from ...kernel.effective import FUNCTION, MONITORED, NO_AGENT, register_agent, tightened
 from ...kernel.keys import OPERATOR
 from ...kernel.state import ACTIVE, PAUSED, Agent
 from ...model import (
@@ -199,7 +199,7 @@ class Actions:
         asked = _read(body, Begin)
         action = _action(asked.action, principal)
         if asked.tighten is not None:
-            runtime = _tightened(runtime, _opinion(asked.tighten))
+            runtime = tightened(runtime, _opinion(asked.tighten))
         if asked.dry:
             return 200, encode(_said(await runtime.agovern(action, _nothing, PLAIN, dry=True)))
         if self._begun >= OPEN_MAX:
@@ -347,10 +347,6 @@ def _opinion(opinion: Opinion) -> Decision:
         raise Refused(400, "unusable", f"`tighten` is no decision: {error}") from None
     rule = f"client:{opinion.rule or 'policy'}"
     return Decision(verdict, risk, rule, "", opinion.reasons, advice=opinion.advice)
-
-
-def _tightened(runtime: Runtime, decision: Decision) -> Runtime:
-    return runtime.under(Tightened(runtime.rules.policy, decision))
 
 
 def _said(outcome: Outcome) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ...model import AegisError, Principal
 from . import catalogue, chat, headers, health, runs
@@ -26,6 +26,19 @@ if TYPE_CHECKING:
 
     Handler = Callable[[Runtime, Turn, Principal], Awaitable[None]]
 
+
+class Mounted(Protocol):
+    """Another surface that is served by the same server, and knows its own callers."""
+
+    def find(self, turn: Turn) -> Handler | None:
+        """Who answers a request; None where its path is not of this surface."""
+        ...
+
+    async def close(self) -> None:
+        """The server ends."""
+        ...
+
+
 NOBODY = Principal("", kind="anonymous")
 """The caller where no key is asked for."""
 
@@ -38,8 +51,9 @@ log = logging.getLogger("aegis.gateway")
 class Gateway:
     """Serves one runtime."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, mounted: Mounted | None = None) -> None:
         self.runtime = runtime
+        self.mounted = mounted
         self.watch = Watch()
         self.measures = Measures()
         self.remote = RemoteRoutes()
@@ -109,6 +123,9 @@ class Gateway:
             handler = self.open_routes.get(key)
             if handler is not None:
                 turn.route = turn.path
+            elif self.mounted is not None:
+                handler = self.mounted.find(turn)
+            if handler is not None:
                 return handler(self.runtime, turn, NOBODY)
             handler = self._prefixed(turn, self.open_prefixes)
             if handler is not None:
@@ -198,6 +215,8 @@ class Gateway:
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 await self.remote.close()
+                if self.mounted is not None:
+                    await self.mounted.close()
                 await self.runtime.dispatch.close()
                 try:
                     self.runtime.close()

@@ -255,6 +255,8 @@ class Front(asyncio.Protocol):
         self._stopping = True
         if self._turn is None and self._transport is not None:
             self._transport.close()
+        elif self._turn is not None and self._turn.endless:
+            self._turn.stop("left")
 
     # httptools callbacks
 

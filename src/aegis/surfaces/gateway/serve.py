@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from socket import socket
 
     from ...kernel.runtime import Runtime
+    from .app import Mounted
 
 BACKLOG = 2048
 """Connections the kernel may hold before the server takes them."""
@@ -43,13 +44,15 @@ def serve(
     port: int = 0,
     *,
     started: Callable[[str, int], None] | None = None,
+    mounted: Mounted | None = None,
 ) -> None:
     """Serve until a signal ends it; then finish what is under way and close the runtime.
 
-    `started(host, port)` is called once connections are taken. Raises ConfigError where callers
+    `started(host, port)` is called once connections are taken; `mounted` is another surface to
+    serve. Raises ConfigError where callers
     from other machines could come without a key, or the address cannot be used.
     """
-    server = make_server(runtime, host, port, started)
+    server = make_server(runtime, host, port, started, mounted)
     runtime.desk.courier.start()
     warm(runtime)
     try:
@@ -67,13 +70,14 @@ def make_server(
     host: str = "",
     port: int = 0,
     started: Callable[[str, int], None] | None = None,
+    mounted: Mounted | None = None,
 ) -> _Server:
     """The server, configured and not yet started. Raises ConfigError."""
     settings = runtime.settings.server
     host = host or settings.host
     check_exposure(runtime, host)
     config = uvicorn.Config(
-        Gateway(runtime),
+        Gateway(runtime, mounted),
         host=host,
         port=port or settings.port,
         http=Front,

@@ -41,7 +41,8 @@ class Left(Exception):
 
 class Turn:
     """One request. The watch looks at `phase`, `wrote` and `writing`, and calls `silent` when a
-    stream has been silent for long.
+    stream has been silent for long. `endless` marks one that has no end of its own: it ends with
+    the server.
     """
 
     # defaults on the class: an ordinary turn sets few of them
@@ -52,6 +53,7 @@ class Turn:
     started = False
     silent: Callable[[], Awaitable[None]] | None = None
     writing = False
+    endless = False
     task: Work | None = None
     upstream_seconds = 0.0
 

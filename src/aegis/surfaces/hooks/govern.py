@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ...kernel.runtime import Parts, Runtime
 from ...model import Action, AegisError, Decision, RiskLevel, Verdict, joined
 from ...tools.dangers import DANGERS
 from ...tools.reading import DANGER
@@ -21,6 +20,7 @@ from .events import BEFORE, Event, HookError, Reply, allowed, denied, event_of, 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ...kernel.runtime import Runtime
     from ...model import Finding, Outcome
 
 REPORTED = "<reported>"
@@ -99,19 +99,7 @@ def _reporting(runtime: Runtime) -> Runtime:
     rules = msgspec.structs.replace(
         runtime.rules, policy=Reported(runtime.rules.policy.version), inputs=()
     )
-    parts = Parts(
-        runtime.settings,
-        rules,
-        runtime.journal,
-        runtime.state,
-        runtime.keys,
-        runtime.desk,
-        runtime.gate,
-        runtime.dispatch,
-        runtime.sinks,
-        runtime.mender,
-    )
-    return Runtime(parts, session=runtime.session)
+    return runtime.ruled(rules)
 
 
 def _why(outcome: Outcome) -> str:

@@ -135,7 +135,9 @@ def _apply(runtime: Runtime, loaded: Loaded) -> None:
 
 def _bound(runtime: Runtime) -> None:
     """A person is waited for at most as long as the hook itself waits."""
-    runtime.ports.wait_seconds = min(runtime.ports.wait_seconds, WAIT_SECONDS / 2)
+    desk = runtime.desk
+    seconds = min(desk.settings.wait_seconds, WAIT_SECONDS / 2)
+    desk.settings = msgspec.structs.replace(desk.settings, wait_seconds=seconds)
 
 
 def _report(message: str, problem: bool) -> None:

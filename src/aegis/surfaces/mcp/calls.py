@@ -1,0 +1,340 @@
+"""Requests that reach an upstream: each is an Action, governed, performed there, and inspected.
+
+`tools/call`, `resources/read`, `prompts/get` and `completion/complete` of clients; and what an
+upstream asks of a client, `sampling/createMessage`, `elicitation/create` and `roots/list`.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import uuid_utils
+
+from ...kernel.effective import tightened
+from ...model import (
+    Action,
+    ActionError,
+    AegisError,
+    CallerError,
+    Decision,
+    HeldError,
+    LedgerError,
+    Resource,
+    RiskLevel,
+    UpstreamError,
+    Verdict,
+)
+from ..refusal import about, said
+from . import mirror
+from . import protocol as rpc
+from .link import error_in
+from .reviews import ours
+from .tools import SEPARATOR, action_of
+from .view import MCP
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from ...kernel.runtime import Runtime
+    from ...model import Outcome
+    from .hub import Hub
+    from .link import Link
+    from .protocol import Frame
+    from .session import Asker
+
+    Forward = Callable[[Frame], Awaitable[Frame]]
+
+PIN_RULE = "<pin>"
+"""The rule name of refusals of tools in quarantine."""
+
+INPUTS = "io.modelcontextprotocol/inputResponses"
+"""Where what a client answers to an upstream stands among the params of an action."""
+
+ROUNDS_MAX = 8
+"""Most times a stateless upstream may ask for more input in answer to one request."""
+
+CODES = {
+    "policy": rpc.BLOCKED,
+    "guard": rpc.BLOCKED,
+    "killed": rpc.BLOCKED,
+    "identity": rpc.BLOCKED,
+    "limit": rpc.LIMITED,
+    "denied": rpc.DENIED,
+    "expired": rpc.DENIED,
+}
+"""JSON-RPC code by the kind of refusal an Outcome names."""
+
+log = logging.getLogger("aegis.mcp")
+
+
+async def call_tool(hub: Hub, asker: Asker, params: Frame) -> Frame:
+    """Answer `tools/call`. Raises RpcError."""
+    name = rpc.text_of(params, "name")
+    arguments = params.get("arguments")
+    if arguments is None:
+        arguments = {}
+    if not isinstance(arguments, dict):
+        raise rpc.RpcError(rpc.INVALID_PARAMS, "`arguments` has to be an object")
+    server, tool = hub.resolve(name)
+    link = await hub.link(asker, server)
+    known = await asker.session.tools(link)
+    definition = known.get(tool)
+    if definition is None:
+        raise rpc.RpcError(rpc.INVALID_PARAMS, f"there is no tool `{name[:128]}` here")
+    if asker.modern and asker.channel is not None and asker.channel.headers is not None:
+        marked = mirror.marks(definition.get("inputSchema"))
+        mirror.check_arguments(asker.channel.headers, arguments, marked)
+    fact = hub.upstreams[server].spec.tools.get(tool)
+    given = with_inputs(arguments, params)
+    action = action_of(asker.session.actor, f"{server}{SEPARATOR}{tool}", definition, given, fact)
+    reason = known.quarantined.get(tool)
+    runtime = hub.runtime if reason is None else tightened(hub.runtime, _quarantine(action, reason))
+    rest = outgoing(params)
+
+    async def forward(decided: Frame) -> Frame:
+        body = {**rest, "name": tool}
+        if INPUTS in decided:
+            decided = dict(decided)
+            body["inputResponses"] = decided.pop(INPUTS)
+        body["arguments"] = decided
+        return await satisfied(hub, link, asker, "tools/call", body)
+
+    return await govern(hub, asker, runtime, action, params, forward)
+
+
+async def read_resource(hub: Hub, asker: Asker, params: Frame) -> Frame:
+    """Answer `resources/read`. Raises RpcError."""
+    uri = rpc.text_of(params, "uri")
+    link = await hub.holder(asker, uri)
+    resources = (Resource("url", uri, "read"), Resource("server", link.name, "read"))
+    given = with_inputs({"uri": uri}, params)
+    action = _reading("resources/read", uri, given, asker, resources)
+    return await _fetched(hub, asker, link, action, params)
+
+
+async def get_prompt(hub: Hub, asker: Asker, params: Frame) -> Frame:
+    """Answer `prompts/get`. Raises RpcError."""
+    name = rpc.text_of(params, "name")
+    server, prompt = hub.resolve(name)
+    link = await hub.link(asker, server)
+    arguments = params.get("arguments")
+    given = with_inputs({"arguments": arguments} if isinstance(arguments, dict) else {}, params)
+    target = f"{server}{SEPARATOR}{prompt}"
+    action = _reading("prompts/get", target, given, asker, (Resource("server", server, "read"),))
+    return await _fetched(hub, asker, link, action, {**params, "name": prompt})
+
+
+async def complete(hub: Hub, asker: Asker, params: Frame) -> Frame:
+    """Answer `completion/complete`. Raises RpcError."""
+    ref = params.get("ref")
+    ref = ref if isinstance(ref, dict) else {}
+    if ref.get("type") == "ref/prompt":
+        target = rpc.text_of(ref, "name")
+        server, prompt = hub.resolve(target)
+        link = await hub.link(asker, server)
+        params = {**params, "ref": {**ref, "name": prompt}}
+    else:
+        target = rpc.text_of(ref, "uri")
+        link = await hub.holder(asker, target)
+    given: Frame = {key: params[key] for key in ("argument", "context") if key in params}
+    resources = (Resource("server", link.name, "read"),)
+    action = _reading("completion/complete", target, given, asker, resources)
+    return await _fetched(hub, asker, link, action, params)
+
+
+async def ask_client(hub: Hub, link: Link, asker: Asker, frame: Frame) -> Any:
+    """What an upstream asks of a client: governed like what the client asks. Raises RpcError."""
+    method: str = frame["method"]
+    params: Frame = frame.get("params", {})
+    given = {key: value for key, value in params.items() if key != "_meta"}
+    action = Action(
+        method,
+        link.name,
+        given,
+        protocol="mcp",
+        actor=asker.session.actor,
+        capability="execute" if method == "sampling/createMessage" else "read",
+        resources=(Resource("server", link.name, "read"),),
+        parent=asker.action,
+        id=str(uuid_utils.uuid7()),
+    )
+
+    async def perform(decided: Action) -> Any:
+        if asker.modern:
+            return await asker.asks.ask(method, decided.params)
+        return await asker.session.ask(method, decided.params, asker.channel)
+
+    outcome = await hub.runtime.agovern(action, perform, MCP)
+    return result_of(outcome)
+
+
+async def govern(
+    hub: Hub, asker: Asker, runtime: Runtime, action: Action, params: Frame, forward: Forward
+) -> Frame:
+    """Take a request along the path; returns the upstream's result. Raises RpcError."""
+    reviews = hub.reviews
+    reviews.responded(params, action, asker.session)
+
+    async def perform(decided: Action) -> Any:
+        answer = await forward(decided.params)
+        error = answer.get("error")
+        return {"error": error} if error is not None else answer.get("result")
+
+    while True:
+        run = reviews.held(action)
+        reviews.enter(action, asker)
+        try:
+            if run:
+                outcome = await runtime.aresume(run, perform, MCP)
+            else:
+                outcome = await runtime.agovern(action, perform, MCP, park=True)
+            result: Frame = result_of(outcome)
+            return result
+        except HeldError as error:
+            if not await reviews.talked(error.approval) or not reviews.held(action):
+                return reviews.pending(error, asker)
+        except LedgerError as error:
+            log.error("the ledger failed: %s", error)
+            raise rpc.RpcError(
+                rpc.UNAVAILABLE, "the record of this could not be kept; nothing was performed"
+            ) from None
+        except ActionError as error:
+            raise rpc.RpcError(rpc.INVALID_PARAMS, str(error)) from None
+        except CallerError as error:
+            # somebody else continued the run, or other rules hold now: it is asked for anew
+            if not run or isinstance(error, rpc.RpcError):
+                raise
+            action = _again(action)
+        finally:
+            reviews.leave(action)
+
+
+def result_of(outcome: Outcome) -> Any:
+    """The result an outcome stands for. Raises RpcError for every other end."""
+    if outcome.status == "performed":
+        value = outcome.result
+        if isinstance(value, dict) and isinstance(value.get("error"), dict) and len(value) == 1:
+            raise error_in(value["error"])
+        if not isinstance(value, dict):
+            raise rpc.RpcError(rpc.UPSTREAM, "the upstream answered with no object")
+        return value
+    if outcome.status == "failed":
+        raise failed(outcome.error)
+    if outcome.error is not None:
+        log.error("action %s: %r", outcome.action.id, outcome.error)
+    unusable = rpc.UNAVAILABLE if outcome.decision.risk is RiskLevel.CRITICAL else rpc.BLOCKED
+    code = CODES.get(outcome.code, unusable)
+    if outcome.decision.rule == PIN_RULE:
+        code = rpc.QUARANTINED
+    data = about(outcome)
+    if outcome.retry_after:
+        data["retry_after"] = outcome.retry_after
+    raise rpc.RpcError(code, said(outcome.decision), data)
+
+
+def failed(error: BaseException | None) -> rpc.RpcError:
+    """The error for a performance that failed."""
+    if isinstance(error, rpc.RpcError):
+        return error
+    if isinstance(error, UpstreamError):
+        code = {503: rpc.UNAVAILABLE, 504: rpc.LATE}.get(error.status, rpc.UPSTREAM)
+        data = {"retry_after": error.retry_after} if error.retry_after else None
+        return rpc.RpcError(code, str(error), data)
+    if isinstance(error, CallerError):
+        return rpc.RpcError(rpc.INVALID_PARAMS, str(error))
+    log.error("a request failed", exc_info=error)
+    if isinstance(error, AegisError):
+        return rpc.RpcError(
+            rpc.UNAVAILABLE, "a part of Aegis failed; the gateway's log names the cause"
+        )
+    return rpc.RpcError(rpc.INTERNAL, "an unexpected error; the gateway's log names the cause")
+
+
+def _reading(
+    method: str, target: str, given: Frame, asker: Asker, resources: tuple[Resource, ...]
+) -> Action:
+    return Action(
+        method,
+        target,
+        given,
+        protocol="mcp",
+        actor=asker.session.actor,
+        capability="read",
+        resources=resources,
+        id=str(uuid_utils.uuid7()),
+    )
+
+
+async def _fetched(hub: Hub, asker: Asker, link: Link, action: Action, params: Frame) -> Frame:
+    """Govern a request whose params go to the upstream as they are but for what was rewritten."""
+    rest = outgoing(params)
+
+    async def forward(decided: Frame) -> Frame:
+        body = {**rest, **decided}
+        if INPUTS in body:
+            body["inputResponses"] = body.pop(INPUTS)
+        return await satisfied(hub, link, asker, action.type, body)
+
+    return await govern(hub, asker, hub.runtime, action, params, forward)
+
+
+async def satisfied(hub: Hub, link: Link, asker: Asker, method: str, body: Frame) -> Frame:
+    """The response of an upstream. A stateless one that wants input of a client with a session is
+    given what the client answers, and asked again.
+    """
+    for _ in range(ROUNDS_MAX):
+        response = await link.exchange(method, body, asker)
+        result = response.get("result")
+        if asker.modern or not isinstance(result, dict):
+            return response
+        if result.get("resultType") != "input_required":
+            return response
+        asked = result.get("inputRequests")
+        answers: Frame = {}
+        for key, request in asked.items() if isinstance(asked, dict) else ():
+            answers[key] = await ask_client(
+                hub, link, asker, rpc.check({"jsonrpc": "2.0", **request})
+            )
+        body = {**body, "inputResponses": answers, "requestState": result.get("requestState")}
+    raise rpc.RpcError(
+        rpc.UPSTREAM, f"upstream `{link.name}` asked for input {ROUNDS_MAX} times and had no end"
+    )
+
+
+def outgoing(params: Frame) -> Frame:
+    """What of a request's params goes on as it is: not what is governed, not what belongs to the
+    connection it came over, not what is meant for us.
+    """
+    kept = {key: value for key, value in params.items() if key not in _OWN}
+    meta = {k: v for k, v in rpc.meta_of(params).items() if k not in _CONNECTION}
+    if meta:
+        kept["_meta"] = meta
+    if "requestState" in params and not ours(params):
+        kept["requestState"] = params["requestState"]
+    return kept
+
+
+def with_inputs(given: Frame, params: Frame) -> Frame:
+    """What is governed, with the answers of the client's person to an upstream among it."""
+    answers = params.get("inputResponses")
+    return {**given, INPUTS: answers} if isinstance(answers, dict) and not ours(params) else given
+
+
+_OWN = frozenset({"_meta", "arguments", "inputResponses", "requestState"})
+_CONNECTION = frozenset({rpc.META_REVISION, rpc.META_CAPABILITIES, rpc.META_CLIENT})
+
+
+def _again(action: Action) -> Action:
+    return msgspec.structs.replace(action, id=str(uuid_utils.uuid7()))
+
+
+def _quarantine(action: Action, reason: str) -> Decision:
+    return Decision(
+        Verdict.BLOCK,
+        RiskLevel.HIGH,
+        PIN_RULE,
+        reasons=(f"the tool is in quarantine: {reason}",),
+        advice=f"a person looks at it and runs `aegis mcp pins accept {action.type}`",
+    )

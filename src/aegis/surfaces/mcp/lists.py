@@ -1,0 +1,212 @@
+"""Lists of what the upstreams have, joined and cut down to what the caller may use.
+
+A tool in quarantine is left out, and so is what the policy blocks whatever is asked of it; so are
+prompts and resources whose description looks poisoned. Pages of upstreams are joined.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ...model import Action, AegisError, Resource, Verdict
+from . import protocol as rpc
+from .tools import SEPARATOR, action_of, pages
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from .hub import Hub
+    from .link import Link
+    from .protocol import Frame
+    from .session import Asker
+
+TTL_MS = 0
+"""How long a client may keep a list: not at all, since a person may quarantine a tool any time."""
+
+log = logging.getLogger("aegis.mcp")
+
+
+async def tools(hub: Hub, asker: Asker, _: Frame) -> Frame:
+    """Answer `tools/list`."""
+
+    async def of(link: Link) -> list[Frame]:
+        known = await asker.session.tools(link, again=True)
+        facts = hub.upstreams[link.name].spec.tools
+        found = []
+        for name, tool in known.items():
+            action = action_of(
+                asker.session.actor, f"{link.name}{SEPARATOR}{name}", tool, {}, facts.get(name)
+            )
+            if name not in known.quarantined and _reachable(hub, action):
+                found.append({**tool, "name": hub.public(link.name, name)})
+        return found
+
+    return {"tools": await _joined(hub, asker, of)}
+
+
+async def prompts(hub: Hub, asker: Asker, _: Frame) -> Frame:
+    """Answer `prompts/list`."""
+
+    async def of(link: Link) -> list[Frame]:
+        found = []
+        for prompt in await _entries(hub, link, "prompts", "prompts/list", "prompts"):
+            name = str(prompt.get("name"))
+            if _usable(hub, asker, "prompts/get", f"{link.name}{SEPARATOR}{name}", link.name):
+                found.append({**prompt, "name": hub.public(link.name, name)})
+        return found
+
+    return {"prompts": await _joined(hub, asker, of)}
+
+
+async def resources(hub: Hub, asker: Asker, _: Frame) -> Frame:
+    """Answer `resources/list`."""
+
+    async def of(link: Link) -> list[Frame]:
+        found = []
+        places = asker.session.places
+        for uri in [uri for uri, name in places.items() if name == link.name]:
+            del places[uri]
+        for resource in await _entries(hub, link, "resources", "resources/list", "resources"):
+            uri = str(resource.get("uri"))
+            places.setdefault(uri, link.name)
+            if _usable(hub, asker, "resources/read", uri, link.name):
+                found.append(resource)
+        return found
+
+    return {"resources": await _joined(hub, asker, of)}
+
+
+async def templates(hub: Hub, asker: Asker, _: Frame) -> Frame:
+    """Answer `resources/templates/list`."""
+
+    async def of(link: Link) -> list[Frame]:
+        found = await _entries(
+            hub, link, "resources", "resources/templates/list", "resourceTemplates"
+        )
+        prefixes = asker.session.prefixes
+        for prefix in [prefix for prefix, name in prefixes.items() if name == link.name]:
+            del prefixes[prefix]
+        for template in found:
+            prefix = str(template.get("uriTemplate")).partition("{")[0]
+            prefixes.setdefault(prefix, link.name)
+        return found
+
+    return {"resourceTemplates": await _joined(hub, asker, of)}
+
+
+async def subscribe(hub: Hub, asker: Asker, params: Frame) -> Frame:
+    """Answer `resources/subscribe`."""
+    return await _subscription(hub, asker, "resources/subscribe", params)
+
+
+async def unsubscribe(hub: Hub, asker: Asker, params: Frame) -> Frame:
+    """Answer `resources/unsubscribe`."""
+    return await _subscription(hub, asker, "resources/unsubscribe", params)
+
+
+async def holder(hub: Hub, asker: Asker, uri: str) -> str:
+    """The name of the upstream that has a resource: one that lists it, or a template for it, or
+    the only one there is. Raises RpcError.
+    """
+    if len(hub.upstreams) == 1:
+        return next(iter(hub.upstreams))
+    session = asker.session
+    for attempt in (False, True):
+        if attempt:
+            await resources(hub, asker, {})
+            await templates(hub, asker, {})
+        if uri in session.places:
+            return session.places[uri]
+        fitting = [prefix for prefix in session.prefixes if prefix and uri.startswith(prefix)]
+        if fitting:
+            return session.prefixes[max(fitting, key=len)]
+    raise rpc.RpcError(rpc.INVALID_PARAMS, f"no upstream has a resource `{uri[:200]}`")
+
+
+def cacheable(method: str, result: Frame) -> Frame:
+    """A result with what a stateless client is told about keeping it."""
+    if method.endswith("/list") or method in ("resources/read", "server/discover"):
+        return {**result, "ttlMs": TTL_MS, "cacheScope": "private"}
+    return result
+
+
+async def _subscription(hub: Hub, asker: Asker, method: str, params: Frame) -> Frame:
+    uri = rpc.text_of(params, "uri")
+    link = await hub.holder(asker, uri)
+    if not _usable(hub, asker, "resources/read", uri, link.name):
+        raise rpc.RpcError(rpc.BLOCKED, f"the policy does not let you read `{uri[:200]}`")
+    return await link.request(method, {"uri": uri})
+
+
+async def _joined(
+    hub: Hub, asker: Asker, of: Callable[[Link], Awaitable[list[Frame]]]
+) -> list[Frame]:
+    """The entries of all upstreams, in the order of the configuration. Those that fail are left
+    out and logged; where all fail, the caller is told why.
+    """
+
+    async def from_one(name: str) -> list[Frame]:
+        return await of(await hub.link(asker, name))
+
+    results: list[Any] = await asyncio.gather(
+        *(from_one(name) for name in hub.upstreams), return_exceptions=True
+    )
+    joined: list[Frame] = []
+    failures = [result for result in results if isinstance(result, BaseException)]
+    for result in results:
+        if isinstance(result, AegisError):
+            log.warning("a list is incomplete: %s", result)
+        elif isinstance(result, BaseException):
+            raise result
+        else:
+            joined += result
+    if failures and len(failures) == len(results):
+        raise failures[0]
+    return joined
+
+
+async def _entries(hub: Hub, link: Link, capability: str, method: str, member: str) -> list[Frame]:
+    """What one upstream lists, without what looks poisoned."""
+    if capability not in link.capabilities:
+        return []
+    try:
+        found = await pages(link, method, member)
+    except rpc.RpcError as error:
+        if error.code == rpc.NO_METHOD:
+            return []  # a capability may stand for a part of its methods
+        raise
+    clean = []
+    for entry in found:
+        poisoned = hub.pins.read(entry)
+        if poisoned:
+            log.warning("upstream `%s`, `%s`: left out: %s", link.name, method, poisoned)
+        else:
+            clean.append(entry)
+    return clean
+
+
+def _reachable(hub: Hub, action: Action) -> bool:
+    """Whether a call of this name could ever be allowed, asked for or not."""
+    policy = hub.runtime.rules.policy
+    environment = hub.runtime.settings.environment
+    action = msgspec.structs.replace(action, environment=environment)
+    least = getattr(policy, "least", policy.decide)(action)
+    verdict = least if isinstance(least, Verdict) else least.verdict
+    return bool(verdict < Verdict.BLOCK)
+
+
+def _usable(hub: Hub, asker: Asker, method: str, target: str, server: str) -> bool:
+    action = Action(
+        method,
+        target,
+        protocol="mcp",
+        actor=asker.session.actor,
+        capability="read",
+        environment=hub.runtime.settings.environment,
+        resources=(Resource("server", server, "read"),),
+    )
+    return hub.runtime.rules.policy.decide(action).verdict < Verdict.BLOCK

@@ -1,0 +1,197 @@
+"""Aegis itself as an MCP server: an agent may ask what would be decided, why, and what is recorded.
+
+It is an upstream like any other, so what an agent asks of it is governed and recorded like any
+other call. Nothing here changes anything: there is no tool that touches policy, approvals or pins.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ...kernel.settings import Mcp, McpTool, McpUpstream
+from ...model import PROTOCOLS, Action, Actor, AegisError
+from ...tools.names import capability
+from ..refusal import about
+from . import protocol as rpc
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from ...kernel.runtime import Runtime
+    from .link import Lost, Receive
+    from .protocol import Frame
+
+    Records = Callable[[dict[str, Any], int], Sequence[dict[str, Any]]]
+
+NAME = "aegis"
+"""The name of this upstream."""
+
+RECORDS_MAX = 50
+"""Most records one call of `audit` returns: they have to fit a model's context."""
+
+_TEXT: Mapping[str, str] = MappingProxyType({"type": "string"})
+
+_ACTION: Mapping[str, Any] = MappingProxyType(
+    {
+        "type": {**_TEXT, "description": "the tool or method, such as `github__delete_repo`"},
+        "target": {**_TEXT, "description": "what it acts on"},
+        "params": {"type": "object", "description": "its arguments"},
+        "protocol": {"type": "string", "enum": list(PROTOCOLS)},
+        "agent": {**_TEXT, "description": "the agent that would act; left out, the one that asks"},
+    }
+)
+_FILTERS = ("kind", "session", "action", "type", "target", "agent", "verdict", "rule", "status")
+
+TOOLS: tuple[Frame, ...] = (
+    {
+        "name": "evaluate",
+        "description": "Say what would be decided about an action, performing nothing.",
+        "inputSchema": {"type": "object", "properties": dict(_ACTION), "required": ["type"]},
+        "annotations": {"readOnlyHint": True, "openWorldHint": False},
+    },
+    {
+        "name": "why",
+        "description": "Say how every rule of the policy stands to an action.",
+        "inputSchema": {"type": "object", "properties": dict(_ACTION), "required": ["type"]},
+        "annotations": {"readOnlyHint": True, "openWorldHint": False},
+    },
+    {
+        "name": "audit",
+        "description": "Show recorded decisions and outcomes, the newest last.",
+        "inputSchema": {
+            "type": "object",
+            "properties": {
+                **{name: dict(_TEXT) for name in _FILTERS},
+                "limit": {"type": "integer", "minimum": 1, "maximum": RECORDS_MAX},
+            },
+        },
+        "annotations": {"readOnlyHint": True, "openWorldHint": False},
+    },
+)
+
+SETTINGS = Mcp({NAME: McpUpstream(NAME, tools={t["name"]: McpTool("read") for t in TOOLS})})
+"""A gateway whose only upstream is Aegis itself."""
+
+
+class Asked(msgspec.Struct, forbid_unknown_fields=True):
+    """The arguments of `evaluate` and `why`."""
+
+    type: str
+    target: str = ""
+    params: dict[str, Any] = {}
+    protocol: str = "mcp"
+    agent: str = ""
+
+    def action(self, environment: str) -> Action:
+        """The action that is asked about, classified as the door would."""
+        return Action(
+            self.type,
+            self.target,
+            self.params,
+            protocol=self.protocol,
+            actor=Actor(agent=self.agent),
+            capability=capability(self.type, self.protocol, self.params),
+            environment=environment,
+        )
+
+
+class OwnWire:
+    """Answers in this process. `records` reads the ledger: filters and a limit in, rows out."""
+
+    def __init__(self, runtime: Runtime, records: Records) -> None:
+        self._runtime = runtime
+        self._records = records
+        self._receive: Receive | None = None
+
+    async def start(self, receive: Receive, lost: Lost) -> None:
+        """Nothing has to be connected."""
+        self._receive = receive
+
+    def greeted(self, revision: str) -> None:
+        """Every revision is answered alike."""
+
+    def listed(self, tools: Mapping[str, Frame]) -> None:
+        """Nothing here depends on what the tools are."""
+
+    async def close(self) -> None:
+        """Nothing has to be ended."""
+        self._receive = None
+
+    async def send(self, frame: Frame) -> None:
+        """Answer one frame."""
+        if "id" not in frame or self._receive is None:
+            return
+        try:
+            result = await self._answer(frame["method"], frame.get("params", {}))
+            answer = rpc.result_of(frame["id"], result)
+        except rpc.RpcError as error:
+            answer = rpc.error_of(frame["id"], error)
+        self._receive(answer, frame["id"])
+
+    async def _answer(self, method: str, params: Frame) -> Frame:
+        if method == "initialize":
+            return {
+                "protocolVersion": params.get("protocolVersion"),
+                "capabilities": {"tools": {}},
+                "serverInfo": rpc.about(),
+            }
+        if method == "tools/list":
+            return {"tools": list(TOOLS)}
+        if method != "tools/call":
+            raise rpc.RpcError(rpc.NO_METHOD, f"there is no method `{method[:100]}` here")
+        arguments = params.get("arguments", {})
+        try:
+            found = await self._call(params["name"], arguments)
+        except msgspec.ValidationError as error:
+            return _said(f"the arguments are not what is expected: {error}", failed=True)
+        except AegisError as error:
+            return _said(str(error), failed=True)
+        return {**_said(msgspec.json.encode(found).decode()), "structuredContent": found}
+
+    async def _call(self, name: str, arguments: dict[str, Any]) -> Frame:
+        if name == "audit":
+            limit = arguments.pop("limit", RECORDS_MAX)
+            known = {key: value for key, value in arguments.items() if key in _FILTERS and value}
+            count = min(limit, RECORDS_MAX) if isinstance(limit, int) and limit > 0 else RECORDS_MAX
+            return {"records": list(self._records(known, count))}
+        action = msgspec.convert(arguments, Asked).action(self._runtime.settings.environment)
+        if name == "evaluate":
+            outcome = await self._runtime.agovern(action, _nothing, dry=True)
+            return about(outcome)
+        return self._why(action)
+
+    def _why(self, action: Action) -> Frame:
+        policy = self._runtime.rules.policy
+        explain = getattr(getattr(policy, "base", policy), "explain", None)
+        decision = policy.decide(action)
+        told: Frame = {
+            "verdict": decision.verdict.word,
+            "rule": decision.rule,
+            "policy": decision.policy,
+            "reasons": list(decision.reasons),
+            "advice": decision.advice,
+        }
+        if explain is not None:
+            told["rules"] = [
+                {
+                    "rule": trace.rule,
+                    "verdict": trace.verdict.word,
+                    "matched": trace.matched,
+                    "decided": trace.decided,
+                    "why": trace.why,
+                }
+                for trace in explain(action).rules
+            ]
+        return told
+
+
+def _said(words: str, *, failed: bool = False) -> Frame:
+    answer: Frame = {"content": [{"type": "text", "text": words}]}
+    return {**answer, "isError": True} if failed else answer
+
+
+def _nothing(_: Action) -> None:
+    """A dry run performs nothing."""

@@ -1,0 +1,140 @@
+"""The tools of one upstream as they are known, and a call of one as an Action.
+
+A call's target and resources are taken from its arguments: by the catalogue of the configuration
+where it names the tool, else from what the arguments are called (`aegis.tools.arguments`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import uuid_utils
+
+from ...model import Action, Resource
+from ...tools.arguments import inferred
+from ...tools.names import capability
+from . import protocol as rpc
+from .pins import definition_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ...kernel.settings import McpTool
+    from ...model import Actor
+    from .link import Link
+    from .pins import Pins
+
+TOOLS_MAX = 5_000
+"""Most tools of one upstream; more are a fault of it, and none of them is used."""
+
+NAME_MAX = 256
+"""Longest name of a tool that is used, in characters; the specification asks for 128 at most."""
+
+PAGES_MAX = 200
+"""Most pages of one list that are asked for."""
+
+SEPARATOR = "__"
+"""Stands between the names of upstream and tool, which allow no other mark for it."""
+
+_MILD = frozenset({"read", "execute"})
+
+
+class Known(dict[str, rpc.Frame]):
+    """Definitions by name, with the reasons of those in quarantine.
+
+    `epoch` is the state of the pins they were judged under.
+    """
+
+    def __init__(self, definitions: Mapping[str, rpc.Frame]) -> None:
+        super().__init__(definitions)
+        self.bytes = {name: definition_of(tool) for name, tool in definitions.items()}
+        self.quarantined: dict[str, str] = {}
+        self.epoch = -1
+        self.stale = False
+
+    async def judged(self, server: str, pins: Pins) -> Known:
+        """The same, judged again where a pin may have changed."""
+        if self.epoch != pins.epoch():
+            self.quarantined = await pins.judge(server, self.bytes)
+            self.epoch = pins.epoch()
+        return self
+
+
+async def listed(link: Link) -> Known:
+    """The tools an upstream lists now. Raises RpcError, UpstreamError."""
+    definitions: dict[str, rpc.Frame] = {}
+    if "tools" in link.capabilities:
+        for tool in await pages(link, "tools/list", "tools"):
+            name = tool.get("name")
+            if isinstance(name, str) and 0 < len(name) <= NAME_MAX:
+                definitions.setdefault(name, tool)
+    link.wire.listed(definitions)
+    return Known(definitions)
+
+
+async def pages(link: Link, method: str, member: str) -> list[rpc.Frame]:
+    """All items of a paginated list. Raises RpcError, UpstreamError."""
+    items: list[rpc.Frame] = []
+    params: rpc.Frame = {}
+    for _ in range(PAGES_MAX):
+        answer = await link.request(method, params)
+        found = answer.get(member)
+        items += (
+            [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+        )
+        cursor = answer.get("nextCursor")
+        if not isinstance(cursor, str):
+            return items
+        if len(items) > TOOLS_MAX:
+            break
+        params = {"cursor": cursor}
+    raise rpc.RpcError(
+        rpc.UPSTREAM, f"upstream `{link.name}` lists more than {TOOLS_MAX} entries under `{method}`"
+    )
+
+
+def action_of(
+    actor: Actor, name: str, tool: rpc.Frame, arguments: dict[str, Any], fact: McpTool | None
+) -> Action:
+    """A call as an Action. `name` is `server__tool`, `fact` what the configuration says of it."""
+    declared = fact.capability if fact is not None else ""
+    kind = declared or _hinted(capability(name.partition(SEPARATOR)[2], "mcp"), tool)
+    target, resources = inferred(arguments, kind)
+    if fact is not None and fact.resources:
+        resources = tuple(
+            Resource(what, value, kind)
+            for argument, what in fact.resources.items()
+            for value in _texts(arguments.get(argument))
+        )
+        target = resources[0].name if resources else ""
+    if fact is not None and fact.target:
+        target = next(iter(_texts(arguments.get(fact.target))), "")
+    return Action(
+        name,
+        target,
+        arguments,
+        protocol="mcp",
+        actor=actor,
+        capability=kind,
+        resources=resources,
+        id=str(uuid_utils.uuid7()),
+    )
+
+
+def _hinted(kind: str, tool: rpc.Frame) -> str:
+    """The capability a name suggests, made stricter by the tool's own hints; they come from the
+    upstream, so they never make it milder.
+    """
+    hints = tool.get("annotations")
+    if not isinstance(hints, dict) or kind not in _MILD:
+        return kind
+    if hints.get("destructiveHint") is True and hints.get("readOnlyHint") is not True:
+        return "write"
+    return "execute" if hints.get("readOnlyHint") is False else kind
+
+
+def _texts(value: Any) -> list[str]:
+    """An argument as the names it holds."""
+    if isinstance(value, list):
+        return [item for item in value if isinstance(item, str)]
+    return [value] if isinstance(value, str) else []

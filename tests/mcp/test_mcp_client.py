@@ -1,0 +1,100 @@
+"""A client's configuration with Aegis in it, and as it was before."""
+
+import json
+
+import pytest
+
+from .conftest import tool
+
+
+@pytest.fixture
+def client_file(place):
+    """A client's file with one server it starts and one it does not."""
+    command, *args = place.program()
+    file = place.folder / "client.json"
+    document = {
+        "theme": "dark",
+        "mcpServers": {
+            "my_notes": {"command": command, "args": args, "env": {"TOKEN": "t"}},
+            "far": {"url": "https://far.example/mcp"},
+        },
+    }
+    file.write_text(json.dumps(document, indent=4))
+    file.chmod(0o640)
+    return file
+
+
+def install(place, file, verb="install", *more, client="cursor", code=0):
+    if verb == "install":
+        more = ("--config", place.config, *more)
+    return place.aegis("mcp", verb, "--client", client, "--file", file, *more, code=code)
+
+
+def test_install_wraps_what_the_client_starts_and_uninstall_restores_every_byte(place, client_file):
+    before = client_file.read_bytes()
+    said = install(place, client_file)
+    assert "far" in said
+    document = json.loads(client_file.read_text())
+    notes = document["mcpServers"]["my_notes"]
+    assert notes["args"][:4] == ["mcp", "wrap", "--name", "my-notes"]
+    assert notes["env"] == {"TOKEN": "t"}
+    assert document["mcpServers"]["far"] == {"url": "https://far.example/mcp"}
+    assert document["mcpServers"]["aegis"]["args"][:2] == ["mcp", "run"]
+    assert document["theme"] == "dark"
+    assert client_file.stat().st_mode & 0o777 == 0o640
+    installed = client_file.read_bytes()
+    install(place, client_file)
+    assert client_file.read_bytes() == installed
+    install(place, client_file, "uninstall")
+    assert client_file.read_bytes() == before
+    assert sorted(path.name for path in place.folder.glob("client*")) == ["client.json"]
+
+
+def test_what_was_added_since_survives_uninstalling(place, client_file):
+    install(place, client_file)
+    document = json.loads(client_file.read_text())
+    document["mcpServers"]["late"] = {"command": "late"}
+    client_file.write_text(json.dumps(document))
+    install(place, client_file, "uninstall")
+    servers = json.loads(client_file.read_text())["mcpServers"]
+    assert sorted(servers) == ["far", "late", "my_notes"]
+    assert servers["my_notes"]["command"] == place.program()[0]
+    assert (place.folder / "client.json.before-aegis").exists()
+
+
+def test_an_installed_server_is_really_governed(place, connect, client_file):
+    place.define([tool("read_note"), tool("delete_note")])
+    place.configure("policy: { rules: [{ match: { capability: read }, approval: auto }] }\n")
+    install(place, client_file)
+    entry = json.loads(client_file.read_text())["mcpServers"]["my_notes"]
+    assert entry["command"].endswith("aegis")
+    client = connect(*entry["args"])
+    assert client.listed() == ["read_note"]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"mcpServers": []}', "// comment\n{}"])
+def test_a_file_that_cannot_be_edited_is_left_as_it_is(place, text):
+    file = place.folder / "client.json"
+    file.write_text(text)
+    assert "left as it is" in install(place, file, code=2)
+    assert file.read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("client", "where", "key"),
+    [
+        ("claude", ".config/Claude/claude_desktop_config.json", "mcpServers"),
+        ("cursor", ".cursor/mcp.json", "mcpServers"),
+        ("windsurf", ".codeium/windsurf/mcp_config.json", "mcpServers"),
+        ("vscode", ".vscode/mcp.json", "servers"),
+    ],
+)
+def test_every_client_has_its_place(place, monkeypatch, client, where, key):
+    monkeypatch.setenv("HOME", str(place.folder))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    place.aegis("mcp", "install", "--client", client, "--config", place.config)
+    document = json.loads((place.folder / where).read_text())
+    assert list(document[key]) == ["aegis"]
+    place.aegis("mcp", "uninstall", "--client", client)
+    assert json.loads((place.folder / where).read_text()) == {key: {}}
