@@ -20,7 +20,8 @@ def main() -> None:
     """Write `rules.json`."""
     rules = compile_rules(ROOT)
     target = ROOT / COMPILED
-    target.write_bytes(msgspec.json.format(msgspec.json.encode(rules), indent=1) + b"\n")
+    # no blanks: they would be a tenth of a file that ships in the wheel and is read by machines
+    target.write_bytes(msgspec.json.encode(rules) + b"\n")
     print(f"{target}: {len(rules.spans)} span rules, {len(rules.rules)} concept rules")
 
 

@@ -1,5 +1,6 @@
 """Detection: rules as data, one engine, findings with exact places. Pure and deterministic."""
 
+from .definitions import definition_texts
 from .engine import TEXT_MAX, Engine
 from .gate import ScanError
 from .hit import Hit
@@ -24,6 +25,7 @@ __all__ = [
     "Reader",
     "ScanError",
     "Stream",
+    "definition_texts",
     "inspect_text",
     "redact",
     "redactor",

@@ -121,6 +121,15 @@ def _negated(text: str, tags: Sequence[Tag], anchor: int, low: int, match: Match
     return False
 
 
+def _denied(tags: Sequence[Tag], anchor: int, high: int, match: Match) -> bool:
+    """Whether a concept that speaks against the match stands between its steps."""
+    first = tags[anchor].end
+    return any(
+        first <= tag.start and tag.end <= high and not tag.concepts.isdisjoint(match.without)
+        for tag in tags[anchor + 1 : anchor + 2 * _REACH]
+    )
+
+
 def candidates(
     text: str, tags: Sequence[Tag], rules: Iterable[ConceptRule], kind: str
 ) -> list[Candidate]:
@@ -148,6 +157,8 @@ def candidates(
                     continue
                 low, high = span
                 if match.unless and _negated(text, tags, anchor, low, match):
+                    continue
+                if match.without and _denied(tags, anchor, high, match):
                     continue
                 taken.append(span)
                 out.append(Candidate(rule, low, high, match.score))
@@ -200,9 +211,10 @@ def _quoted(text: str, low: int, high: int) -> int:
 def weighed(candidate: Candidate, text: str, tags: Sequence[Tag], kind: str) -> int:
     """The score of a candidate in its surroundings."""
     score = candidate.score
-    if candidate.rule.literal or kind == "tool_description":
-        return score
     low, high = candidate.start, candidate.end
+    quoted = text[max(0, low - 1) : low] in _QUOTES
+    if candidate.rule.literal or (kind == "tool_description" and not quoted):
+        return score
     if _discussed(candidate, text, tags):
         score = score * DISCUSSED // 1000
     score = score * _quoted(text, low, high) // 1000

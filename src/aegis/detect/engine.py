@@ -18,12 +18,15 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from . import linear
 from .concepts import candidates, weighed
 from .fold import View, fold
 from .gate import ScanError
 from .hit import Hit
 from .locate import BUCKET, Locator, around
+from .payloads import by_kind
 from .plan import CompactPlanner, Plan, Planner
 from .reader import BLOCK, MARGIN, Frame, Reader, Survey
 from .ruleset import load
@@ -82,7 +85,9 @@ class Engine:
 
     def __init__(self, rules: RuleSet | None = None) -> None:
         self.rules = rules = load() if rules is None else rules
-        self._planner = Planner(rules)
+        common = tuple(rule for rule in rules.spans if not rule.payload)
+        self._planner = Planner(msgspec.structs.replace(rules, spans=common))
+        self._payloads = by_kind(rules.spans)
         self._locator = Locator(rules)
         self._linear = linear.load()
         self._tagger: Tagger | None = None
@@ -157,6 +162,9 @@ class Engine:
                 places = sum(1 << place for place in {place // BUCKET for place in _places(text)})
                 survey.shaped |= around(places, MARGIN // BUCKET)
         survey.bits |= survey.shaped
+        payloads = self._payloads.get(kind)
+        if payloads is not None and payloads.heard(view.data):
+            survey.bits |= (1 << len(text) // BUCKET + 1) - 1
         return survey
 
     def _look(self, view: View, kind: str, threshold: int, survey: Survey, size: int) -> None:
@@ -204,6 +212,7 @@ class Engine:
         """Raw hits of one window of text, offsets counting from its start."""
         view = fold(text)
         frame = frame or Frame()
+        payloads = self._payloads.get(kind)
         hits: list[Hit] = []
         views = [view]
         hidden = _hidden(text, view)
@@ -222,6 +231,8 @@ class Engine:
             if plan.spans:
                 hits += self._values(current, plan, kind, categories)
             hits += self._worded(current, plan, frame, kind, categories)
+            if payloads is not None:
+                hits += payloads.hits(current, categories, not frame.cut[0])
             views += _decoded(current, plan)
             if not _RUN_TOGETHER.isdisjoint(plan.triggers) or "spaced" in current.name:
                 hits += self._read_compact(current, kind, categories)

@@ -43,6 +43,8 @@ class SpanRule(msgspec.Struct, frozen=True):
     kinds: tuple[str, ...] = ()
     decoded: bool = True
     trim: str = ""
+    payload: bool = False
+    """Evidence of an attack in the given kinds only, and no value to mask (see `payloads`)."""
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -50,7 +52,8 @@ class Match(msgspec.Struct, frozen=True):
 
     `steps` are sets of concepts (one of each must occur), `gap` the most bytes between
     neighbours, `ordered` whether their order counts, `unless` the concepts that, standing within
-    the gap before the first step, speak against it. `kinds` limits the match to kinds of text.
+    the gap before the first step, speak against it, `without` those that speak against it between
+    the steps. `kinds` limits the match to kinds of text.
     `sentence` keeps the steps within one sentence.
     """
 
@@ -61,6 +64,7 @@ class Match(msgspec.Struct, frozen=True):
     unless: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     sentence: bool = True
+    without: tuple[str, ...] = ()
 
 
 class ConceptRule(msgspec.Struct, frozen=True):

@@ -126,6 +126,7 @@ class _Rule(msgspec.Struct, forbid_unknown_fields=True):
     kinds: list[str] = []
     decoded: bool = True
     trim: str = ""
+    payload: bool = False
     literal: bool = False
     match: list[dict[str, Any]] = []
 
@@ -150,6 +151,8 @@ def read_rule(path: Path) -> SpanRule | ConceptRule:
     if not raw.patterns:
         raise _problem(file, "a rule needs `patterns` or `match`")
     patterns = [folded(pattern) for pattern in raw.patterns]
+    if raw.payload and not (raw.kinds and len(raw.gate) == len(patterns)):
+        raise _problem(file, "a payload names its `kinds` and has one `gate` for each pattern")
     gate = [_gate(entry) for entry in raw.gate] or [(lean(pattern),) for pattern in patterns]
     return SpanRule(
         path.name, raw.category, raw.type, raw.severity, raw.score, tuple(patterns),
@@ -157,7 +160,7 @@ def read_rule(path: Path) -> SpanRule | ConceptRule:
         tuple(context_word(word) for word in raw.context), raw.context_required,
         raw.context_score, raw.before, raw.after, tuple(map(context_word, raw.refuse)),
         tuple(raw.kinds),
-        raw.decoded, raw.trim,
+        raw.decoded, raw.trim, raw.payload,
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..model import Action, Text
+    from .course import Course
     from .effects import Effect
     from .rules import Guarding
 
@@ -31,7 +32,7 @@ def inspect(
     """
     if not guards:
         return (), ()
-    if not texts:
+    if not texts and not any(getattr(guard, "compares", False) for guard in guards):
         return (), ran(guards)
     _bound(texts, limit)
     findings: list[Finding] = []
@@ -52,11 +53,27 @@ def inspect(
     return tuple(findings), tuple(coverage) if coverage is not None else ran(guards)
 
 
+def bound(guards: tuple[Guarding, ...], course: Course) -> tuple[Guarding, ...]:
+    """The guards for the answer to an action: some compare it with the request, or look at it as
+    the value it is. Raises ActionError where the texts of the request cannot be named.
+    """
+    if not any(getattr(guard, "compares", False) for guard in guards):
+        return guards
+    request = course.texts or course.view.texts(course.action)
+    return tuple(
+        guard.bound(request, course.value) if getattr(guard, "compares", False) else guard  # type: ignore[attr-defined]
+        for guard in guards
+    )
+
+
 def ran(guards: tuple[Guarding, ...]) -> tuple[Coverage, ...]:
     """The account of a line-up in which every guard ran."""
     account = _ran_cache.get(guards)
     if account is None:
         account = tuple(Coverage(name, guard.version) for guard in guards for name in guard.covers)
+        if any(getattr(guard, "compares", False) for guard in guards):
+            # bound to one request: not worth remembering
+            return account
         if len(_ran_cache) >= _RAN_CACHE_MAX:
             _ran_cache.clear()
         _ran_cache[guards] = account

@@ -41,6 +41,7 @@ class Guarding(Protocol):
 
     name: str
     version: str
+    stages: frozenset[str]
     covers: tuple[str, ...]
 
     @property

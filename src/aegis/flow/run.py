@@ -32,7 +32,7 @@ from .decide import (
     unusable,
 )
 from .effects import Abandoned, Admit, Append, Perform, Settle, Settled
-from .inspect import inspect
+from .inspect import bound, inspect
 from .lend import give_back, lend
 from .propose import propose
 from .restore import restore_call, restore_reply
@@ -176,9 +176,8 @@ def examine(course: Course) -> Step:
     if rules.outputs:
         try:
             texts = view.reply_texts(course.action, course.value)
-            findings, coverage = yield from inspect(
-                rules.outputs, texts, course.action, rules.text_limit
-            )
+            outputs = bound(rules.outputs, course)
+            findings, coverage = yield from inspect(outputs, texts, course.action, rules.text_limit)
         except ActionError as error:
             course.withhold(unusable(error, rules))
             return

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..model import Coverage, Text, Verdict
 from .decide import code_of, combine, unusable
 from .effects import ENDED, NEXT, Emit, Scan
-from .inspect import ran
+from .inspect import bound, ran
 from .propose import judge_calls
 from .restore import restored_calls
 from .window import TooMuch, Window
@@ -32,7 +32,7 @@ def relay(course: Course) -> Step:
     rules: Rules = course.rules
     reader: StreamReader = course.view.reader(course.action)
     restoring = partial(rules.restore.scan, course.action) if rules.restore is not None else None
-    window = Window(rules.outputs, reader, rules.text_limit, restoring)
+    window = Window(bound(rules.outputs, course), reader, rules.text_limit, restoring)
     try:
         yield from _pass_on(course, window, reader)
     except TooMuch as error:

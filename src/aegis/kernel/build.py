@@ -48,7 +48,18 @@ if TYPE_CHECKING:
 STATE_FILE = "state.db"
 
 DEFAULT_GUARDS: Mapping[str, Guardrail] = MappingProxyType(
-    {name: Guardrail() for name in ("injection", "pii", "secrets", "toxicity", "prompt_leak")}
+    {
+        name: Guardrail()
+        for name in (
+            "injection",
+            "pii",
+            "secrets",
+            "tool_poisoning",
+            "argument_injection",
+            "toxicity",
+            "prompt_leak",
+        )
+    }
 )
 """The guards that run where the configuration names none."""
 
@@ -206,7 +217,15 @@ def _stage(enabled: Mapping[str, Guardrail], stage: str) -> tuple[Guarding, ...]
     for name, guard in enabled.items():
         if stage in guard.stages:
             groups.setdefault(discover.load("guard", name), {})[name] = guard
-    return tuple(_built(build, group, stage) for build, group in groups.items())
+    built = [(_built(build, group, stage), group) for build, group in groups.items()]
+    for made, group in built:
+        for name, guard in group.items():
+            if made.stages.isdisjoint(guard.stages):
+                only = " and ".join(sorted(made.stages))
+                raise ConfigError(
+                    [Problem(f"guardrails {name}: reads {only} only; add it to `stages`")]
+                )
+    return tuple(made for made, _ in built if stage in made.stages)
 
 
 def _built(build: Any, group: dict[str, Guardrail], stage: str) -> Guarding:

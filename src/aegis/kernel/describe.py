@@ -34,6 +34,7 @@ GUARDRAILS = """\
   pii: { enabled: true, action: mask }
   secrets: { enabled: true, action: mask }
   tool_poisoning: { enabled: true, action: block }
+  argument_injection: { enabled: true, action: warn }
   toxicity: { enabled: true, action: block }
   prompt_leak: { enabled: true, action: warn }
 """

@@ -20,10 +20,23 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 BUILTIN: dict[str, dict[str, str]] = {
-    "guard": dict.fromkeys(
-        ("injection", "packs", "pii", "prompt_leak", "secrets", "tool_poisoning", "toxicity"),
-        "aegis.builtin.guards:build_guard",
-    ),
+    "guard": {
+        **dict.fromkeys(
+            (
+                "argument_injection",
+                "injection",
+                "packs",
+                "pii",
+                "prompt_leak",
+                "secrets",
+                "tool_poisoning",
+                "toxicity",
+            ),
+            "aegis.builtin.guards:build_guard",
+        ),
+        "grounding": "aegis.builtin.guards.grounding:build_guard",
+        "output_schema": "aegis.builtin.guards.schema:build_guard",
+    },
     "provider": {
         "offline": "aegis.builtin.providers.offline:Offline",
         "openai_compatible": "aegis.builtin.providers.openai_compatible:OpenAICompatible",

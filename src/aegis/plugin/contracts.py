@@ -83,6 +83,22 @@ class Guard(Protocol):
 
 
 @runtime_checkable
+class ComparingGuard(Guard, Protocol):
+    """A guard that reads an answer against its request, or as the value it is."""
+
+    @property
+    def compares(self) -> bool:
+        """Whether it does so, as it is set; `bound` is called only then."""
+        ...
+
+    def bound(self, request: Sequence[Text], value: Any = None) -> Guard:
+        """The guard for one answer, given the texts of the request and the answer as it is (None
+        while it is a stream). It is asked even where the answer holds no texts.
+        """
+        ...
+
+
+@runtime_checkable
 class Provider(Protocol):
     """A model provider: takes an OpenAI chat-completions body, gives one back."""
 

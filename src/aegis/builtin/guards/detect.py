@@ -1,6 +1,7 @@
-"""The built-in content guards: injection, pii, secrets, toxicity, prompt leak, tool poisoning.
+"""The built-in content guards: injection, pii, secrets, toxicity, prompt leak, tool poisoning,
+argument injection.
 
-They are six to configure and one to run: the engine reads each text once for all of them. A clean
+They are seven to configure and one to run: the engine reads each text once for all of them. A clean
 text, the usual case, costs one pass over all texts of an action together.
 """
 
@@ -33,6 +34,12 @@ sends its earlier turns again with every request, and an application its system 
 LEAKABLE = frozenset({"reply", "arguments"})
 """Kinds of text in which a guarded prompt or canary is a leak: what the model says or sends."""
 
+SPECIAL_KINDS = frozenset({"arguments", "tool_description"})
+"""Kinds of text for which there are rules of their own (see `detect.payloads`)."""
+
+BOUND_MAX = 64
+"""Most system messages remembered with their runs of words; an application has a few."""
+
 STAGES = frozenset({"input", "output"})
 
 
@@ -49,12 +56,15 @@ class DetectGuard:
         settings: Sequence[GuardSettings],
         stages: frozenset[str] = STAGES,
         engine: Engine | None = None,
+        leak: Leak | None = None,
     ) -> None:
         self.stages = stages
         self.covers = tuple(one.name for one in settings)
         self._engine = engine
-        guarded = next((one for one in settings if one.canaries or one.system_prompts), None)
-        self._leak = Leak(guarded.canaries, guarded.system_prompts) if guarded else None
+        self._settings = tuple(settings)
+        self._bound: dict[tuple[str, ...], DetectGuard] = {}
+        self._guarded = next((one for one in settings if one.name == "prompt_leak"), None)
+        self._leak = _leak(self._guarded) if leak is None else leak
         self._by_category = {category: one for one in settings for category in CATEGORIES[one.name]}
         self._categories = frozenset(self._by_category)
         self._reversing: Reversing | None = None
@@ -80,6 +90,25 @@ class DetectGuard:
         """True: inspecting is a plain call."""
         return True
 
+    @property
+    def compares(self) -> bool:
+        """Whether replies are compared with the system messages of their request."""
+        return self._guarded is not None and self._guarded.system_messages
+
+    def bound(self, request: Sequence[Text], value: Any = None) -> DetectGuard:
+        """This guard for the replies to one request, whose system messages may not come back."""
+        spoken = tuple(text.text for text in request if text.kind == "system")
+        if self._guarded is None or not spoken:
+            return self
+        known = self._bound.get(spoken)
+        if known is None:
+            leak = _leak(self._guarded, spoken)
+            known = DetectGuard(self._settings, self.stages, self._engine, leak)
+            if len(self._bound) >= BOUND_MAX:
+                self._bound.clear()
+            self._bound[spoken] = known
+        return known
+
     def _ready(self) -> Engine:
         if self._engine is None:
             self._engine = shared()
@@ -102,7 +131,7 @@ class DetectGuard:
     def _read(self, texts: Sequence[Text], action: Action | None = None) -> Sequence[Finding]:
         if self._leak is None:
             clean, older = self._clean, self._older
-            fresh = [t.text for t in texts if t.text not in clean and t.text not in older]
+            fresh = [t for t in texts if (k := _key(t)) not in clean and k not in older]
             if not fresh or self._quiet(fresh):
                 return ()
         engine = self._engine or self._ready()
@@ -119,18 +148,22 @@ class DetectGuard:
                 out += self.findings(hits, index, text.kind, text.key, action)
         return out
 
-    def _quiet(self, texts: list[str]) -> bool:
-        """Whether no rule can match in texts of any kind; such texts are remembered."""
-        joined = "\n\x00\n".join(texts)
+    def _quiet(self, texts: list[Text]) -> bool:
+        """Whether no rule can match in texts; such texts are remembered."""
+        joined = "\n\x00\n".join([text.text for text in texts])
         size = len(joined)
         if size >= TEXT_MIN:
             engine = self._engine or self._ready()
-            if not joined.isascii() or not engine.quiet(joined.encode()):
+            if not joined.isascii():
+                return False
+            data = joined.encode()
+            special = {text.kind for text in texts if text.kind in SPECIAL_KINDS}
+            if not engine.quiet(data) or not all(engine.quiet(data, kind) for kind in special):
                 return False
         if size <= CLEAN_LENGTH:
             if self._remembered + size > CLEAN_TOTAL:
                 self._older, self._clean, self._remembered = self._clean, set(), 0
-            self._clean.update(texts)
+            self._clean.update(map(_key, texts))
             self._remembered += size
         return True
 
@@ -173,6 +206,18 @@ class DetectGuard:
                 )
             )  # fmt: skip
         return out
+
+
+def _leak(setting: GuardSettings | None, spoken: tuple[str, ...] = ()) -> Leak | None:
+    """What may not come back, as far as it is known before (`spoken`: with) the request."""
+    if setting is None or not (setting.canaries or setting.system_prompts or spoken):
+        return None
+    return Leak(setting.canaries, (*setting.system_prompts, *spoken))
+
+
+def _key(text: Text) -> str:
+    """What a clean text is remembered by: clean as a prompt is not clean as an argument."""
+    return f"{text.kind}\x00{text.text}" if text.kind in SPECIAL_KINDS else text.text
 
 
 class DetectScan:

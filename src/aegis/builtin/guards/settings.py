@@ -24,6 +24,7 @@ CATEGORIES: dict[str, tuple[str, ...]] = {
     "prompt_leak": ("prompt_leak",),
     "tool_poisoning": ("tool_poisoning",),
     "packs": ("confidential",),
+    "argument_injection": ("argument_injection",),
 }
 """Guard name to the categories of findings it reports."""
 
@@ -35,12 +36,19 @@ DEFAULTS = {
     "prompt_leak": "warn",
     "tool_poisoning": "block",
     "packs": "mask",
+    "argument_injection": "warn",
 }
 """What a finding does where the configuration does not say."""
 
 _VALUES = frozenset({"pii", "secrets", "packs"})
 
-BLOCK_AT = {"injection": CONFIDENT, "tool_poisoning": 700, "toxicity": 600, "prompt_leak": 500}
+BLOCK_AT = {
+    "injection": CONFIDENT,
+    "tool_poisoning": 700,
+    "toxicity": 600,
+    "prompt_leak": 500,
+    "argument_injection": CONFIDENT,
+}
 """Score (thousandths) from which `block` and `review` act; findings below it are recorded only.
 
 Operating points, measured in `docs/reference/guards/README.md`.
@@ -66,7 +74,8 @@ class GuardSettings(msgspec.Struct, frozen=True):
     """One guard, resolved.
 
     `types` overrules the action for single types (`EMAIL: warn`), `block_at` is the score from
-    which `block` and `review` act, `canaries` and `system_prompts` belong to `prompt_leak`.
+    which `block` and `review` act, `canaries`, `system_prompts` and `system_messages` (compare
+    replies with the system messages of their request) belong to `prompt_leak`.
     `arguments` and `results` say whether values are masked in the arguments of tools and in what
     tools return, too: a call with a masked argument is another call, and a program that gets a
     masked result works on wrong data, so that has to be asked for.
@@ -79,6 +88,7 @@ class GuardSettings(msgspec.Struct, frozen=True):
     block_at: int = 0
     canaries: tuple[str, ...] = ()
     system_prompts: tuple[str, ...] = ()
+    system_messages: bool = False
     arguments: bool = False
     results: bool = False
     reversible: bool = False
@@ -136,7 +146,7 @@ def resolve(name: str, raw: Mapping[str, Any]) -> GuardSettings:
     _known("guards", name, tuple(CATEGORIES), "guard")
     keys = ["action", "sensitivity", "types", "block_at"]
     if name == "prompt_leak":
-        keys += ["canaries", "system_prompts"]
+        keys += ["canaries", "system_prompts", "system_messages"]
     if name in _VALUES:
         keys += ["arguments", "results", "reversible", "keep_minutes", "restore_to", "elsewhere"]
     if name == "packs":
@@ -154,6 +164,9 @@ def resolve(name: str, raw: Mapping[str, Any]) -> GuardSettings:
     at = raw.get("block_at", BLOCK_AT.get(name, 0))
     if not isinstance(at, int) or isinstance(at, bool) or not 0 <= at <= 1000:
         raise ValueError(f"{name}: `block_at` must be a whole number from 0 to 1000")
+    own = raw.get("system_messages", False)
+    if not isinstance(own, bool):
+        raise ValueError(f"{name}: `system_messages` must be true or false")
     return GuardSettings(
         name,
         _action(name, str(raw.get("action", "") or "")),
@@ -162,6 +175,7 @@ def resolve(name: str, raw: Mapping[str, Any]) -> GuardSettings:
         at,
         _strings(name, "canaries", raw.get("canaries", ())),
         _strings(name, "system_prompts", raw.get("system_prompts", ())),
+        own,
         _masks(name, "arguments", raw.get("arguments", "record")),
         _masks(name, "results", raw.get("results", "mask" if name == "secrets" else "record")),
         *_reversible(name, raw),

@@ -10,6 +10,7 @@ import base64
 import binascii
 from typing import Any
 
+from ...detect import definition_texts
 from ...model import Path, Text, texts_of
 
 ROLES = {
@@ -46,7 +47,9 @@ def request_texts(body: dict[str, Any]) -> list[Text]:
                     _message(message, index, found)
         elif value.__class__ in _SCALARS or key in INERT:
             continue
-        elif key in ("tools", "functions", "response_format"):
+        elif key in ("tools", "functions"):
+            found.extend(definition_texts(value, (key,)))
+        elif key == "response_format":
             found.extend(texts_of(value, "tool_description", (key,)))
         else:
             found.extend(texts_of(value, "prompt", (key,)))
