@@ -39,7 +39,46 @@ VALID = {
     "url_login": "redis://:hunter22@cache:6379/0",
     "wallet": "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa",
 }
+NATIONAL = {
+    "ar_cuit": "20-12345678-6",
+    "au_medicare": "2123 45670 1",
+    "au_tfn": "123 456 782",
+    "be_national": "85.07.30-033.28",
+    "br_cnpj": "11.222.333/0001-81",
+    "ca_sin": "046 454 286",
+    "ch_ahv": "756.9217.0769.85",
+    "cl_rut": "12.345.678-5",
+    "cz_rodne": "736028/5163",
+    "de_steuer_id": "86095742719",
+    "dk_cpr": "070761-4285",
+    "es_nif": "12345678Z",
+    "fi_hetu": "131052-308T",
+    "fr_nir": "1 84 12 76 451 089 46",
+    "hk_id": "A123456(3)",
+    "id_nik": "3171011708450001",
+    "il_id": "123456782",
+    "it_codice_fiscale": "RSSMRA85T10A562S",
+    "kr_business": "220-81-62517",
+    "mx_curp": "HEGG560427MVZRRL04",
+    "my_kad": "880101-14-5678",
+    "nl_bsn": "111222333",
+    "no_fnr": "15108695088",
+    "pl_pesel": "44051401359",
+    "ru_inn": "500100732259",
+    "ru_snils": "112-233-445 95",
+    "se_personnummer": "640823-3234",
+    "sg_nric": "S1234567D",
+    "th_id": "1-2345-45678-78-1",
+    "tr_id": "10000000146",
+    "tw_id": "A123456789",
+    "uk_nino": "AB123456C",
+    "za_id": "8001015009087",
+}
+UNCHECKED = {"dk_cpr", "id_nik", "my_kad", "uk_nino", "au_medicare"}
+"""Numbers whose last digit is no check digit."""
+VALID |= NATIONAL
 DIGIT_CHECKED = [
+    *sorted(NATIONAL.keys() - UNCHECKED),
     "aadhaar",
     "card",
     "cn_id",
@@ -73,7 +112,7 @@ def test_a_changed_digit_fails(name: str) -> None:
 
 @pytest.mark.parametrize("name", VALID)
 def test_nothing_and_nonsense_fail_quietly(name: str) -> None:
-    for value in ("", "-", "x", "٣٤٥", "0" * 40):
+    for value in ("", "-", "x", "٣٤٥", "ñé" * 9, "0" * 9, "A" * 16, "0" * 40):
         assert VALIDATORS[name](value) in (True, False)
 
 

@@ -85,6 +85,7 @@ FOUND = {
         "'{o'brien@example.ie}'",
     ],
     "PHONE": [
+        "Springfield 24072\n{96 228011} office",
         "Tel. {030 12345678}",
         "Tél : {01 23 45 67 89}",
         "llámame al {612 345 678}",
@@ -170,6 +171,7 @@ LOOK_ALIKES = [
     "Cohort of 1,204 patients aged 45-67; dose 500 mg at 08:00 for 14 days",
     "The trial NCT01234567 enrolled 230 patients, PMID: 12345678",
     "Part number E11.9-220; gate B20",
+    "choose one of `Sentry`, `Sentry-WithoutUIKitOrAppKit`, or `SentrySPM`",
 ]
 
 

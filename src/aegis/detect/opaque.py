@@ -79,7 +79,11 @@ def _random(part: str, size: int) -> bool:
         return False
     if _turns(part) >= 3 and digits >= 2 and (len(part) >= 12 or part.lower() != part):
         return True
-    return _changes(part) >= 0.4 * len(part) and (digits >= 1 or size >= _WHOLE_MIN)
+    changes = _changes(part)
+    if digits:
+        return changes >= 0.4 * len(part)
+    # names in camel case change their kind nearly as often
+    return size >= _WHOLE_MIN and changes > 0.45 * len(part)
 
 
 def generated(value: str) -> bool:

@@ -14,7 +14,7 @@ COMPILED = "rules.json"
 """File name of the compiled rules inside this package."""
 
 
-class SpanRule(msgspec.Struct, frozen=True):
+class SpanRule(msgspec.Struct, frozen=True, omit_defaults=True):
     r"""A value with a shape: pattern, validators, context.
 
     `patterns` are RE2; a capture group 1 marks the value inside the match. `gate` decides
@@ -47,7 +47,7 @@ class SpanRule(msgspec.Struct, frozen=True):
     """Evidence of an attack in the given kinds only, and no value to mask (see `payloads`)."""
 
 
-class Match(msgspec.Struct, frozen=True):
+class Match(msgspec.Struct, frozen=True, omit_defaults=True):
     """One way in which concepts make a rule hit.
 
     `steps` are sets of concepts (one of each must occur), `gap` the most bytes between
@@ -67,7 +67,7 @@ class Match(msgspec.Struct, frozen=True):
     without: tuple[str, ...] = ()
 
 
-class ConceptRule(msgspec.Struct, frozen=True):
+class ConceptRule(msgspec.Struct, frozen=True, omit_defaults=True):
     """A kind of attack or abuse, as combinations of concepts."""
 
     id: str
@@ -79,7 +79,7 @@ class ConceptRule(msgspec.Struct, frozen=True):
     """The words themselves are the evidence (chat-template tokens): quoting excuses nothing."""
 
 
-class Concept(msgspec.Struct, frozen=True):
+class Concept(msgspec.Struct, frozen=True, omit_defaults=True):
     """The words of one idea, of all languages.
 
     `phrases` for the word trie, one a line (`*` ends a stem, a lone `*` is any word), `wide`

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .dates import birth_date, real_date
+from .nationals import NATIONALS
 from .opaque import generated, minted, not_sample, password
 from .phones import phone
 from .shapes import icd10, identifier, ipv4, ipv4_plain, ipv6, mac, mailbox, passport, url_login
@@ -242,5 +243,6 @@ VALIDATORS: dict[str, Callable[[str], bool]] = {
     "ssn": ssn,
     "url_login": url_login,
     "wallet": wallet,
+    **NATIONALS,
 }
 """Validators by the name that rule files use."""
