@@ -98,6 +98,12 @@ def test_sources_languages_and_groups_are_counted_apart(measured):
     assert found["macro"]["overt"] == 0.5
 
 
+def test_findings_of_other_categories_are_told_apart(measured):
+    found = measured(injection=[row(1, "mail jo@corp.example", 0)])["tasks"]["injection"]
+    points = found["groups"]["benign typical"]
+    assert (points["flagged"]["hits"], points["anything"]["hits"]) == (0, 1)
+
+
 def test_the_confident_tier_is_a_part_of_what_is_flagged(measured):
     rows = [json.loads(line) for line in (EXAMPLES / "injection.jsonl").read_text().splitlines()]
     for points in measured(injection=rows)["tasks"]["injection"]["groups"].values():
