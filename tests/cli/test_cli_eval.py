@@ -126,6 +126,13 @@ def test_a_value_counts_where_type_and_place_are_right(measured):
     assert found["languages"]["en"]["n"] == 2, "types without a rule are left out"
 
 
+def test_a_value_that_is_hardly_covered_does_not_count(measured):
+    spans = [{"type": "EMAIL", "start": 20, "end": 40}]
+    text = "write to jo@corp.example or somebody else there"
+    email = measured(pii=[row(1, text, 1, spans=spans)])["tasks"]["pii"]["types"]["EMAIL"]
+    assert (email["flagged"]["recall"]["hits"], email["flagged"]["precision"]) == (0, 0)
+
+
 def test_a_text_without_values_that_is_flagged(measured):
     rows = [row(1, "nothing here", 0), row(2, "really: jo@corp.example", 0)]
     clean = measured(pii=rows)["tasks"]["pii"]["clean"]["flagged"]
