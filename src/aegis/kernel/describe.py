@@ -36,6 +36,7 @@ GUARDRAILS = """\
   tool_poisoning: { enabled: true, action: block }
   toxicity: { enabled: true, action: block }
   prompt_leak: { enabled: true, action: warn }
+  # packs: { action: mask, options: { use: [NAME] } }  # after `aegis packs add FILE`
 """
 
 PROVIDERS = """\
