@@ -98,6 +98,12 @@ def test_sources_languages_and_groups_are_counted_apart(measured):
     assert found["macro"]["overt"] == 0.5
 
 
+def test_findings_of_other_categories_are_told_apart(measured):
+    found = measured(injection=[row(1, "mail jo@corp.example", 0)])["tasks"]["injection"]
+    points = found["groups"]["benign typical"]
+    assert (points["flagged"]["hits"], points["anything"]["hits"]) == (0, 1)
+
+
 def test_the_confident_tier_is_a_part_of_what_is_flagged(measured):
     rows = [json.loads(line) for line in (EXAMPLES / "injection.jsonl").read_text().splitlines()]
     for points in measured(injection=rows)["tasks"]["injection"]["groups"].values():
@@ -118,6 +124,13 @@ def test_a_value_counts_where_type_and_place_are_right(measured):
     assert found["types"]["PHONE"]["flagged"]["f1"] == 0
     assert found["unclaimed"] == ["PERSON"]
     assert found["languages"]["en"]["n"] == 2, "types without a rule are left out"
+
+
+def test_a_value_that_is_hardly_covered_does_not_count(measured):
+    spans = [{"type": "EMAIL", "start": 20, "end": 40}]
+    text = "write to jo@corp.example or somebody else there"
+    email = measured(pii=[row(1, text, 1, spans=spans)])["tasks"]["pii"]["types"]["EMAIL"]
+    assert (email["flagged"]["recall"]["hits"], email["flagged"]["precision"]) == (0, 0)
 
 
 def test_a_text_without_values_that_is_flagged(measured):

@@ -156,6 +156,16 @@ def test_a_pack_in_force_is_not_removed(aegis, folder, pack):
     assert "is in force" in aegis("packs", "remove", "acme-names", code=2).err
 
 
+def test_a_text_is_read_with_the_packs_in_force(aegis, folder, pack):
+    assert "puts no rule packs in force" in aegis("detect", "Bluebird", "--packs", code=2).err
+    aegis("packs", "add", pack(), "--unsigned")
+    (folder / "aegis.yaml").write_text(CONFIG)
+    assert "nothing found" in aegis("detect", "Bluebird").err
+    done = aegis("detect", "Bluebird", "--packs", "--explain", code=1)
+    assert "acme-names/code_name 850 = 850" in done.out
+    assert "masked: [PROJECT_NAME]" in done.out
+
+
 def test_versions_only_grow(aegis, pack):
     aegis("packs", "add", pack(("1.0.0", "1.9.0")), "--unsigned")
     aegis("packs", "add", "acme.yaml", "--unsigned")

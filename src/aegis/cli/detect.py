@@ -7,12 +7,12 @@ from pathlib import Path  # noqa: TC003 - the command line reads the annotations
 from typing import TYPE_CHECKING, Literal
 
 from ..model import CallerError
-from . import output
+from . import home, output
 
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-    from ..detect import Inspection
+    from ..detect import Engine, Inspection
     from ..detect.explain import Explanation
 
 BYTES_MAX = 10_485_760
@@ -32,6 +32,8 @@ def detect(
     ] = "prompt",
     sensitivity: Literal["low", "medium", "high"] = "medium",
     explain: bool = False,
+    packs: bool = False,
+    config: Path | None = None,
     json: bool = False,
 ) -> int:
     """Show what the guards see in a text. Exit code 1: something was found.
@@ -48,18 +50,26 @@ def detect(
         low, medium (the default) or high
     explain
         show also how scores added up, what stayed below and what was read behind disguises
+    packs
+        read with the rule packs that aegis.yaml puts in force, too
+    config
+        the aegis.yaml to use, for `--packs`
     json
         print JSON
     """
-    from ..detect import ScanError, inspect_text
+    from ..detect import ScanError
     from ..detect.explain import explain as explained
+    from ..detect.inspection import inspected
 
     if (text is None) == (file is None):
         raise CallerError("give a text, `-` or `--file FILE`, one of them")
     read = _read(file) if file is not None else _standard_input() if text == "-" else text or ""
     try:
-        found = inspect_text(read, kind, sensitivity=sensitivity)
-        why = explained(read, kind, sensitivity=sensitivity) if explain else None
+        engine = _engine(config, packs)
+        found = inspected(engine, read, kind, sensitivity)
+        why = (
+            explained(read, kind, sensitivity=sensitivity, rules=engine.rules) if explain else None
+        )
     except ScanError as error:
         raise CallerError(f"the text cannot be scanned: {error}") from None
     if json:
@@ -69,6 +79,24 @@ def detect(
     if why is not None:
         _explain(read, why)
     return 1 if found.findings else 0
+
+
+def _engine(config: Path | None, packs: bool) -> Engine:
+    """The engine with the rules that ship, or with those of the packs in force beside them.
+
+    Raises ConfigError for a pack that is not right, CallerError where there is none.
+    """
+    from ..detect import shared
+
+    if not packs:
+        return shared()
+    from ..kernel.build import packs_in_force
+    from ..kernel.packs import engine
+
+    found = packs_in_force(home.loaded(config).settings)
+    if not found:
+        raise CallerError("aegis.yaml puts no rule packs in force (`guardrails.packs`)")
+    return engine(found)
 
 
 def _read(file: Path) -> str:

@@ -125,13 +125,14 @@ def _asked(name: str, row: Row, text: str) -> Seen:
 
 def _judged(name: str, row: Row, found: Inspection | None) -> Seen:
     if found is None:
-        return Seen(row, True, True, unread=True)
+        return Seen(row, True, True, True, unread=True)
     task = TASKS[name]
     hits = [hit for hit in found.findings if hit.category in task.categories]
     return Seen(
         row,
         bool(hits),
         any(hit.score >= CONFIDENT for hit in hits),
+        found.flagged,
         tuple((Span(hit.type, hit.start, hit.end), hit.score >= CONFIDENT) for hit in hits)
         if task.spans
         else (),

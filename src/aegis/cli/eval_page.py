@@ -42,7 +42,8 @@ hold Wilson 95 % intervals. A text the engine gave up on counts as flagged, sinc
 - Overt attacks say what they want. Semantic ones persuade without a demand, plain tasks are
   ordinary orders inside a document: neither can be told from honest text by reading it.
 - Hard benign texts were chosen because they look like attacks; typical ones were not chosen.
-- A benign row counts as flagged when anything of the categories of its task is found.
+- A row counts as flagged when something of the categories of its task is found. *Any finding*
+  counts every category: an address in an honest letter, for example.
 - A value counts as found when its type is right and half of the shorter span is covered.
 - CPU times depend on the machine. Compare them with one another.
 """
@@ -83,7 +84,7 @@ def _tables(report: Report, *, named: bool) -> Iterator[Table]:
 
 
 def _flags(name: str, task: Flags, named: bool) -> Iterator[Table]:
-    headers = ("group", "flagged", "of", "confident")
+    headers = ("group", "flagged", "of", "confident", "any finding")
     yield (
         f"{name}: {task.rows} texts, {task.unread} given up",
         headers,
@@ -107,7 +108,13 @@ def _flags(name: str, task: Flags, named: bool) -> Iterator[Table]:
 
 
 def _point(name: str, points: Points) -> tuple[str, ...]:
-    return name, _rate(points.flagged), str(points.flagged.n), _rate(points.confident)
+    return (
+        name,
+        _rate(points.flagged),
+        str(points.flagged.n),
+        _rate(points.confident),
+        f"{points.anything.rate:.3f}",
+    )
 
 
 def _rate(rate: Rate) -> str:
@@ -158,7 +165,7 @@ def _spans(name: str, task: Spans, named: bool) -> Iterator[Table]:
         clean |= _named("source", task.clean_sources)
     yield (
         f"{name}, texts without values",
-        ("texts", "flagged", "of", "confident"),
+        ("texts", "flagged", "of", "confident", "any finding"),
         [_point(*item) for item in clean.items()],
     )
 

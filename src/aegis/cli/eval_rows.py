@@ -40,7 +40,7 @@ class Task(NamedTuple):
 
 ATTACKS = frozenset({"injection", "tool_poisoning", "prompt_leak"})
 
-ORDERS = ATTACKS | {"shell", "sql"}
+ORDERS = ATTACKS | {"argument_injection"}
 
 VALUES = frozenset({"pii", "phi", "secret"})
 

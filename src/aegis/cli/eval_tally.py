@@ -66,21 +66,26 @@ def wilson(hits: int, n: int) -> Rate:
 class Seen(NamedTuple):
     """A row and what the engine said of it: at the default point, and in the confident tier.
 
-    `unread` says that the scan gave up, which blocks and so counts as flagged.
+    `anything` says that there was a finding of any category, `unread` that the scan gave up,
+    which blocks and so counts as flagged.
     """
 
     row: Row
     flagged: bool
     confident: bool
+    anything: bool
     found: tuple[tuple[Span, bool], ...] = ()
     unread: bool = False
 
 
 class Points(msgspec.Struct, frozen=True):
-    """The share of texts flagged, at both operating points."""
+    """The share of texts flagged, at both operating points; `anything` counts findings of every
+    category, such as an address in an attack or in an honest letter.
+    """
 
     flagged: Rate
     confident: Rate
+    anything: Rate
 
 
 class Precision(msgspec.Struct, frozen=True):
@@ -154,6 +159,7 @@ def _points(seen: Iterable[Seen]) -> Points:
     return Points(
         wilson(sum(one.flagged for one in listed), len(listed)),
         wilson(sum(one.confident for one in listed), len(listed)),
+        wilson(sum(one.anything for one in listed), len(listed)),
     )
 
 

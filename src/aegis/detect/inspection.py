@@ -11,7 +11,7 @@ from .engine import Engine
 from .hit import Hit
 from .score import CONFIDENT, SENSITIVITIES
 
-SENSITIVE = frozenset({"pii", "phi", "secret"})
+SENSITIVE = frozenset({"pii", "phi", "secret", "confidential"})
 """Categories whose spans are masked in `Inspection.masked`."""
 
 
@@ -56,7 +56,12 @@ def inspect_text(text: str, kind: str = "prompt", *, sensitivity: str = "medium"
         raise CallerError(f"unknown kind `{kind}`; use one of {', '.join(KINDS)}")
     if sensitivity not in SENSITIVITIES:
         raise CallerError(f"unknown sensitivity `{sensitivity}`; use low, medium or high")
-    hits = shared().scan(text, kind, sensitivity=sensitivity)
+    return inspected(shared(), text, kind, sensitivity)
+
+
+def inspected(engine: Engine, text: str, kind: str, sensitivity: str) -> Inspection:
+    """What an engine finds in one text. Raises ScanError where the text is too long."""
+    hits = engine.scan(text, kind, sensitivity=sensitivity)
     score = max((hit.score for hit in hits if _alarming(hit)), default=0)
     return Inspection(score > 0, score >= CONFIDENT, score, tuple(hits), _masked(text, hits))
 

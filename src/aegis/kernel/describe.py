@@ -37,6 +37,7 @@ GUARDRAILS = """\
   argument_injection: { enabled: true, action: warn }
   toxicity: { enabled: true, action: block }
   prompt_leak: { enabled: true, action: warn }
+  # packs: { action: mask, options: { use: [NAME] } }  # after `aegis packs add FILE`
 """
 
 PROVIDERS = """\

@@ -27,7 +27,7 @@ def about(text: str, *, restart: bool = False) -> Meta:
 
 class Guardrail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One guard, by its name: `injection`, `pii`, `secrets`, `toxicity`, `prompt_leak`,
-    `tool_poisoning`, `argument_injection`, or the name of an installed plugin.
+    `tool_poisoning`, `argument_injection`, `packs`, or the name of an installed plugin.
     """
 
     enabled: Annotated[bool, about("whether the guard runs")] = True
