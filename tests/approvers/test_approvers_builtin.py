@@ -158,6 +158,7 @@ class TestConfiguration:
                 "Bad Name": {"type": "notice"},
             },
             escalate_to=["nobody"],
+            approvers={"mary": {"slak": "U1", "api": "mary"}},
         )
         for part in (
             "approvals.channels.slack.chanel: unknown key `chanel` (did you mean `channel`?)",
@@ -168,6 +169,8 @@ class TestConfiguration:
             "no approver plugin `carrier_pigeon`",
             "lower-case letters",
             "there is no channel `nobody`",
+            "approvals.approvers.mary.slak: there is no channel `slak`",
+            "`escalate_seconds` and `escalate_to` have an effect together only",
         ):
             assert part in said, said
 

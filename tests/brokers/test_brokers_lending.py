@@ -239,7 +239,8 @@ class TestThatItEnds:
         async def go():
             body = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": True}
             action = Action("chat.completions", "db-model", body, protocol="llm")
-            return await runtime.agovern(action, lambda _: events(), CHAT, stream=True)
+            stream = {"stream": True, "emit": lambda _: asyncio.sleep(0)}
+            return await runtime.agovern(action, lambda _: events(), CHAT, **stream)
 
         outcome = asyncio.run(go())
         assert outcome.ok, outcome.error

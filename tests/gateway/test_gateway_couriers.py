@@ -23,6 +23,7 @@ def approvals(service, **more):
             "first": {"type": "webhook", "url": f"{service.url}/first", "secret": SECRET},
             "late": {"type": "webhook", "url": f"{service.url}/late", "secret": SECRET},
         },
+        "escalate_seconds": 3600,
         "escalate_to": ["late"],
         **more,
     }

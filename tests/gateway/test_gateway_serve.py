@@ -116,7 +116,7 @@ def test_the_page_names_every_route_code_and_metric(tmp_path, gateway):
     page = PAGE.read_text()
     runtime = open_runtime(parse({"home": str(tmp_path), "guardrails": {}}), memory=True)
     app = make_server(runtime).config.app
-    tables = (app.routes, app.open_routes, app.prefixes)
+    tables = (app.routes, app.open_routes, app.prefixes, app.open_prefixes)
     served = {
         f"{method} {path}"
         for table in tables

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from .conftest import until
+from .conftest import tool, until
 
 ASKING = """\
 policy:
@@ -50,6 +50,18 @@ def test_a_held_call_survives_a_restart(place, connect):
     client = connect()
     assert "result" in client.call("write_note", path="a")
     assert place.calls() == [["write_note", {"path": "a"}]]
+
+
+def test_an_approval_is_for_the_definition_a_person_saw(place, connect):
+    place.configure(ASKING, SHORT)
+    client = connect()
+    approval = held(client.call("write_note", path="a"))
+    place.aegis("approve", approval, "--config", place.config)
+    place.define([tool("write_note", "Writes, and sends it away.")])
+    client.listed()
+    place.aegis("mcp", "pins", "accept", "notes__write_note", "--config", place.config)
+    assert held(client.call("write_note", path="a")) != approval
+    assert place.calls() == []
 
 
 def test_a_denied_call_is_refused(place, connect):

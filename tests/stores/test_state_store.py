@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
+from aegis.approval import APPROVED, CONSUMED, Request
 from aegis.builtin.stores.state import SqliteState
-from aegis.kernel.state import Agent
+from aegis.kernel.state import Agent, Post, Run
 from aegis.model import AegisError
 
 
@@ -92,3 +93,55 @@ def test_a_store_that_is_not_there_is_empty_to_read_and_is_not_made(tmp_path):
     assert state.agents() == []
     state.close()
     assert not path.parent.exists()
+
+
+def test_an_approval_is_consumed_once_by_whichever_process_and_its_run_goes_with_it(path):
+    first, second = SqliteState(path), SqliteState(path)
+    request = Request("ap_1", "d", "a", state=APPROVED, expires=10, run="r1")
+    first.add_approval(request)
+    first.add_run(Run("r1", "ap_1", b"{}", b"[]"))
+    assert not second.consume("ap_1", 10, "late")
+    assert first.run("r1") is not None
+    assert second.consume("ap_1", 9, "mine")
+    assert not first.consume("ap_1", 9, "other")
+    used = first.approval("ap_1")
+    assert (used.state, used.used) == (CONSUMED, "mine")
+    assert first.run("r1") is None
+    first.close()
+    second.close()
+
+
+def test_a_change_that_raises_changes_nothing(path):
+    state = SqliteState(path)
+    state.add_approval(Request("ap_1", "d", "a"))
+
+    def change(request):
+        raise AegisError("no")
+
+    with pytest.raises(AegisError, match="no"):
+        state.change_approval("ap_1", change)
+    assert state.approval("ap_1").state == "pending"
+    assert state.change_approval("ap_2", change) is None
+    state.close()
+
+
+def test_a_post_is_held_by_one_process_until_its_hold_is_over(path):
+    first, second = SqliteState(path), SqliteState(path)
+    first.add_approval(Request("ap_1", "d", "a", expires=99), [Post("ap_1", "slack", 1)])
+    (post,) = second.due_posts("slack", 5)
+    assert first.hold_post(post, 5, 10)
+    assert not second.hold_post(post, 6, 11)
+    assert second.due_posts("slack", 6) == []
+    assert second.hold_post(post, 10, 20)
+    first.close()
+    second.close()
+
+
+def test_a_nonce_is_new_once(path):
+    first, second = SqliteState(path), SqliteState(path)
+    assert first.first_use("slack", "n", 1, 10)
+    assert not second.first_use("slack", "n", 2, 10)
+    assert second.first_use("discord", "n", 2, 10)
+    assert first.first_use("slack", "n", 10, 20)
+    first.close()
+    second.close()

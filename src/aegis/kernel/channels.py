@@ -9,7 +9,7 @@ from ..plugin.channel import Context
 from ..policy.source import Node
 from . import options
 from .options import below
-from .people import People
+from .people import KEY_CHANNEL, People
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +54,12 @@ def check_channels(root: Node, reader: Reader) -> None:
             reader.complain((*path, name), where, message)
         elif isinstance(item.value, dict):
             _check(reader, name, item, where, url.value if url is not None else "")
+    _check_people(section, reader, {*channels, KEY_CHANNEL})
     named = below(section, "escalate_to")
+    late = below(section, "escalate_seconds")
+    if (named is None or not named.value) != (late is None or not late.value):
+        message = "`escalate_seconds` and `escalate_to` have an effect together only"
+        reader.complain(("approvals",), named or late or root, message)
     later = named.value if named and isinstance(named.value, list) else ()
     for index, item in enumerate(later):
         if isinstance(item.value, str) and item.value not in channels:
@@ -68,6 +73,20 @@ def _check(reader: Reader, name: str, node: Node, where: Node, public_url: objec
     if getattr(made, "needs_links", False) and not public_url:
         hint = "say where people reach the gateway, such as `https://aegis.example`"
         reader.complain(path, where, "sends links, which need `approvals.public_url`", hint)
+
+
+def _check_people(section: Node | None, reader: Reader, channels: set[str]) -> None:
+    """Complain about people who are linked to a channel there is not."""
+    people = below(section, "approvers")
+    for person, users in (
+        people.value if people and isinstance(people.value, dict) else {}
+    ).items():
+        for channel in users.value if isinstance(users.value, dict) else ():
+            if channel not in channels:
+                where = users.keys.get(channel, users)
+                hint = f"known here: {', '.join(sorted(channels))}"
+                message = f"there is no channel `{channel[:40]}`"
+                reader.complain(("approvals", "approvers", person, channel), where, message, hint)
 
 
 def build_channels(settings: Approvals, links: Links) -> dict[str, Approver | Channel]:

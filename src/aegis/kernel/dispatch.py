@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..model import UpstreamError
-from .lender import lent
+from .lender import lent_headers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
@@ -68,13 +68,13 @@ class Dispatch:
         self, body: dict[str, Any], headers: Mapping[str, str] = _NONE
     ) -> Awaitable[dict[str, Any]]:
         """One whole answer. Raises UpstreamError."""
-        return self.route(_model(body)).provider.complete(body, headers or _lent_headers())
+        return self.route(_model(body)).provider.complete(body, headers or lent_headers())
 
     def stream(
         self, body: dict[str, Any], headers: Mapping[str, str] = _NONE
     ) -> AsyncIterator[dict[str, Any]]:
         """The answer in pieces. Raises UpstreamError."""
-        return self.route(_model(body)).provider.stream(body, headers or _lent_headers())
+        return self.route(_model(body)).provider.stream(body, headers or lent_headers())
 
     def models(self) -> list[tuple[str, str]]:
         """(model, provider) for every model the providers name."""
@@ -84,12 +84,6 @@ class Dispatch:
         """Close every provider."""
         for route in self.routes:
             await route.provider.close()
-
-
-def _lent_headers() -> Mapping[str, str]:
-    """The headers of the credential the performance under way was lent."""
-    lease = lent()
-    return lease.headers if lease is not None else _NONE
 
 
 def _model(body: Mapping[str, Any]) -> str:

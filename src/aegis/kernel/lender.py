@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from hashlib import sha256
 from queue import Empty, Queue
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -76,6 +77,15 @@ _LENT: ContextVar[Lease | None] = ContextVar("aegis_lease", default=None)
 def lent() -> Lease | None:
     """What the performance under way was lent; None outside of one, and where it needs nothing."""
     return _LENT.get()
+
+
+def lent_headers() -> Mapping[str, str]:
+    """The headers of what the performance under way was lent; mostly none."""
+    lease = _LENT.get()
+    return lease.headers if lease is not None else _NONE
+
+
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @contextmanager

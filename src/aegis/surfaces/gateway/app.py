@@ -129,21 +129,26 @@ class Gateway:
                 return handler(self.runtime, turn, NOBODY)
             handler = self._prefixed(turn, self.open_prefixes)
             if handler is not None:
+                self._check_room()
                 return handler(self.runtime, turn, NOBODY)
             handler = self._by_prefix(turn)
         else:
             turn.route = turn.path
         principal = self._caller(turn)
-        server = self.runtime.settings.server
-        if len(self.watch.turns) > server.concurrency:
+        self._check_room()
+        return handler(self.runtime, turn, principal)
+
+    def _check_room(self) -> None:
+        """Refuse more requests than may be under way at once. Raises Failure (503)."""
+        most = self.runtime.settings.server.concurrency
+        if len(self.watch.turns) > most:
             raise Failure(
                 503,
-                f"{server.concurrency} requests are under way already; try again",
+                f"{most} requests are under way already; try again",
                 "overloaded",
                 retry_after=1.0,
                 close=True,
             )
-        return handler(self.runtime, turn, principal)
 
     def _prefixed(self, turn: Turn, table: Mapping[tuple[str, str], Handler]) -> Handler | None:
         for (method, prefix), handler in table.items():

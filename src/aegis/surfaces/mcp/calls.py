@@ -88,7 +88,9 @@ async def call_tool(hub: Hub, asker: Asker, params: Frame) -> Frame:
         mirror.check_arguments(asker.channel.headers, arguments, marked)
     fact = hub.upstreams[server].spec.tools.get(tool)
     given = with_inputs(arguments, params)
-    action = action_of(asker.session.actor, f"{server}{SEPARATOR}{tool}", definition, given, fact)
+    full = f"{server}{SEPARATOR}{tool}"
+    labels = known.label(tool)
+    action = action_of(asker.session.actor, full, definition, given, fact, labels)
     reason = known.quarantined.get(tool)
     runtime = hub.runtime if reason is None else tightened(hub.runtime, _quarantine(action, reason))
     rest = outgoing(params)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 
+from ...kernel.lender import lent_headers
 from ...model import UpstreamError
 from . import mirror
 from . import protocol as rpc
@@ -118,7 +119,7 @@ class HttpWire:
                 "POST",
                 self.spec.url,
                 content=rpc.encode(frame),
-                headers=self._headers(frame),
+                headers={**self._headers(frame), **lent_headers()},
                 timeout=timeout,
             ) as response:
                 session = response.headers.get("mcp-session-id")

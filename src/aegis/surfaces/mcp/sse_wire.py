@@ -10,6 +10,7 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx2
 
+from ...kernel.lender import lent_headers
 from ...model import UpstreamError
 from . import protocol as rpc
 from .events import Events
@@ -65,7 +66,7 @@ class SseWire:
             response = await self._client.post(
                 self._endpoint.result(),
                 content=rpc.encode(frame),
-                headers={"content-type": "application/json"},
+                headers={"content-type": "application/json", **lent_headers()},
                 timeout=self.spec.connect_seconds,
             )
         except httpx2.HTTPError as error:

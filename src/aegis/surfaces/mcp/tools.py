@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import uuid_utils
 
+from ...approval import DEFINITION
 from ...model import Action, Resource
 from ...tools.arguments import inferred
 from ...tools.names import capability
 from . import protocol as rpc
-from .pins import definition_of
+from .pins import definition_of, digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,9 +49,18 @@ class Known(dict[str, rpc.Frame]):
     def __init__(self, definitions: Mapping[str, rpc.Frame]) -> None:
         super().__init__(definitions)
         self.bytes = {name: definition_of(tool) for name, tool in definitions.items()}
+        self.labels: dict[str, tuple[str, ...]] = {}
         self.quarantined: dict[str, str] = {}
         self.epoch = -1
         self.stale = False
+
+    def label(self, tool: str) -> tuple[str, ...]:
+        """The label of a call that says which definition it is of: an approval binds to it."""
+        found = self.labels.get(tool)
+        if found is None:
+            found = (f"{DEFINITION}sha256:{digest_of(self.bytes[tool])}",)
+            self.labels[tool] = found
+        return found
 
     async def judged(self, server: str, pins: Pins) -> Known:
         """The same, judged again where a pin may have changed."""
@@ -94,7 +104,12 @@ async def pages(link: Link, method: str, member: str) -> list[rpc.Frame]:
 
 
 def action_of(
-    actor: Actor, name: str, tool: rpc.Frame, arguments: dict[str, Any], fact: McpTool | None
+    actor: Actor,
+    name: str,
+    tool: rpc.Frame,
+    arguments: dict[str, Any],
+    fact: McpTool | None,
+    labels: tuple[str, ...] = (),
 ) -> Action:
     """A call as an Action. `name` is `server__tool`, `fact` what the configuration says of it."""
     declared = fact.capability if fact is not None else ""
@@ -117,6 +132,7 @@ def action_of(
         actor=actor,
         capability=kind,
         resources=resources,
+        labels=labels,
         id=str(uuid_utils.uuid7()),
     )
 
