@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import uuid_utils
 
 from ...approval import DEFINITION
 from ...model import Action, Resource
-from ...tools.arguments import inferred
+from ...tools.arguments import inferred, spoken
 from ...tools.names import capability
+from ...tools.read import file_reading, reading_of, strictest
 from . import protocol as rpc
 from .pins import definition_of, digest_of
 
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from ...model import Actor
     from .link import Link
     from .pins import Pins
+    from .protocol import Frame
+
+    Fact = McpTool | None
 
 TOOLS_MAX = 5_000
 """Most tools of one upstream; more are a fault of it, and none of them is used."""
@@ -40,39 +45,40 @@ SEPARATOR = "__"
 _MILD = frozenset({"read", "execute"})
 
 
-class Known(dict[str, rpc.Frame]):
+class Definition:
+    """What an upstream says of one tool: as it came, as the bytes that are pinned, their digest."""
+
+    __slots__ = ("bytes", "digest", "tool")
+
+    def __init__(self, tool: Frame) -> None:
+        self.tool = tool
+        self.bytes = definition_of(tool)
+        self.digest = digest_of(self.bytes)
+
+
+class Known(dict[str, Definition]):
     """Definitions by name, with the reasons of those in quarantine.
 
     `epoch` is the state of the pins they were judged under.
     """
 
-    def __init__(self, definitions: Mapping[str, rpc.Frame]) -> None:
-        super().__init__(definitions)
-        self.bytes = {name: definition_of(tool) for name, tool in definitions.items()}
-        self.labels: dict[str, tuple[str, ...]] = {}
+    def __init__(self, tools: Mapping[str, Frame]) -> None:
+        super().__init__({name: Definition(tool) for name, tool in tools.items()})
         self.quarantined: dict[str, str] = {}
         self.epoch = -1
         self.stale = False
 
-    def label(self, tool: str) -> tuple[str, ...]:
-        """The label of a call that says which definition it is of: an approval binds to it."""
-        found = self.labels.get(tool)
-        if found is None:
-            found = (f"{DEFINITION}sha256:{digest_of(self.bytes[tool])}",)
-            self.labels[tool] = found
-        return found
-
     async def judged(self, server: str, pins: Pins) -> Known:
         """The same, judged again where a pin may have changed."""
         if self.epoch != pins.epoch():
-            self.quarantined = await pins.judge(server, self.bytes)
+            self.quarantined = await pins.judge(server, self)
             self.epoch = pins.epoch()
         return self
 
 
 async def listed(link: Link) -> Known:
     """The tools an upstream lists now. Raises RpcError, UpstreamError."""
-    definitions: dict[str, rpc.Frame] = {}
+    definitions: dict[str, Frame] = {}
     if "tools" in link.capabilities:
         for tool in await pages(link, "tools/list", "tools"):
             name = tool.get("name")
@@ -82,10 +88,10 @@ async def listed(link: Link) -> Known:
     return Known(definitions)
 
 
-async def pages(link: Link, method: str, member: str) -> list[rpc.Frame]:
+async def pages(link: Link, method: str, member: str) -> list[Frame]:
     """All items of a paginated list. Raises RpcError, UpstreamError."""
-    items: list[rpc.Frame] = []
-    params: rpc.Frame = {}
+    items: list[Frame] = []
+    params: Frame = {}
     for _ in range(PAGES_MAX):
         answer = await link.request(method, params)
         found = answer.get(member)
@@ -103,17 +109,14 @@ async def pages(link: Link, method: str, member: str) -> list[rpc.Frame]:
     )
 
 
-def action_of(
-    actor: Actor,
-    name: str,
-    tool: rpc.Frame,
-    arguments: dict[str, Any],
-    fact: McpTool | None,
-    labels: tuple[str, ...] = (),
-) -> Action:
-    """A call as an Action. `name` is `server__tool`, `fact` what the configuration says of it."""
+def action_of(actor: Actor, name: str, known: Definition, arguments: Frame, fact: Fact) -> Action:
+    """A call as an Action. `name` is `server__tool`, `fact` what the configuration says of it.
+
+    A command line or SQL among the arguments is read, and files by their names: what they would do
+    makes the call stricter, never milder.
+    """
     declared = fact.capability if fact is not None else ""
-    kind = declared or _hinted(capability(name.partition(SEPARATOR)[2], "mcp"), tool)
+    kind = declared or _hinted(capability(name.partition(SEPARATOR)[2], "mcp"), known.tool)
     target, resources = inferred(arguments, kind)
     if fact is not None and fact.resources:
         resources = tuple(
@@ -124,7 +127,7 @@ def action_of(
         target = resources[0].name if resources else ""
     if fact is not None and fact.target:
         target = next(iter(_texts(arguments.get(fact.target))), "")
-    return Action(
+    action = Action(
         name,
         target,
         arguments,
@@ -132,12 +135,36 @@ def action_of(
         actor=actor,
         capability=kind,
         resources=resources,
-        labels=labels,
+        labels=(DEFINITION + known.digest,),
         id=str(uuid_utils.uuid7()),
+    )
+    return _read(action, fact.reads if fact is not None else "")
+
+
+def _read(action: Action, language: str) -> Action:
+    """The action with what its texts and the files it names say."""
+    readings = [
+        file_reading(resource.name, resource.verb)
+        for resource in action.resources
+        if resource.kind == "file"
+    ]
+    language = language or spoken(action.type, action.params)
+    if language and language != "nothing":
+        found = reading_of(language, action.type, "", action.params)
+        readings += [found] if found is not None else []
+    if not readings:
+        return action
+    named = [resource for resource in action.resources if resource.kind != "file"]
+    return msgspec.structs.replace(
+        action,
+        capability=strictest(action.capability, *(one.capability for one in readings)),
+        environment=next((one.environment for one in readings if one.environment), ""),
+        resources=(*named, *(resource for one in readings for resource in one.resources)),
+        labels=(*action.labels, *(label for one in readings for label in one.labels)),
     )
 
 
-def _hinted(kind: str, tool: rpc.Frame) -> str:
+def _hinted(kind: str, tool: Frame) -> str:
     """The capability a name suggests, made stricter by the tool's own hints; they come from the
     upstream, so they never make it milder.
     """
