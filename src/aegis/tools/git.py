@@ -155,6 +155,10 @@ def note_arguments(
         notes.doubts("the git command is only known when it runs")
     else:
         notes.does(EXECUTE)
+    if any(text.startswith(("--output=", "--output")) for text in rest) or (
+        verb == "archive" and any(text.startswith("-o") for text in rest)
+    ):
+        notes.does(WRITE)
     if verb in ("clone", "fetch", "pull", "ls-remote"):
         _remote(rest, notes, READ)
     if verb in ("add", "rm", "mv", "checkout", "restore", "commit"):

@@ -81,7 +81,7 @@ def shell(call: Call) -> None:
     ):
         call.notes.threatens("reverse-shell")
     if found.has("c") or (call.name == "fish" and found.has("command")):
-        for word in operands[:1]:
+        for word in [word for word in operands if not word.text.startswith("+")][:1]:
             run_text(call, word)
         return
     for word in operands:
@@ -299,13 +299,6 @@ def makes(call: Call) -> None:
 
 def versions(call: Call) -> None:
     """git: judged by its own reader."""
-    for name, word in call.command.assigned:
-        if (
-            name.startswith("GIT_")
-            and name.endswith(("COMMAND", "EDITOR", "PAGER", "ASKPASS", "EXTERNAL_DIFF", "PROXY"))
-        ) or name.startswith(("GIT_SSH", "GIT_CONFIG")):
-            call.notes.threatens("git-config-code")
-            del word
     git.note_arguments(
         call.texts, call.notes, call.scene.path, lambda line: call.scene.line(line, call.scene)
     )

@@ -54,8 +54,48 @@ _GREP = frozenset(
         "context",
     ]
 )
-_HEAD = frozenset("n c lines bytes t T g glob type k f d F o w I".split())  # noqa: SIM905
+_HEAD = frozenset("n c lines bytes t T g glob type k f d F o w I pager exec x out".split())  # noqa: SIM905
 _PATTERN_FIRST = frozenset("grep egrep fgrep zgrep rg ag ack jq yq fd tr".split())  # noqa: SIM905
+
+
+_WRITES = {
+    "sort": ("o", "output"),
+    "tree": ("o", "output"),
+    "base64": ("o", "output"),
+    "pygmentize": ("o",),
+    "cloc": ("out", "report-file"),
+    "yq": ("i", "inplace"),
+    "xq": ("i", "in-place"),
+    "file": ("C", "compile"),
+}
+"""Options of readers that write."""
+
+_RUNS = {
+    "sort": ("compress-program",),
+    "rg": ("pre", "hostname-bin"),
+    "fd": ("x", "exec", "X", "exec-batch"),
+    "bat": ("pager",),
+    "ag": ("pager",),
+}
+"""Options of readers that run another program."""
+
+_ACTS = {
+    "date": r"-s|--set",
+    "man": r"-P|--pager|-H|--html",
+    "ss": r"-K|--kill",
+    "ldd": r".",
+    "dig": r"-f",
+}
+
+
+def acts(name: str, texts: list[str]) -> bool:
+    """Whether a program that states something is asked to change or run something instead."""
+    if name == "hostname":
+        return any(not text.startswith("-") for text in texts)
+    if name in ("hostnamectl", "timedatectl"):
+        return any(text.startswith("set") for text in texts)
+    pattern = _ACTS.get(name)
+    return pattern is not None and any(re.match(pattern, text) for text in texts)
 
 
 def reads(call: Call) -> None:
@@ -67,10 +107,18 @@ def reads(call: Call) -> None:
         operands = operands[1:]
     if call.name in ("which", "type", "hash", "whereis", "look", "locate"):
         return
+    if found.has(*_RUNS.get(call.name, ())) or any(text.startswith("+!") for text in call.texts):
+        call.notes.does(EXECUTE)
+        call.notes.threatens("inline-code")
     for word in operands:
         read_file(call, word)
-    for word in found.of("o", "output") if call.name == "sort" else ():
+    for word in operands[1:] if call.name in ("uniq", "xxd") else ():
         write_file(call, word)
+    writing = _WRITES.get(call.name, ())
+    for word in found.of(*writing):
+        write_file(call, word)
+    if found.has(*writing):
+        call.notes.does(WRITE)
 
 
 def read_file(call: Call, word: Word | str) -> None:

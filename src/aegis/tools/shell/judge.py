@@ -100,7 +100,12 @@ def _bombs(text: str, script: Script, notes: Notes) -> None:
 
 _LOADS = re.compile(
     r"(?:LD_(?:PRELOAD|LIBRARY_PATH|AUDIT)|DYLD_\w+|BASH_ENV|ENV|PROMPT_COMMAND|PYTHONSTARTUP"
-    r"|PYTHONPATH|PERL5OPT|PERL5LIB|RUBYOPT|NODE_OPTIONS|JAVA_TOOL_OPTIONS|GCONV_PATH|PS4)$"
+    r"|PYTHONPATH|PERL5OPT|PERL5LIB|RUBYOPT|NODE_OPTIONS|JAVA_TOOL_OPTIONS|GCONV_PATH|PS4"
+    r"|GIT_(?:SSH|SSH_COMMAND|EXTERNAL_DIFF|PROXY_COMMAND|ASKPASS|CONFIG\w*)|LESSOPEN|LESSCLOSE"
+    r"|(?:GIT_|MAN)?PAGER|(?:GIT_|GIT_SEQUENCE_)?EDITOR|VISUAL|BROWSER)$"
+)
+_PLAIN_PROGRAMS = frozenset(
+    "cat less more true : vi vim nvim nano emacs ed code delta bat ssh firefox".split()  # noqa: SIM905
 )
 _HARMLESS_LOADS = re.compile(
     r"^(?:PYTHONPATH|LD_LIBRARY_PATH|NODE_OPTIONS|PERL5LIB|ENV|JAVA_TOOL_OPTIONS)$"
@@ -110,6 +115,8 @@ _HARMLESS_LOADS = re.compile(
 def _assigned(pairs: list[tuple[str, Word]], scene: Scene) -> None:
     for name, value in pairs:
         if _LOADS.match(name) and value.text:
+            if value.text.rpartition("/")[2] in _PLAIN_PROGRAMS:
+                continue
             local = not re.search(r"^/(?:tmp|dev/shm|var/tmp)/|require=|-r ", value.text)
             if not (_HARMLESS_LOADS.match(name) and local):
                 scene.notes.threatens("preload")
@@ -215,7 +222,7 @@ def _fed_delete(inner: list[Word], command: Command, scene: Scene) -> None:
 def _su(args: list[Word]) -> list[Word]:
     """What `su -c LINE` and `script -c LINE` run."""
     for place, word in enumerate(args[:-1]):
-        if word.text in ("-c", "--command"):
+        if word.text == "--command" or re.fullmatch(r"-[a-z]*c", word.text):
             return [Word("sh"), Word("-c"), args[place + 1]]
     return []
 
@@ -272,7 +279,7 @@ def _program(call: Call) -> None:
         notes.does(DELETE)
         notes.threatens("log-wipe")
     elif judge is not None or name in files.STATING:
-        notes.does(READ)
+        notes.does(EXECUTE if files.acts(name, call.texts) else READ)
         _changes_directory(call)
     elif name == "alias":
         for word in call.args:
