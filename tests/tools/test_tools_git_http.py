@@ -1,5 +1,8 @@
 """What Git and HTTP actions would do, and the door to all readers."""
 
+import subprocess
+import sys
+
 import pytest
 
 from aegis.model import UNDECIDED, Action
@@ -116,3 +119,22 @@ def test_a_command_that_is_no_text_is_undecided(value):
 def test_every_text_of_an_action_counts():
     both = Action("run", "rm -rf /", {"command": "ls", "argv": ["cat", "/etc/shadow"]}, "", "shell")
     assert set(as_read(both).labels) >= {"danger:rm-root", "danger:credentials-read"}
+
+
+@pytest.mark.parametrize(
+    ("missing", "protocol", "key"),
+    [("tree_sitter", "shell", "command"), ("sqlglot", "sql", "sql")],
+)
+def test_without_its_parser_nothing_is_readable(missing, protocol, key):
+    program = f"""
+import sys
+sys.modules[{missing!r}] = None
+from aegis.model import Action
+from aegis.tools.read import as_read, reading_of
+print(as_read(Action("x", params={{{key!r}: "ls"}}, protocol={protocol!r})).labels)
+print(reading_of({protocol!r}, "x", "", {{{key!r}: "ls"}}).undecided)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "undecided" in done.stdout
+    assert "pip install aegis-govern[gates]" in done.stdout
