@@ -82,6 +82,7 @@ WRAPPERS: dict[str, Wrapper] = {
     "rlwrap": _row(),
     "entr": _row(),
     "coproc": _row(),
+    "screen": _row("-S -t -c -p -T -h -s -e"),
     "dotenv": _row("-f --file"),
     "direnv": _row(leading=2),
     "op": _row(),
