@@ -19,6 +19,7 @@ DANGERS = {
     "log-wipe": "removes traces: logs or the history of commands",
     # secrets and data leaving
     "credentials-read": "reads passwords, keys or tokens",
+    "reconnaissance": "looks over systems for secrets, weak permissions or ways in",
     "exfiltration": "sends files, variables or the output of commands to another host",
     "copy-out": "copies a whole system, a home directory or secrets to another host",
     "metadata-service": "asks the cloud's metadata service, which hands out credentials",

@@ -155,6 +155,10 @@ def note_arguments(
         notes.doubts("the git command is only known when it runs")
     else:
         notes.does(EXECUTE)
+    if any(text.startswith(("--output=", "--output")) for text in rest) or (
+        verb == "archive" and any(text.startswith("-o") for text in rest)
+    ):
+        notes.does(WRITE)
     if verb in ("clone", "fetch", "pull", "ls-remote"):
         _remote(rest, notes, READ)
     if verb in ("add", "rm", "mv", "checkout", "restore", "commit"):
@@ -314,6 +318,12 @@ def _rewrites(rest: list[str], notes: Notes) -> None:
     notes.threatens("history-rewrite")
 
 
+def _rebases(rest: list[str], notes: Notes) -> None:
+    notes.does(WRITE)
+    if "--root" in rest:
+        notes.threatens("history-rewrite")
+
+
 def _removes(rest: list[str], notes: Notes) -> None:
     notes.does(
         READ if "--dry-run" in rest or "-n" in rest else WRITE if "--cached" in rest else DELETE
@@ -356,6 +366,7 @@ _VERBS: dict[str, Callable[[list[str], Notes], None]] = {
     "tag": _branch,
     "stash": _stash,
     "config": _configures,
+    "rebase": _rebases,
     "filter-branch": _rewrites,
     "filter-repo": _rewrites,
     "rm": _removes,

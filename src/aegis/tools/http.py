@@ -122,6 +122,9 @@ _NUMERIC = re.compile(r"(?:0x[0-9a-f]+|\d+)(?:\.(?:0x[0-9a-f]+|\d+)){0,3}")
 def _number(host: str) -> int | None:
     """An IPv4 address in one to four parts, decimal, octal or hexadecimal (inet_aton)."""
     if not _NUMERIC.fullmatch(host):
+        # a name whose last label is a number is no name (WHATWG URL, host parsing)
+        if ":" not in host and host.rpartition(".")[2].isdigit():
+            raise ValueError("not an address")
         return None
     try:
         parts = [

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from .names import capability
-from .reading import READ, STRICTEST_FIRST, Notes, Reading
+from .reading import EXECUTE, READ, STRICTEST_FIRST, Notes, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,7 +58,10 @@ def as_read(action: Action) -> Action:
 
     Actions of other protocols come back as they are.
     """
-    found = reading_of(action.protocol, action.type, action.target, action.params)
+    try:
+        found = reading_of(action.protocol, action.type, action.target, action.params)
+    except Exception as error:
+        found = Reading(EXECUTE, undecided=f"its reader failed: {type(error).__name__}")
     if found is None:
         return action
     return msgspec.structs.replace(

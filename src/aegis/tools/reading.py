@@ -72,7 +72,7 @@ class Reading(msgspec.Struct, frozen=True):
 class Notes:
     """Collects what the steps of one call do; `reading` closes it."""
 
-    __slots__ = ("capabilities", "dangers", "environment", "resources", "undecided")
+    __slots__ = ("capabilities", "dangers", "environment", "fetched", "resources", "undecided")
 
     def __init__(self) -> None:
         self.capabilities: set[str] = set()
@@ -80,6 +80,8 @@ class Notes:
         self.dangers: dict[str, None] = {}
         self.environment = ""
         self.undecided = ""
+        self.fetched: set[str] = set()
+        """Files that an earlier step took from another host."""
 
     def does(self, capability: str) -> None:
         """One step has this capability."""
@@ -94,6 +96,8 @@ class Notes:
             self.doubts(f"it touches more than {RESOURCES_MAX} resources")
             return
         self.resources[(kind, name, verb)] = None
+        if kind == "file" and verb == EXECUTE and name in self.fetched:
+            self.threatens("remote-code")
         if kind in _PLACES and name:
             self.placed(name)
 

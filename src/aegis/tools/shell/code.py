@@ -81,7 +81,7 @@ def shell(call: Call) -> None:
     ):
         call.notes.threatens("reverse-shell")
     if found.has("c") or (call.name == "fish" and found.has("command")):
-        for word in operands[:1]:
+        for word in [word for word in operands if not word.text.startswith("+")][:1]:
             run_text(call, word)
         return
     for word in operands:
@@ -202,6 +202,7 @@ _CODE = re.compile(
     r"|fsockopen|shell_exec|passthru|proc_open|unlink|rmSync|FileUtils\.rm|__import__|importlib|b64decode|base64"
     r"|urlopen|requests\.|urllib|http\.client|ctypes|Net::|LWP::|TCPSocket|ProcessBuilder|Deno\.(?:run|Command)",
 )
+_FORKS = re.compile(r"fork\s*(?:\(\))?\s+while|while\b[^;]{0,40}\bfork\b")
 _SOCKETS = re.compile(r"socket|TCPSocket|fsockopen|require\(['\"]net|Net::|/dev/tcp|IO::Socket")
 _SPAWNS = re.compile(r"/bin/(?:ba)?sh|pty\.spawn|['\"](?:ba)?sh['\"]|exec|dup2|spawn")
 _FILE_IN_TEXT = re.compile(r"['\"]((?:/|~/)[^'\"\s]{1,200})['\"]")
@@ -272,6 +273,8 @@ def _programs(call: Call, python: bool) -> list[str]:
 def _judge_text(call: Call, text: str) -> None:
     if _SOCKETS.search(text) and _SPAWNS.search(text):
         call.notes.threatens("reverse-shell")
+    if _FORKS.search(text):
+        call.notes.threatens("fork-bomb")
     if _CODE.search(text):
         call.notes.threatens("inline-code")
     if "\0" in text:
@@ -299,13 +302,6 @@ def makes(call: Call) -> None:
 
 def versions(call: Call) -> None:
     """git: judged by its own reader."""
-    for name, word in call.command.assigned:
-        if (
-            name.startswith("GIT_")
-            and name.endswith(("COMMAND", "EDITOR", "PAGER", "ASKPASS", "EXTERNAL_DIFF", "PROXY"))
-        ) or name.startswith(("GIT_SSH", "GIT_CONFIG")):
-            call.notes.threatens("git-config-code")
-            del word
     git.note_arguments(
         call.texts, call.notes, call.scene.path, lambda line: call.scene.line(line, call.scene)
     )

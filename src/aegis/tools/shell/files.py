@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..reading import DELETE, EXECUTE, READ, UNKNOWN, WRITE
 from . import paths
-from .call import Call, parsed
+from .call import Call, Parsed, parsed
 from .quoting import HOLE
 from .script import Word
 
@@ -54,8 +54,58 @@ _GREP = frozenset(
         "context",
     ]
 )
-_HEAD = frozenset("n c lines bytes t T g glob type k f d F o w I".split())  # noqa: SIM905
+_HEAD = frozenset("n c lines bytes t T g glob type k f d F o w I pager exec x out".split())  # noqa: SIM905
 _PATTERN_FIRST = frozenset("grep egrep fgrep zgrep rg ag ack jq yq fd tr".split())  # noqa: SIM905
+
+
+_WRITES = {
+    "sort": ("o", "output"),
+    "tree": ("o", "output"),
+    "base64": ("o", "output"),
+    "pygmentize": ("o",),
+    "cloc": ("out", "report-file"),
+    "yq": ("i", "inplace"),
+    "xq": ("i", "in-place"),
+    "file": ("C", "compile"),
+}
+"""Options of readers that write."""
+
+_RUNS = {
+    "sort": ("compress-program",),
+    "rg": ("pre", "hostname-bin"),
+    "fd": ("x", "exec", "X", "exec-batch"),
+    "bat": ("pager",),
+    "ag": ("pager",),
+}
+"""Options of readers that run another program."""
+
+_ACTS = {
+    "date": r"-s|--set",
+    "man": r"-P|--pager|-H|--html",
+    "ss": r"-K|--kill",
+    "ldd": r".",
+    "dig": r"-f",
+}
+
+
+def acts(name: str, texts: list[str]) -> bool:
+    """Whether a program that states something is asked to change or run something instead."""
+    if name == "hostname":
+        return any(not text.startswith("-") for text in texts)
+    if name in ("hostnamectl", "timedatectl"):
+        return any(text.startswith("set") for text in texts)
+    pattern = _ACTS.get(name)
+    return pattern is not None and any(re.match(pattern, text) for text in texts)
+
+
+def _hunted(call: Call, found: Parsed) -> None:
+    """Notes a search for secrets all over the system."""
+    recursive = call.name in ("rg", "ag") or found.has("r", "R", "recursive")
+    if not recursive or call.name not in ("grep", "egrep", "fgrep", "rg", "ag"):
+        return
+    wide = any(paths.wide(call.scene.path(word.text)) for word in found.operands[1:])
+    if wide and any(_HUNTED.search(text) for text in call.texts):
+        call.notes.threatens("reconnaissance")
 
 
 def reads(call: Call) -> None:
@@ -67,10 +117,19 @@ def reads(call: Call) -> None:
         operands = operands[1:]
     if call.name in ("which", "type", "hash", "whereis", "look", "locate"):
         return
+    _hunted(call, found)
+    if found.has(*_RUNS.get(call.name, ())) or any(text.startswith("+!") for text in call.texts):
+        call.notes.does(EXECUTE)
+        call.notes.threatens("inline-code")
     for word in operands:
         read_file(call, word)
-    for word in found.of("o", "output") if call.name == "sort" else ():
+    for word in operands[1:] if call.name in ("uniq", "xxd") else ():
         write_file(call, word)
+    writing = _WRITES.get(call.name, ())
+    for word in found.of(*writing):
+        write_file(call, word)
+    if found.has(*writing):
+        call.notes.does(WRITE)
 
 
 def read_file(call: Call, word: Word | str) -> None:
@@ -131,7 +190,7 @@ def copies(call: Call) -> None:
         if moving:
             path = call.file(word, DELETE)
             danger = paths.danger_of_removing(path, recursive=True)
-            if danger:
+            if danger and danger != "rm-unresolved":
                 call.notes.threatens(danger)
         read_file(call, word)
     for word in aims:
@@ -158,7 +217,7 @@ def modes(call: Call) -> None:
     found = parsed(args, frozenset(("from",)))
     recursive = found.has("R", "recursive")
     mode = found.operands[0].text if found.operands else ""
-    for word in found.operands[1:]:
+    for word in found.operands if call.name == "chattr" else found.operands[1:]:
         path = call.file(word, WRITE)
         if call.name == "chmod" and _SET_ID.search(mode):
             call.notes.threatens("permissions-wide")
@@ -210,6 +269,13 @@ def partitions(call: Call) -> None:
         makes_filesystem(call)
 
 
+_HUNTED = re.compile(
+    r"^[-/](?:[246]000|u[+=]s|g[+=]s|u=s)|id_rsa|id_ed25519|\.pem$|\.key$|\.kdbx$|passw|credential"
+    r"|secret|\.env$|\.aws|\.ssh|wallet|shadow",
+    re.I,
+)
+
+
 def finds(call: Call) -> None:
     """find: reads trees; `-delete` and `-exec` act on what is found."""
     call.notes.does(READ)
@@ -222,6 +288,9 @@ def finds(call: Call) -> None:
         starts.append(args[at])
         at += 1
     roots = [call.file(word, READ) for word in starts] or [call.file(".", READ)]
+    wide = any(paths.wide(root) for root in roots)
+    if wide and any(_HUNTED.search(word.text) for word in args[at:]):
+        call.notes.threatens("reconnaissance")
     deleting = False
     while at < len(args):
         text = args[at].text
@@ -246,47 +315,6 @@ def finds(call: Call) -> None:
             call.notes.touches("file", root, DELETE)
             if paths.wide(root) or root.startswith(UNKNOWN):
                 call.notes.threatens("find-delete-wide")
-
-
-_SED_RUNS = re.compile(r"(?:^|[;\d$/}!])\s*e\s|/[gIp]*e[gIp]*(?:;|$)|(?:^|[;\d$])\s*[wW]\s")
-
-
-def edits_stream(call: Call) -> None:
-    """sed: reads, with -i writes, with `e` runs commands."""
-    found = parsed(call.args, frozenset(("e", "f", "expression", "file", "l")))
-    in_place = any(
-        text == "--in-place" or re.match(r"-[a-zA-Z]*i|--in-place=", text) for text in call.texts
-    )
-    call.notes.does(WRITE if in_place else READ)
-    operands = found.operands
-    scripts = found.of("e", "expression")
-    if not scripts and not found.of("f", "file"):
-        scripts, operands = operands[:1], operands[1:]
-    for script in scripts:
-        if _SED_RUNS.search(script.text):
-            call.notes.does(EXECUTE)
-            call.notes.threatens("inline-code")
-    for word in operands:
-        (write_file if in_place else read_file)(call, word)
-
-
-_AWK_RUNS = re.compile(r"system\s*\(|\|\s*getline|\|\s*\"|\|&|/inet/|>\s*\"")
-
-
-def runs_awk(call: Call) -> None:
-    """awk: its program may run others, write files or open connections."""
-    found = parsed(call.args, frozenset(("F", "v", "f", "file", "assign", "field-separator")))
-    operands = found.operands
-    call.notes.does(READ)
-    if not found.of("f", "file") and operands:
-        program, operands = operands[0], operands[1:]
-        if _AWK_RUNS.search(program.text):
-            call.notes.does(EXECUTE)
-            call.notes.threatens("inline-code")
-    elif found.of("f", "file"):
-        call.notes.does(EXECUTE)
-    for word in operands:
-        read_file(call, word)
 
 
 def archives(call: Call) -> None:
@@ -325,8 +353,6 @@ def _tables() -> dict[str, Callable[[Call], None]]:
         ),
         (partitions, "fdisk parted gdisk cfdisk"),
         (finds, "find gfind bfs"),
-        (edits_stream, "sed gsed"),
-        (runs_awk, "awk gawk mawk nawk"),
         (archives, "tar bsdtar zip unzip gzip gunzip bzip2 bunzip2 xz unxz zstd 7z cpio"),
     ]
     return {name: judge for judge, names in rows for name in names.split()}

@@ -72,6 +72,10 @@ def cluster(call: Call) -> None:
     words = _verbs(call)
     acts = _acts(words, _KUBECTL if call.name != "helm" else _HELM)
     call.notes.does(acts)
+    if acts == READ and any(re.match(r"secrets?(?:/|$|,)", word) for word in words[1:3]):
+        call.notes.threatens("credentials-read")
+    if acts == DELETE and call.name == "helm":
+        call.notes.threatens("cluster-delete")
     if words[:1] == ["exec"] and "--" in call.texts:
         call.scene.words(call.args[call.texts.index("--") + 1 :], call.command, call.scene)
     if acts == DELETE and call.name != "helm":
@@ -118,6 +122,11 @@ def provisions(call: Call) -> None:
         call.notes.threatens("infra-destroy")
 
 
+_RIGHTS = re.compile(
+    r"(?:create|attach|put|add|update)-(?:access-key|user|role|login-profile|.*policy|.*-to-group)"
+)
+
+
 def cloud(call: Call) -> None:
     """aws, gcloud, az, doctl and their like: a word of their command says what it does."""
     words = _verbs(call)
@@ -128,6 +137,8 @@ def cloud(call: Call) -> None:
     call.notes.does(acts)
     if acts == DELETE and not any(t in ("--dry-run", "--dryrun", "help") for t in texts):
         call.notes.threatens("cloud-delete")
+    if any(_RIGHTS.match(word) for word in words[1:3]) and words[0] == "iam":
+        call.notes.threatens("accounts")
     if any(
         re.match(
             r"(?:get-secret-value|get-session-token|print-access-token|get-access-token|get-password-data)$",
@@ -155,7 +166,7 @@ _DOCKER = _words(
 )
 _DOCKER_VALUED = frozenset(
     """v volume e env p publish name w workdir u user network net entrypoint m memory cpus l label
-    mount cap-add security-opt pid ipc uts device f file t tag H host env-file hostname h add-host
+    mount cap-add security-opt pid ipc uts device t tag H host env-file hostname h add-host
     restart platform log-driver runtime gpus""".split()  # noqa: SIM905
 )
 _HOST_MOUNTS = re.compile(

@@ -1,8 +1,8 @@
 """Judges a command line: every simple command in it, inside every wrapper and nested shell.
 
-The syntax is `syntax.py`'s, what programs do is said by the tables of `files.py`, `network.py`,
-`machine.py`, `code.py` and `infra.py`. A program nobody knows executes. A line that is not
-complete, or whose commands are only known when it runs, is undecided.
+The syntax is `syntax.py`'s, what programs do is said by the tables of `files.py`, `streams.py`,
+`network.py`, `machine.py`, `code.py` and `infra.py`. A program nobody knows executes. A line that
+is not complete, or whose commands are only known when it runs, is undecided.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ..reading import DELETE, EXECUTE, READ, Notes, Reading
-from . import code, files, infra, machine, network, paths, wrappers
-from .call import NESTING_MAX, Call, Scene
+from . import code, files, infra, machine, network, paths, streams, wrappers
+from .call import NESTING_MAX, Call, Scene, parsed
 from .files import read_file, write_file
 from .quoting import HOLE
 from .script import Command, Script, Unreadable, Word
@@ -91,16 +91,26 @@ def _line(text: str, outer: Scene) -> None:
         _command(command, scene)
 
 
+_ENDLESS = re.compile(r"\bwhile\s+(?:true|:|\[ 1 \])\s*;\s*do\s+[^;&]{1,80}&\s*done")
+
+
 def _bombs(text: str, script: Script, notes: Notes) -> None:
     for name in script.functions:
         twice = rf"{re.escape(name)}\s*\|\s*{re.escape(name)}"
         if re.search(twice, text):
             notes.threatens("fork-bomb")
+    if _ENDLESS.search(text):
+        notes.threatens("fork-bomb")
 
 
 _LOADS = re.compile(
     r"(?:LD_(?:PRELOAD|LIBRARY_PATH|AUDIT)|DYLD_\w+|BASH_ENV|ENV|PROMPT_COMMAND|PYTHONSTARTUP"
-    r"|PYTHONPATH|PERL5OPT|PERL5LIB|RUBYOPT|NODE_OPTIONS|JAVA_TOOL_OPTIONS|GCONV_PATH|PS4)$"
+    r"|PYTHONPATH|PERL5OPT|PERL5LIB|RUBYOPT|NODE_OPTIONS|JAVA_TOOL_OPTIONS|GCONV_PATH|PS4"
+    r"|GIT_(?:SSH|SSH_COMMAND|EXTERNAL_DIFF|PROXY_COMMAND|ASKPASS|CONFIG\w*)|LESSOPEN|LESSCLOSE"
+    r"|(?:GIT_|MAN)?PAGER|(?:GIT_|GIT_SEQUENCE_)?EDITOR|VISUAL|BROWSER)$"
+)
+_PLAIN_PROGRAMS = frozenset(
+    "cat less more true : vi vim nvim nano emacs ed code delta bat ssh firefox".split()  # noqa: SIM905
 )
 _HARMLESS_LOADS = re.compile(
     r"^(?:PYTHONPATH|LD_LIBRARY_PATH|NODE_OPTIONS|PERL5LIB|ENV|JAVA_TOOL_OPTIONS)$"
@@ -110,6 +120,8 @@ _HARMLESS_LOADS = re.compile(
 def _assigned(pairs: list[tuple[str, Word]], scene: Scene) -> None:
     for name, value in pairs:
         if _LOADS.match(name) and value.text:
+            if value.text.rpartition("/")[2] in _PLAIN_PROGRAMS:
+                continue
             local = not re.search(r"^/(?:tmp|dev/shm|var/tmp)/|require=|-r ", value.text)
             if not (_HARMLESS_LOADS.match(name) and local):
                 scene.notes.threatens("preload")
@@ -215,12 +227,27 @@ def _fed_delete(inner: list[Word], command: Command, scene: Scene) -> None:
 def _su(args: list[Word]) -> list[Word]:
     """What `su -c LINE` and `script -c LINE` run."""
     for place, word in enumerate(args[:-1]):
-        if word.text in ("-c", "--command"):
+        if word.text == "--command" or re.fullmatch(r"-[a-z]*c", word.text):
             return [Word("sh"), Word("-c"), args[place + 1]]
     return []
 
 
-_FORWARD: dict[str, Callable[[list[Word]], list[Word]]] = {"su": _su, "runuser": _su, "script": _su}
+_TMUX_VALUED = frozenset("s n c t x y F e".split())  # noqa: SIM905
+
+
+def _tmux(args: list[Word]) -> list[Word]:
+    """What `tmux new-session LINE` and its like run."""
+    found = parsed(args, _TMUX_VALUED)
+    line = found.operands[1:]
+    return [Word("sh"), Word("-c"), Word(" ".join(word.text for word in line))] if line else []
+
+
+_FORWARD: dict[str, Callable[[list[Word]], list[Word]]] = {
+    "su": _su,
+    "runuser": _su,
+    "script": _su,
+    "tmux": _tmux,
+}
 
 
 _RESERVED = frozenset(("{", "}", "then", "do", "done", "fi", "else", "elif", "esac", "in"))
@@ -253,6 +280,7 @@ def _name(word: Word, scene: Scene) -> str | None:
 
 _JUDGES: dict[str, Callable[[Call], None]] = {
     **files.PROGRAMS,
+    **streams.PROGRAMS,
     **network.PROGRAMS,
     **code.PROGRAMS,
     **infra.PROGRAMS,
@@ -272,10 +300,12 @@ def _program(call: Call) -> None:
         notes.does(DELETE)
         notes.threatens("log-wipe")
     elif judge is not None or name in files.STATING:
-        notes.does(READ)
+        notes.does(EXECUTE if files.acts(name, call.texts) else READ)
         _changes_directory(call)
     elif name == "alias":
         for word in call.args:
+            if word.text.startswith(("sudo=", "su=", "ssh=", "passwd=")):
+                notes.threatens("hidden-command")
             call.scene.line(word.text.partition("=")[2], call.scene)
         notes.does(READ)
     elif name == "trap":

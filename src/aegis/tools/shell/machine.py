@@ -67,6 +67,8 @@ def ends_processes(call: Call) -> None:
     texts = call.texts
     signal = bool(texts) and texts[0].startswith("-") and texts[0] != "--"
     targets = texts[1:] if signal else texts
+    if any(text.startswith(_PROTECTING) for text in targets):
+        call.notes.threatens("protection-off")
     if any(text in ("-1", "1") for text in targets) and call.name == "kill":
         call.notes.threatens("kill-all")
     if call.name in ("killall5",) or (

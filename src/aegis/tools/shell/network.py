@@ -67,6 +67,10 @@ def fetches(call: Call) -> None:
     for word in found.of("o", "output", "O", "output-document"):
         if word.text != "-":
             write_file(call, word)
+            call.notes.fetched.add(call.scene.path(word.text))
+    if found.has("O", "remote-name") or call.name.startswith("wget"):
+        names = [word.text.partition("?")[0].rpartition("/")[2] for word in addresses]
+        call.notes.fetched.update(call.scene.path(name) for name in names if name)
     for word in found.of("K", "config", "i", "input-file", "b", "cookie"):
         read_file(call, word)
 
@@ -248,8 +252,16 @@ def copies_between(call: Call) -> None:
 def tunnels(call: Call) -> None:
     """ngrok, cloudflared, chisel, localtunnel: a public address for something in here."""
     call.notes.does(EXECUTE)
+    if call.name == "cloudflared" and "tunnel" not in call.texts:
+        return
     if call.args and not call.texts[0].startswith(("-", "version", "help", "config", "login")):
         call.notes.threatens("tunnel")
+
+
+def attacks(call: Call) -> None:
+    """Programs that look for ways into systems."""
+    call.notes.does(EXECUTE)
+    call.notes.threatens("reconnaissance")
 
 
 def mails(call: Call) -> None:
@@ -271,7 +283,11 @@ def _tables() -> dict[str, Callable[[Call], None]]:
         (raw_connection, "nc ncat netcat socat telnet cryptcat"),
         (logs_in, "ssh autossh sshpass-ssh dbclient"),
         (copies_between, "scp rsync rclone sftp"),
-        (tunnels, "ngrok chisel localtunnel lt bore frpc pagekite"),
+        (
+            attacks,
+            "nmap masscan hydra john hashcat sqlmap nikto msfconsole msfvenom responder mimikatz",
+        ),
+        (tunnels, "cloudflared ngrok chisel localtunnel lt bore frpc pagekite"),
         (mails, "mail mailx sendmail mutt msmtp swaks"),
     ]
     return {name: judge for judge, names in rows for name in names.split()}

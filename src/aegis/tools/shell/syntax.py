@@ -298,7 +298,9 @@ class _Walk:
         elif kind in ("command_substitution", "process_substitution"):
             inner: list[Command] = []
             for child in node.named_children:
-                inner += self.statements(child, (), depth + 1)
+                # what `>(…)` runs reads what is written to it
+                feeds = (Command([Word(HOLE)]),) if self.source[node.start_byte] == ">" else ()
+                inner += self.statements(child, feeds, depth + 1)
             yield HOLE, inner
         elif kind in ("string", "translated_string", "heredoc_body"):
             yield from self._string(node, depth)

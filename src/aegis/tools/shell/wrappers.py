@@ -82,6 +82,7 @@ WRAPPERS: dict[str, Wrapper] = {
     "rlwrap": _row(),
     "entr": _row(),
     "coproc": _row(),
+    "screen": _row("-S -t -c -p -T -h -s -e"),
     "dotenv": _row("-f --file"),
     "direnv": _row(leading=2),
     "op": _row(),
@@ -133,7 +134,7 @@ def _behind(wrapper: Wrapper, args: list[Word], name: str) -> list[Word]:
         elif len(text) > 1 and text[0] == "-":
             if name == "env" and text.startswith(("-S", "--split-string")):
                 return _split_string(text, args[at + 1 :])
-            at += 2 if text in wrapper.valued else 1
+            at += 2 if _takes_next(text, wrapper.valued) else 1
         elif wrapper.assignments and _assignment(text):
             at += 1
         elif leading:
@@ -142,6 +143,14 @@ def _behind(wrapper: Wrapper, args: list[Word], name: str) -> list[Word]:
         else:
             return args[at:]
     return []
+
+
+def _takes_next(text: str, valued: frozenset[str]) -> bool:
+    """Whether an option, or the last of several short ones in a word, takes the next word."""
+    if text in valued or text.startswith("--"):
+        return text in valued
+    place = next((at for at, letter in enumerate(text[1:], 1) if "-" + letter in valued), 0)
+    return place == len(text) - 1
 
 
 def assignments(args: list[Word]) -> list[tuple[str, Word]]:

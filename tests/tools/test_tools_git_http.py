@@ -1,0 +1,140 @@
+"""What Git and HTTP actions would do, and the door to all readers."""
+
+import subprocess
+import sys
+
+import pytest
+
+from aegis.model import UNDECIDED, Action
+from aegis.tools import git, http
+from aegis.tools.git import ZERO, RefUpdate
+from aegis.tools.read import as_read, file_reading
+
+OLD, NEW = "a" * 40, "b" * 40
+
+
+def touched(reading):
+    return {f"{r.verb} {r.kind}:{r.name}" for r in reading.resources}
+
+
+def test_ref_updates_say_what_a_push_would_do():
+    found = git.read_updates(
+        [RefUpdate("refs/heads/main", OLD, NEW), RefUpdate("refs/tags/v1", ZERO, NEW)],
+        "https://git.example/org/app.git",
+    )
+    assert (found.capability, found.dangers) == ("write", ())
+    assert touched(found) == {"write repo:org/app", "write ref:main", "write ref:tags/v1"}
+    forced = git.read_updates([RefUpdate("refs/heads/x", OLD, NEW, forward=False)])
+    assert (forced.capability, forced.dangers) == ("delete", ("force-push",))
+    gone = git.read_updates([RefUpdate("refs/heads/x", OLD, ZERO)])
+    assert (gone.dangers, touched(gone)) == (("ref-delete",), {"delete ref:x"})
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ({"args": ["push", "origin", "main"]}, {"write remote:origin", "write ref:main"}),
+        ({"args": ["-C", "x", "push", "--all"]}, {"write ref:?"}),
+        ({"args": ["fetch", "https://h.example/o/r"]}, {"read repo:o/r", "read host:h.example"}),
+        ({"updates": [{"ref": "refs/heads/a", "old": OLD, "new": NEW}]}, {"write ref:a"}),
+    ],
+)
+def test_git_actions(params, expected):
+    assert touched(as_read(Action("git", params=params, protocol="git"))) == expected
+
+
+def test_a_push_of_no_readable_shape_is_undecided():
+    action = as_read(Action("push", params={"updates": [{"ref": 7}]}, protocol="git"))
+    assert UNDECIDED in action.labels
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "capability", "host"),
+    [
+        ("GET", "https://API.Example.com./v1/x?q=1", "read", "api.example.com"),
+        ("POST", "http://user:pw@bücher.example:8080/", "write", "xn--bcher-kva.example"),
+        ("DELETE", "https://[::1]/x", "delete", "::1"),
+        ("BREW", "x.example/pot", "execute", "x.example"),
+        ("GET", "http://0x7f.1/", "read", "127.0.0.1"),
+        ("GET", "http://017700000001/", "read", "127.0.0.1"),
+        ("GET", "http://[::ffff:10.0.0.1]/", "read", "10.0.0.1"),
+    ],
+)
+def test_http_actions(method, url, capability, host):
+    found = http.read("fetch", "", {"method": method, "url": url})
+    assert found.capability == capability
+    assert next(r.name for r in found.resources if r.kind == "host") == host
+
+
+@pytest.mark.parametrize(
+    ("url", "danger"),
+    [
+        ("http://169.254.169.254/latest", "metadata-service"),
+        ("http://2852039166/", "metadata-service"),
+        ("http://metadata.google.internal/", "metadata-service"),
+        ("http://10.1.2.3/", "private-address"),
+        ("http://[fd00::1]/", "private-address"),
+        ("http://printer.local/", "private-address"),
+    ],
+)
+def test_addresses_inside_are_dangers(url, danger):
+    assert http.read("GET", "", {"url": url}).dangers == (danger,)
+
+
+@pytest.mark.parametrize("url", ["", "http://", "http://256.1.1.1.1/", "http://[::1", "x" * 9_000])
+def test_an_address_that_cannot_be_read_is_undecided(url):
+    assert http.read("GET", "", {"url": url}).undecided
+
+
+def test_files_of_tools_are_named_within_the_project():
+    found = file_reading("/srv/app/src/../README.md", "read", "/srv/app")
+    assert touched(found) == {"read file:README.md"}
+    assert file_reading("/home/ann/.ssh/id_rsa", "read", "/srv/app").dangers == (
+        "credentials-read",
+    )
+    assert file_reading(".github/workflows/x.yml", "write").dangers == ("ci-write",)
+    assert file_reading("x" * 5_000, "read").undecided
+
+
+def test_only_protocols_with_a_text_are_read():
+    action = Action("rm", params={"command": "rm -rf /"}, protocol="mcp")
+    assert as_read(action) is action
+
+
+def test_a_stated_capability_only_makes_it_stricter():
+    line = {"command": "ls"}
+    assert as_read(Action("x", params=line, protocol="shell")).capability == "read"
+    stated = Action("x", params=line, protocol="shell", capability="delete")
+    assert as_read(stated).capability == "delete"
+    stated = Action("x", params={"command": "rm a"}, protocol="shell", capability="read")
+    assert as_read(stated).capability == "delete"
+
+
+@pytest.mark.parametrize("value", [7, {"a": 1}, ["ls", 7], None])
+def test_a_command_that_is_no_text_is_undecided(value):
+    action = as_read(Action("x", params={"command": value, "cmd": 7}, protocol="shell"))
+    assert UNDECIDED in action.labels
+
+
+def test_every_text_of_an_action_counts():
+    both = Action("run", "rm -rf /", {"command": "ls", "argv": ["cat", "/etc/shadow"]}, "", "shell")
+    assert set(as_read(both).labels) >= {"danger:rm-root", "danger:credentials-read"}
+
+
+@pytest.mark.parametrize(
+    ("missing", "protocol", "key"),
+    [("tree_sitter", "shell", "command"), ("sqlglot", "sql", "sql")],
+)
+def test_without_its_parser_nothing_is_readable(missing, protocol, key):
+    program = f"""
+import sys
+sys.modules[{missing!r}] = None
+from aegis.model import Action
+from aegis.tools.read import as_read, reading_of
+print(as_read(Action("x", params={{{key!r}: "ls"}}, protocol={protocol!r})).labels)
+print(reading_of({protocol!r}, "x", "", {{{key!r}: "ls"}}).undecided)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "undecided" in done.stdout
+    assert "pip install aegis-govern[gates]" in done.stdout
