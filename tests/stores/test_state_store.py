@@ -92,3 +92,20 @@ def test_a_store_that_is_not_there_is_empty_to_read_and_is_not_made(tmp_path):
     assert state.agents() == []
     state.close()
     assert not path.parent.exists()
+
+
+def test_labels_of_sessions_are_shared_and_bounded(path, monkeypatch):
+    monkeypatch.setattr("aegis.builtin.stores.state.SESSION_LABELS_MAX", 5)
+    monkeypatch.setattr("aegis.builtin.stores.state.PRUNE_EVERY", 10)
+    one, two = SqliteState(path), SqliteState(path)
+    epoch = one.epoch()
+    one.label_session("s", ["untrusted"], 1)
+    two.label_session("s", ["secret", "untrusted"], 2)
+    assert sorted(one.session_labels("s")) == ["secret", "untrusted"]
+    assert one.epoch() == epoch, "nobody else has to look"
+    for number in range(20):
+        one.label_session(f"other{number}", ["untrusted"], 10 + number)
+    assert not two.session_labels("s")
+    assert two.session_labels("other19")
+    one.close()
+    two.close()
