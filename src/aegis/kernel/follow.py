@@ -83,7 +83,7 @@ class Follow:
         return len(name) <= NAME_MAX and any(_compiled(glob).matches(folded) for glob in globs)
 
     def _source_of(self, name: str, protocol: str) -> Source:
-        inferred = infer_source(words(name), protocol)
+        inferred = infer_source(_words(name), protocol)
         folded = fold(name)
         for glob, labels in self._sources:
             if glob.matches(folded):
@@ -95,7 +95,7 @@ class Follow:
         for glob, sinks in self._sinks:
             if glob.matches(folded):
                 return (EXTERNAL, capability) if EXTERNAL in sinks else (capability,)
-        return infer_sinks(words(name), protocol, capability)
+        return infer_sinks(_words(name), protocol, capability)
 
 
 class Stricter:
@@ -232,6 +232,11 @@ def _labels(key: str, labels: tuple[str, ...]) -> tuple[str, ...]:
             message = f"`{label[:40]}` is no label"
             raise ConfigError([Problem(message, path=f"session.sources.{key}", hint=hint)])
     return labels
+
+
+def _words(name: str) -> list[str]:
+    """The words of a tool's name, without the server of `server__tool`."""
+    return words(name.rpartition("__")[2])
 
 
 def _checked(text: str, path: str) -> Glob:

@@ -26,7 +26,7 @@ from ..session.behaviour import (
     score,
     step,
 )
-from ..session.dialogue import said, spoken
+from ..session.dialogue import results, said, spoken
 from ..session.flows import absorb, addressed, arguments, flows, labels_of
 from ..session.loops import call_of, turn
 from ..session.manifest import ENFORCE, NOTHING, SHADOW, advanced, drift
@@ -124,7 +124,9 @@ class Sessions:
         with self._lock:
             session = self._session(action)
             before = len(session.memory)
-            absorb(session.memory, effect.value, source)
+            values = results(effect.value) if action.protocol == "mcp" else (effect.value,)
+            for value in values:
+                absorb(session.memory, value, source)
             for category, span in marked:
                 session.memory.prose(span, tokens(span), (_SENSITIVE[category],))
             labels = (*source.labels, *(_SENSITIVE[category] for category, _ in marked))

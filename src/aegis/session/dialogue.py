@@ -42,6 +42,17 @@ def said(params: Mapping[str, Any]) -> Iterator[Said]:
             yield from _user(content, names)
 
 
+def results(value: Any) -> tuple[Any, ...]:
+    """What a tool answered, out of the envelope of the Model Context Protocol: the text of its
+    `content`, and its `structuredContent` (2025-06-18, server/tools, "Tool Result").
+    """
+    if not isinstance(value, dict) or not isinstance(value.get("content"), list):
+        return (value,)
+    structured = value.get("structuredContent")
+    content = _plain(value["content"])
+    return (content,) if structured is None else (content, structured)
+
+
 def spoken(texts: Sequence[Text]) -> Iterator[Said]:
     """The same of the texts a surface named itself."""
     for text in texts:

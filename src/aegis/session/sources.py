@@ -33,7 +33,18 @@ _WEB = frozenset(
 _RAW = frozenset(("content", "contents", "raw", "attachment", "attachments", "cat"))
 _OPENS = frozenset(("read", "open", "load", "view", "show"))
 _HOLDS = frozenset(
-    ("file", "files", "document", "documents", "doc", "docs", "text", "path", "resource")
+    (
+        "file",
+        "files",
+        "document",
+        "documents",
+        "doc",
+        "docs",
+        "text",
+        "path",
+        "resource",
+        "resources",
+    )
 )
 _SENDS = frozenset(
     """send sends mail email post upload publish share invite transfer pay payment wire refund
