@@ -13,6 +13,10 @@ from aegis.kernel.config import parse
 from aegis.ledger.record import DecisionBody
 from aegis.model import Action, Actor, Text
 from aegis.policy import Policy
+from aegis.session.flows import absorb, labels_of
+from aegis.session.flows import flows as find_flows
+from aegis.session.memory import Memory
+from aegis.session.sources import Source
 from aegis.tools.shell import read as read_line
 from aegis.tools.sql import read_text
 
@@ -185,3 +189,31 @@ def runtime(home: Path) -> Runtime:
         }
     )
     return open_runtime(loaded, policy=policy(20), session=ACTOR.session)
+
+
+def flows() -> Timed:
+    """One call of a session: look its arguments up, label it, take its result in. A thousand
+    different calls in turn; results and arguments of an ordinary mail tool.
+    """
+    memory = Memory()
+    memory.trust("Please answer the mails of this week and pay what is due, at most 200 each.")
+    calls = [
+        (
+            {"id": str(index), "recipient": f"user{index}@home.example", "subject": "Your order"},
+            {
+                "id": str(index),
+                "from": f"user{index}@home.example",
+                "body": f"Hello, please send invoice {index + 5_000} "
+                f"to ann{index}@shop.example, thanks.",
+            },
+        )
+        for index in range(1_000)
+    ]
+
+    def once(call: tuple[dict[str, str], dict[str, str]]) -> None:
+        labels_of(find_flows(memory, call[0]), ("untrusted",), ("external", "write"))
+        absorb(memory, call[1], Source())
+
+    for call in calls:
+        once(call)
+    return Timed("once(following())", {"once": once, "following": itertools.cycle(calls).__next__})

@@ -72,6 +72,7 @@ TITLES = {
     "match": "`rules[].match`",
     "conditions": "`rules[].conditions`",
     "finding": "`rules[].conditions.finding`",
+    "flow": "`rules[].conditions.flow`",
     "defaults": "`defaults`",
     "agent": "`agents.NAME`",
     "tool_policies": "`tool_policies`",

@@ -24,6 +24,7 @@ from aegis.flow import (
     Ask,
     Emit,
     Interrupted,
+    Learn,
     Next,
     Parked,
     Perform,
@@ -33,6 +34,7 @@ from aegis.flow import (
     Scan,
     Settle,
     Settled,
+    Trace,
     run,
 )
 from aegis.flow.drive import Diverged, pack, replay, unpack
@@ -95,19 +97,8 @@ class WordGuard:
         for word, verdict, mask in ((POISON, Verdict.BLOCK, None), (SECRET, Verdict.SANITIZE, "▮")):
             at = text.find(word)
             while at >= 0:
-                found.append(
-                    Finding(
-                        self.name,
-                        word.lower(),
-                        "sim",
-                        word,
-                        index,
-                        at,
-                        at + len(word),
-                        verdict=verdict,
-                        mask=mask,
-                    )
-                )
+                where = (self.name, word.lower(), "sim", word, index, at, at + len(word))
+                found.append(Finding(*where, verdict=verdict, mask=mask))
                 at = text.find(word, at + 1)
         return found
 
@@ -233,6 +224,7 @@ class World:
             guards,
             guards if rng.random() < 0.8 else (),
             break_glass=False,
+            follows=rng.random() < 0.5,
         )
 
     def step(self) -> None:
@@ -343,6 +335,13 @@ class World:
         match effect:
             case Admit():
                 return Admission("killed", "off", "<kill-switch>") if fault else Admission()
+            case Trace():
+                least = rng.choice((Verdict.ALLOW, Verdict.BLOCK))
+                return Admission(reason="so", rule="<behaviour>", least=least)
+            case Learn() if fault:
+                raise OSError("the labels of the session cannot be kept")
+            case Learn():
+                return None
             case Scan():
                 if fault:
                     raise TimeoutError("guard too slow")

@@ -56,6 +56,8 @@ SIMPLE = st.fixed_dictionaries(
         "time_after": st.just("12:00"),
         "weekdays": st.just([1, 2]),
         "label": st.just("web*"),
+        "flow": st.just({"from": "untrusted", "to": "external"})
+        | st.just({"from": "*", "to": ["*"], "as": "session"}),
         "finding": st.just("pii"),
         "param_not_in": st.just({"a[].b": [1]}),
         "semantic": st.just("destructive"),

@@ -145,3 +145,20 @@ def test_a_nonce_is_new_once(path):
     assert first.first_use("slack", "n", 10, 20)
     first.close()
     second.close()
+
+
+def test_labels_of_sessions_are_shared_and_bounded(path, monkeypatch):
+    monkeypatch.setattr("aegis.builtin.stores.state.SESSION_LABELS_MAX", 5)
+    monkeypatch.setattr("aegis.builtin.stores.state.PRUNE_EVERY", 10)
+    one, two = SqliteState(path), SqliteState(path)
+    epoch = one.epoch()
+    one.label_session("s", ["untrusted"], 1)
+    two.label_session("s", ["secret", "untrusted"], 2)
+    assert sorted(one.session_labels("s")) == ["secret", "untrusted"]
+    assert one.epoch() == epoch, "nobody else has to look"
+    for number in range(20):
+        one.label_session(f"other{number}", ["untrusted"], 10 + number)
+    assert not two.session_labels("s")
+    assert two.session_labels("other19")
+    one.close()
+    two.close()

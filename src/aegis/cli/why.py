@@ -158,6 +158,7 @@ def _describe(seq: int, kind: str, fields: dict[str, Any]) -> None:
         ("verdict", fields.get("verdict") or fields.get("state") or fields.get("status", "")),
         ("risk", fields.get("risk", "")),
         ("rule", fields.get("rule", "")),
+        ("labels", ", ".join(fields.get("labels") or ())),
         ("policy", fields.get("policy", "")),
         *(("why", reason) for reason in fields.get("reasons", ())),
         *(_does(fields) if kind == "decision" else ()),

@@ -10,6 +10,7 @@ from .effects import (
     Ask,
     Emit,
     Interrupted,
+    Learn,
     Lent,
     Mint,
     Next,
@@ -20,6 +21,7 @@ from .effects import (
     Scan,
     Settle,
     Settled,
+    Trace,
 )
 from .rules import DURABILITY, Rules
 from .run import run
@@ -37,6 +39,7 @@ __all__ = [
     "Ask",
     "Emit",
     "Interrupted",
+    "Learn",
     "Lent",
     "Mint",
     "Next",
@@ -50,6 +53,7 @@ __all__ = [
     "Settle",
     "Settled",
     "StreamReader",
+    "Trace",
     "View",
     "run",
 ]

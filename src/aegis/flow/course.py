@@ -21,8 +21,11 @@ from ..model import (
     Verdict,
 )
 from .decide import code_of
+from .effects import Admission
 
 PENDING = Decision(Verdict.BLOCK, reasons=("not decided yet",))
+
+ADMITTED = Admission()
 
 TEXT_MAX = 2_000
 """Longest free text (error, justification) in a record, in code points."""
@@ -48,6 +51,9 @@ class Course(msgspec.Struct):
     retry_after: float = 0.0
     texts: Sequence[Text] = ()
     lease: Any = None
+    admission: Admission = ADMITTED
+    replied: tuple[Text, ...] = ()
+    left: tuple[Finding, ...] = ()
 
     def failed(self, error: Exception) -> None:
         """The performance raised."""
@@ -109,7 +115,7 @@ def decision_body(course: Course) -> DecisionBody:
         action.environment,
         course.findings,
         redact(justification[:TEXT_MAX]) if justification else "",
-        action.labels,
+        action.labels + course.admission.labels,
         decision.near,
         decision.obligations,
         redact(params) if params else None,

@@ -35,9 +35,9 @@ def decide(
         )
     except Exception as error:
         decision = broken(f"the policy failed: {type(error).__name__}: {error}", rules)
-    if not findings and not coverage:
-        return decision
-    return combine(decision, findings, coverage, rules)
+    if findings or coverage:
+        decision = combine(decision, findings, coverage, rules)
+    return decision if not admission.reason else _with_session(decision, admission)
 
 
 def combine(
@@ -158,6 +158,24 @@ def _with_findings(decision: Decision, findings: Sequence[Finding]) -> Decision:
     )
 
 
+def _with_session(decision: Decision, admission: Admission) -> Decision:
+    """The decision, no milder than the session leaves it; a refusal says what the session knew."""
+    if admission.least > decision.verdict:
+        return Decision(
+            admission.least,
+            max(decision.risk, RiskLevel.HIGH),
+            admission.rule,
+            decision.policy,
+            (admission.reason, *decision.reasons),
+            decision.near,
+            admission.advice or _SESSION_ADVICE,
+            decision.obligations,
+        )
+    if decision.verdict < Verdict.REVIEW:
+        return decision
+    return restated(decision, decision.verdict, admission.reason)
+
+
 def restated(
     decision: Decision, verdict: Verdict, reason: str, advice: str | None = None
 ) -> Decision:
@@ -201,6 +219,8 @@ _GUARD_ADVICE = {
     Verdict.REVIEW: "a person has to look at this content first",
     Verdict.BLOCK: "remove the marked content, or ask the owner of this policy for an exception",
 }
+
+_SESSION_ADVICE = "look at what this session did before: `aegis audit` lists its records"
 
 _ADMISSION_ADVICE = {
     "killed": "`aegis revive` with the name of the agent switches it on again",

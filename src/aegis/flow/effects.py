@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from ..ledger.record import Body
-from ..model import NO_USAGE, Action, Decision, Finding, Receipt, Text, Usage
+from ..model import NO_USAGE, Action, Decision, Finding, Receipt, Text, Usage, Verdict
 
 
 class Admit(msgspec.Struct, frozen=True, gc=False):
@@ -24,7 +24,7 @@ class Admit(msgspec.Struct, frozen=True, gc=False):
 class Admission(msgspec.Struct, frozen=True, gc=False):
     """Whether the actor may act. `code` is empty where it may, else `killed`, `limit`,
     `identity`; `labels` are those of the session; `retry_after` is in seconds; `advice` says what
-    to do next.
+    to do next. `least` is the mildest verdict the session leaves it, by `rule` and for `reason`.
     """
 
     code: str = ""
@@ -33,6 +33,27 @@ class Admission(msgspec.Struct, frozen=True, gc=False):
     labels: tuple[str, ...] = ()
     retry_after: float = 0.0
     advice: str = ""
+    least: Verdict = Verdict.ALLOW
+
+
+class Trace(msgspec.Struct, frozen=True, gc=False):
+    """What does the session make of this action? Asked only where rules follow sessions, also for
+    calls that a model proposes. A `dry` one counts for nothing later. Answer: Admission.
+    """
+
+    action: Action
+    dry: bool = False
+
+
+class Learn(msgspec.Struct, frozen=True, gc=False):
+    """Take in a result that is about to be delivered, and what guards found in its texts and left
+    there. Answer: None.
+    """
+
+    action: Action
+    value: Any
+    texts: tuple[Text, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 class Scan(msgspec.Struct, frozen=True, gc=False):
@@ -146,10 +167,14 @@ class Ended:
 ENDED = Ended()
 NEXT = Next()
 
-Effect = Admit | Scan | Append | Ask | Mint | Perform | Next | Emit | Revoke | Settle
+Effect = (
+    Admit | Trace | Learn | Scan | Append | Ask | Mint | Perform | Next | Emit | Revoke | Settle
+)
 
 ANSWERS: dict[type, Any] = {
     Admit: Admission,
+    Trace: Admission,
+    Learn: type(None),
     Scan: list[Finding],
     Append: Receipt,
     Ask: Answer,

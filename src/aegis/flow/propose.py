@@ -12,7 +12,7 @@ from ..model import ActionError, Decision, Verdict, rewrites
 from .approve import approve
 from .course import Course, decision_body
 from .decide import broken, decide, restated, unusable
-from .effects import Admission, Append
+from .effects import Append, Trace
 from .inspect import inspect
 from .view import PLAIN as _PROPOSED
 
@@ -58,7 +58,9 @@ def _judge(course: Course, call: Action) -> Generator[Effect, Any, Decision]:
         child.findings, child.coverage = yield from inspect(
             rules.inputs, texts, call, rules.text_limit
         )
-        child.decision = decide(call, child.findings, child.coverage, Admission(), rules)
+        if rules.follows:
+            child.admission = yield Trace(call)
+        child.decision = decide(call, child.findings, child.coverage, child.admission, rules)
         if child.decision.verdict is Verdict.SANITIZE and rewrites(texts, child.findings):
             # a masked argument is another call than the model proposed
             child.decision = restated(

@@ -113,7 +113,8 @@ class Rules(msgspec.Struct, frozen=True):
     `inputs` and `outputs` are guards; `redact` cleans values before they are recorded;
     `durability` maps capability to how far a record must have got; `break_glass` lets actions
     through when Aegis itself fails (never when it refuses), loudly; `text_limit` bounds the
-    code points inspected per action; `grants` name the credentials that actions are given.
+    code points inspected per action; `grants` name the credentials that actions are given;
+    `follows` says that rules ask about the session an action belongs to.
     """
 
     policy: Decider
@@ -125,3 +126,4 @@ class Rules(msgspec.Struct, frozen=True):
     text_limit: int = 4_000_000
     restore: Restoring | None = None
     grants: Granting | None = None
+    follows: bool = False

@@ -31,7 +31,7 @@ from .decide import (
     unforeseen,
     unusable,
 )
-from .effects import Abandoned, Admit, Append, Perform, Settle, Settled
+from .effects import Abandoned, Admit, Append, Learn, Perform, Settle, Settled, Trace
 from .inspect import bound, inspect
 from .lend import give_back, lend
 from .propose import propose
@@ -65,6 +65,8 @@ def run(
             return (yield from turn_away(course, admission))
         if rules.inputs:
             yield from look(course)
+        if rules.follows:
+            course.admission = admission = yield Trace(action, dry)
         if course.decision is PENDING:
             course.decision = decide(action, course.findings, course.coverage, admission, rules)
         if dry:
@@ -93,6 +95,8 @@ def run(
             else:
                 course.value = answer.value
                 yield from examine(course)
+                if rules.follows and course.status == "performed":
+                    yield from remember(course)
         except Exception as error:
             course.failed(error)
         if course.lease is not None:
@@ -182,6 +186,9 @@ def examine(course: Course) -> Step:
             course.withhold(unusable(error, rules))
             return
         course.saw(findings, coverage)
+        if rules.follows:
+            course.replied = tuple(texts)
+            course.left = tuple(f for f in findings if f.verdict < Verdict.SANITIZE)
         judged = combine(course.decision, findings, coverage, rules)
         if judged.verdict >= Verdict.REVIEW:
             course.withhold(judged)
@@ -198,6 +205,19 @@ def examine(course: Course) -> Step:
     course.recorded = view.reply_recorded(course.value)
     if rules.restore is not None:
         restore_reply(course)
+
+
+def remember(course: Course) -> Step:
+    """Let the session know what is about to be delivered. What cannot be followed is withheld."""
+    try:
+        yield Learn(course.action, course.value, course.replied, course.left)
+    except Exception as error:
+        course.error = error
+        fault = broken(f"the session could not be kept: {error}", course.rules)
+        if fault.verdict is Verdict.BLOCK:
+            course.withhold(fault)
+        else:
+            course.decision = noted(course.decision, fault)
 
 
 def outcome_append(course: Course, settled: Settled) -> Append:

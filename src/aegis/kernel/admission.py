@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..flow import Admit
     from ..limits import Bucket, Take
     from .keys import Keys
+    from .sessions import Sessions
     from .settings import Limits
     from .state import StateStore
 
@@ -33,9 +34,10 @@ ADMITTED = Admission()
 
 
 class Gate:
-    """Kill switches and limits of one process."""
+    """Kill switches, limits and sessions of one process."""
 
-    def __init__(self, state: StateStore, keys: Keys, limits: Limits) -> None:
+    def __init__(self, state: StateStore, keys: Keys, limits: Limits, sessions: Sessions) -> None:
+        self.sessions = sessions
         self._state = state
         self._keys = keys
         self.limits = limits

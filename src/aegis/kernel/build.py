@@ -24,6 +24,7 @@ from .courier import Courier
 from .desk import Desk
 from .dispatch import Dispatch, Route
 from .effective import Effective
+from .follow import Follow, Stricter, standard
 from .grants import build_brokers, grants_of
 from .journal import Journal
 from .keys import Keys
@@ -32,6 +33,7 @@ from .lender import Lender
 from .links import PURPOSE, Links
 from .ports import now
 from .runtime import Parts, Runtime
+from .sessions import Sessions
 from .settings import Guardrail
 
 if TYPE_CHECKING:
@@ -99,13 +101,15 @@ def open_runtime(
         state.close()
         raise
     keys = Keys(state)
-    gate = Gate(state, keys, settings.limits)
+    sessions = Sessions(state, Follow(settings.session, rules.policy))
+    gate = Gate(state, keys, settings.limits, sessions)
     desk = build_desk(settings, rules, state, keys, None if memory else home)
     lender = Lender(state, lambda: build_brokers(settings.credentials))
     sinks = build_sinks(settings)
     parts = Parts(settings, rules, journal, state, keys, desk, gate, dispatch, lender, sinks)
     runtime = Runtime(parts, session=session, asker=asker)
     desk.ended, lender.record = runtime.expired, runtime.admin
+    sessions.own = runtime.session
     if recover:
         journal.recover(now())
         if not memory and settings.ledger.store != "memory":
@@ -122,6 +126,7 @@ def reload(runtime: Runtime, loaded: Loaded) -> None:
     settings = loaded.settings
     rules = build_rules(loaded, in_force(loaded, runtime.state))
     dispatch = build_dispatch(settings)
+    runtime.gate.sessions.follow = Follow(settings.session, rules.policy)
     old = runtime.rules.policy.version
     runtime.desk.courier.replace(
         lambda: build_channels(settings.approvals, links_of(settings, Path(settings.home))),
@@ -166,8 +171,11 @@ def build_rules(loaded: Loaded, policy: Decider | None) -> Rules:
         from .packs import redactor_with
 
         redact = redactor_with(redact, packs)
+    decider = policy or loaded.policy or default_policy()
+    if settings.session.flows == "standard":
+        decider = Stricter(decider, standard())
     return Rules(
-        policy or loaded.policy or default_policy(),
+        decider,
         inputs,
         outputs,
         redact,
@@ -176,6 +184,7 @@ def build_rules(loaded: Loaded, policy: Decider | None) -> Rules:
         settings.limits.text_characters,
         next(filter(None, (getattr(guard, "restorer", None) for guard in inputs)), None),
         grants_of(settings.credentials),
+        Follow(settings.session, decider).on,
     )
 
 

@@ -7,7 +7,7 @@ import time
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
-from ..approval import approvers_of
+from ..approval import APPROVED, approvers_of
 from ..flow import (
     ENDED,
     Admit,
@@ -16,6 +16,7 @@ from ..flow import (
     Ask,
     Emit,
     Interrupted,
+    Learn,
     Lent,
     Mint,
     Next,
@@ -26,6 +27,7 @@ from ..flow import (
     Scan,
     Settle,
     Settled,
+    Trace,
 )
 from ..model import LedgerError
 from .lender import lending
@@ -78,6 +80,8 @@ class Ports:
             Revoke: self._revoke,
             Scan: _scan,
             Settle: self._settle,
+            Trace: gate.sessions.trace,
+            Learn: gate.sessions.learn,
         }
         self._async: Port = {
             Admit: gate.admit,
@@ -86,6 +90,8 @@ class Ports:
             Revoke: self._revoke,
             Scan: _scan_async,
             Settle: self._settle,
+            Trace: gate.sessions.trace,
+            Learn: gate.sessions.learn,
         }
         self.late: Port = {
             Append: self._append_late,
@@ -214,33 +220,40 @@ class Ports:
         tokens = usage.input_tokens + usage.output_tokens
         if tokens:
             self.gate.spent(effect.action.actor.principal, tokens)
+        if effect.action.task:
+            self.gate.sessions.settled(effect)
         return Settled(now())
 
     def _ask(self, effect: Ask) -> Answer:
+        self.gate.sessions.asked(effect.action)
         # one handler in this process is one voice; where several people have to agree, it has none
         if self.asker is not None and approvers_of(effect.decision.obligations) == 1:
             answer = self.asker(effect)
             if answer is not None:
-                return answer
+                return self._told(effect, answer)
         filed = self.desk.file(effect)
-        if filed is not None:
-            return filed
-        return self.desk.wait(effect.approval, self.desk.settings.wait_seconds) or Answer(
-            "expired", at=now()
-        )
+        if filed is None:
+            filed = self.desk.wait(effect.approval, self.desk.settings.wait_seconds)
+        return self._told(effect, filed or Answer("expired", at=now()))
 
     async def _ask_async(self, effect: Ask, park: bool) -> Answer:
+        self.gate.sessions.asked(effect.action)
         if self.asker is not None and approvers_of(effect.decision.obligations) == 1:
             answer = await asyncio.to_thread(self.asker, effect)
             if answer is not None:
-                return answer
+                return self._told(effect, answer)
         filed = self.desk.file(effect, effect.action.id if park else "")
-        if filed is not None:
-            return filed
-        waited = await self.desk.wait_async(effect.approval, self.desk.settings.wait_seconds)
-        if waited is None and park:
-            raise Parked(effect.action.id, effect.approval)
-        return waited or Answer("expired", at=now())
+        if filed is None:
+            filed = await self.desk.wait_async(effect.approval, self.desk.settings.wait_seconds)
+            if filed is None and park:
+                raise Parked(effect.action.id, effect.approval)
+        return self._told(effect, filed or Answer("expired", at=now()))
+
+    def _told(self, effect: Ask, answer: Answer) -> Answer:
+        """What a person has approved, the session need not ask about again."""
+        if answer.state == APPROVED:
+            self.gate.sessions.granted(effect.action)
+        return answer
 
 
 class Source:

@@ -24,6 +24,7 @@ from ..model import Action, ActionError, Actor, CallerError, HeldError, freeze
 from ..tools.names import capability
 from ..tools.read import READ_PROTOCOLS, as_read
 from .events import tell
+from .follow import followed
 from .mender import Mender
 from .meter import Meter
 from .ports import Ports, Source, now
@@ -96,8 +97,10 @@ class Runtime:
         )
 
     def under(self, policy: Decider, session: str = "") -> Runtime:
-        """The same parts under another policy."""
-        return self.ruled(msgspec.structs.replace(self.rules, policy=policy), session)
+        """The same parts under another policy; what stands beside the old one stays."""
+        rules = followed(self.rules, policy)
+        self.gate.sessions.follow.want(rules.policy)
+        return self.ruled(rules, session)
 
     def ruled(self, rules: Rules, session: str = "") -> Runtime:
         """The same parts under other rules."""

@@ -13,16 +13,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-DAY = 86_400.0
-"""A day in seconds: the longest duration any setting takes, so that no wait is unbounded."""
-
-Capability = Literal["read", "write", "delete", "deploy", "approve", "execute"]
-Durability = Literal["buffered", "written", "synced"]
-
-
-def about(text: str, *, restart: bool = False) -> Meta:
-    """What a field means, and whether a change needs a restart."""
-    return Meta(description=text, extra={"restart": restart})
+from .meaning import DAY, Capability, Durability, about
+from .session_settings import SessionSettings
 
 
 class Guardrail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -347,6 +339,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     approvals: Annotated[Approvals, about("actions that need a person")] = Approvals()
     credentials: Annotated[Credentials, about("credentials of single actions")] = Credentials()
     limits: Annotated[Limits, about("rates and sizes")] = Limits()
+    session: Annotated[SessionSettings, about("flows of data, behaviour and tasks")] = (
+        SessionSettings()
+    )
     server: Annotated[Server, about("the gateway")] = Server()
     providers: Annotated[
         dict[str, ProviderSettings], about("model providers by name, first match serves a model")

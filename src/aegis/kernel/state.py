@@ -233,6 +233,14 @@ class StateStore(Protocol):
         """Keep pins, in one transaction; each replaces the one of the same tool."""
         ...
 
+    def session_labels(self, session: str) -> Sequence[str]:
+        """The labels of the data a session has seen, in any process."""
+        ...
+
+    def label_session(self, session: str, labels: Sequence[str], at: int) -> None:
+        """Add labels to a session, without changing the epoch."""
+        ...
+
     def close(self) -> None:
         """Release files."""
         ...

@@ -16,6 +16,7 @@ import msgspec
 import re2
 
 from ..model import Action, Finding
+from ..model.flowmark import CONTENT, CONTROL, FLOW, SINKS, flow_label
 from . import clock
 from .fold import NAME_MAX, fold
 from .glob import Glob
@@ -107,6 +108,8 @@ def compile_conditions(
     if "resource" in spec:
         said = " or ".join(f"`{text}`" for text in spec["resource"])
         out.append(Condition(touching(spec["resource"]), f"it touches {said}"))
+    if "flow" in spec:
+        out.append(_flow(spec["flow"]))
     for key, fold_states in (("any", any_of), ("all", all_of)):
         if key in spec:
             groups = [compile_conditions(group, timezone, evaluator) for group in spec[key]]
@@ -300,6 +303,30 @@ def _label(patterns: list[str]) -> Condition:
         return labelled(globs, facts.action.labels, facts.labels)
 
     return Condition(test, f"labelled {' or '.join(f'`{text}`' for text in patterns)}")
+
+
+def _flow(spec: Mapping[str, Any]) -> Condition:
+    """Asks the labels that the session gave the action; what a caller labels itself is no flow."""
+    sinks = SINKS if "*" in spec["to"] else spec["to"]
+    ways = spec.get("as", (CONTROL, CONTENT))
+    said = f"data labelled {_or(spec['from'])} reaches {_or(spec['to'])} as {_or(ways)}"
+    if "*" in spec["from"]:
+        ends = tuple(flow_label("", sink, way).removeprefix(FLOW) for sink in sinks for way in ways)
+
+        def flowing(facts: Facts) -> State:
+            labels = facts.labels
+            found = any(label.startswith(FLOW) and label.endswith(ends) for label in labels)
+            return TRUE if found else FALSE
+
+        return Condition(flowing, said)
+    marks = frozenset(
+        flow_label(label, sink, way) for label in spec["from"] for sink in sinks for way in ways
+    )
+    return Condition(lambda facts: FALSE if marks.isdisjoint(facts.labels) else TRUE, said)
+
+
+def _or(words: Sequence[str]) -> str:
+    return " or ".join(f"`{word}`" for word in words)
 
 
 def labelled(globs: list[Glob], *groups: Sequence[str]) -> State:

@@ -95,6 +95,7 @@ _CONDITIONS = (
     ),
     Field("finding", "finding", "Categories of which a guard reported a finding.", (), "finding"),
     Field("label", "globs", f"{_GLOBS}: a label of the action or of its session."),
+    Field("flow", "flow", "Labelled data is about to reach a sink.", (), "flow"),
     Field(
         "resource",
         "resources",
@@ -189,6 +190,25 @@ SECTIONS: dict[str, tuple[Field, ...]] = {
         Field("category", "globs", f"{_GLOBS}: category or type of the finding."),
         Field("min_score", "thousandths", "Least confidence, 0 to 1000."),
     ),
+    "flow": (
+        Field(
+            "from",
+            "labels",
+            "Labels of the data: untrusted, secret, pii, or one of your own; `*` for any.",
+        ),
+        Field(
+            "to",
+            "sinks",
+            "Where it would go: `external` for out of the house, a capability, or `*`.",
+        ),
+        Field(
+            "as",
+            "ways",
+            "How: `control` as an argument that decides what happens, `content` as one that is "
+            "carried, `session` where the session has merely seen such data. Without it: control "
+            "or content.",
+        ),
+    ),
     "agent": (
         Field("owner", "text", "Who answers for the agent."),
         Field("description", "text", "What the agent is for."),
@@ -273,6 +293,7 @@ REQUIRED = {
     "cumulative": ("max_total_risk",),
     "tool_rule": ("decision",),
     "finding": ("category",),
+    "flow": ("from", "to"),
 }
 """Keys without which a section says nothing."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..model import RiskLevel
+from ..model.flowmark import LABEL, SINKS, WAYS
 from .clock import DAYS
 from .fields import (
     LIST_MAX,
@@ -40,6 +41,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "bool": {"type": "boolean"},
     "count": {"type": "integer", "minimum": 0, "maximum": 1_000_000},
     "globs": _or_list(_GLOB),
+    "labels": _or_list({"type": "string", "pattern": rf"^(\*|{LABEL.pattern})$"}),
     "globs_or_empty": {"anyOf": [_or_list(_GLOB), {"type": "null"}]},
     "names": _or_list(_NAMES),
     "numbers": _mapped(_NUMBER),
@@ -52,6 +54,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "scalars": _mapped(_SCALAR),
     "semantic": {"type": "string", "minLength": 1, "maxLength": TEXT_MAX},
     "sets": _mapped({"type": "array", "minItems": 1, "maxItems": LIST_MAX}),
+    "sinks": _or_list({"enum": ["*", *SINKS]}, len(SINKS) + 1),
     "steps": _or_list(_GLOB, STEPS_MAX),
     "text": {"type": ["string", "number"], "maxLength": TEXT_MAX},
     "thousandths": {"type": "integer", "minimum": 0, "maximum": 1000},
@@ -60,6 +63,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "verdict": {
         "enum": ["allow", "sanitize", "review", "block", "auto", "mask", "approve", "deny"]
     },
+    "ways": _or_list({"enum": list(WAYS)}, len(WAYS)),
     "weekdays": _or_list({"enum": [*range(1, 8), *DAYS, *(day[:3] for day in DAYS)]}, 14),
     "zone": {"type": "string", "minLength": 1},
 }
@@ -72,7 +76,7 @@ def _ref(section: str) -> dict[str, Any]:
 
 def _of(field: Field) -> dict[str, Any]:
     below = _ref(field.section)
-    if field.kind in ("section",):
+    if field.kind in ("section", "flow"):
         return below
     if field.kind in ("rules", "tool_rules", "sequences", "alternatives"):
         most = RULES_MAX if field.kind.endswith("rules") else LIST_MAX

@@ -10,6 +10,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ..model import RiskLevel, Verdict
+from ..model.flowmark import LABEL, SINKS, WAYS
 from . import clock
 from .conditions import compile_regex
 from .fields import LIST_MAX, PEOPLE_MAX, REGEX_MAX, STEPS_MAX, TEXT_MAX
@@ -264,6 +265,41 @@ def _finding(reader: Reader, field: Field, node: Node, path: str) -> Any:
     return FAILED if globs is FAILED else {"category": globs}
 
 
+def _flow(reader: Reader, _field: Field, node: Node, path: str) -> Any:
+    if not isinstance(node.value, dict):
+        message = f"expected `from` and `to`, found {kind(node.value)}"
+        return reader.complain(message, node, path, "write { from: untrusted, to: external }")
+    return reader.section("flow", node, path)
+
+
+def _words(
+    accepted: Callable[[str], bool], expected: str
+) -> Callable[[Reader, Field, Node, str], Any]:
+    """A reader of one word or a list of words that are `accepted`."""
+
+    def reader_of(reader: Reader, _field: Field, node: Node, path: str) -> Any:
+        single = not isinstance(node.value, list)
+        nodes = [node] if single else reader.items(node, path)
+        if nodes == []:
+            return reader.complain("an empty list matches nothing", node, path)
+        out: list[str] = []
+        for index, each in enumerate(nodes or ()):
+            here = path if single else f"{path}[{index}]"
+            if not isinstance(each.value, str):
+                reader.complain(f"expected {expected}, found {kind(each.value)}", each, here)
+            elif not accepted(each.value):
+                reader.complain(f"`{each.value[:40]}` is not {expected}", each, here)
+            elif each.value not in out:
+                out.append(each.value)
+        return out or FAILED
+
+    return reader_of
+
+
+def _labelling(word: str) -> bool:
+    return word == "*" or LABEL.fullmatch(word) is not None
+
+
 def _count(reader: Reader, _field: Field, node: Node, path: str) -> Any:
     value = node.value
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 1_000_000:
@@ -296,8 +332,12 @@ READERS: dict[str, Callable[[Reader, Field, Node, str], Any]] = {
     "bool": _bool,
     "count": _count,
     "finding": _finding,
+    "flow": _flow,
     "globs": _globs,
     "globs_or_empty": _globs_or_empty,
+    "labels": _words(
+        _labelling, "a label (lower case letters, digits, `_`, `.` and `-`, or `*` for any)"
+    ),
     "names": _names,
     "numbers": _mapped(_number),
     "paths": _paths,
@@ -309,12 +349,14 @@ READERS: dict[str, Callable[[Reader, Field, Node, str], Any]] = {
     "semantic": _semantic,
     "sets": _mapped(_set),
     "resources": _resources,
+    "sinks": _words(("*", *SINKS).__contains__, f"a sink ({', '.join(SINKS)}, or `*` for any)"),
     "steps": _steps,
     "text": _text,
     "thousandths": _thousandths,
     "time": _time,
     "values": _mapped(_any_value),
     "verdict": _verdict,
+    "ways": _words(WAYS.__contains__, f"a way ({', '.join(WAYS)})"),
     "weekdays": _weekdays,
     "zone": _zone,
 }

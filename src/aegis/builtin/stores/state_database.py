@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 BUSY_SECONDS = 10.0
 """How long a statement waits for another process that writes."""
@@ -61,6 +61,9 @@ CREATE TABLE IF NOT EXISTS pins (server TEXT NOT NULL, tool TEXT NOT NULL, body 
   PRIMARY KEY (server, tool));
 CREATE TABLE IF NOT EXISTS nonces (channel TEXT NOT NULL, nonce TEXT NOT NULL,
   expires INTEGER NOT NULL, PRIMARY KEY (channel, nonce)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS session_labels (session TEXT NOT NULL, label TEXT NOT NULL,
+  at INTEGER NOT NULL, PRIMARY KEY (session, label)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS session_labels_at ON session_labels (at);
 """
 
 

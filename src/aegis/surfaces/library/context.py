@@ -28,12 +28,18 @@ CHAIN_MAX = 32
 NAME_MAX = 200
 """Longest name of an agent, in characters."""
 
+_TASK: ContextVar[str] = ContextVar("aegis_task", default="")
 _ACTING: ContextVar[tuple[str, ...]] = ContextVar("aegis_agents", default=())
 
 
 def acting() -> tuple[str, ...]:
     """The names of the acting agents, outermost first; empty outside any context."""
     return _ACTING.get()
+
+
+def task() -> str:
+    """What the acting agent was asked to do; empty where nobody said."""
+    return _TASK.get()
 
 
 def actor(session: str = "") -> Actor:
@@ -70,18 +76,27 @@ def reset_agent_context(token: Token[tuple[str, ...]] | None = None) -> None:
 
 
 class agent_context:
-    """Act as an agent inside a `with` or `async with` block. Raises CallerError for a bad name."""
+    """Act as an agent inside a `with` or `async with` block. Raises CallerError for a bad name.
 
-    def __init__(self, name: str) -> None:
+    `task` is what the user asked for, in their words, or the name of a manifest; without one the
+    task around it goes on. Its words count as the user's own: never put there what a tool or a
+    model said.
+    """
+
+    def __init__(self, name: str, task: str = "") -> None:
         self._name = named(name)
-        self._tokens: list[Token[tuple[str, ...]]] = []
+        self._task = task
+        self._tokens: list[tuple[Token[tuple[str, ...]], Token[str]]] = []
 
     def __enter__(self) -> agent_context:
-        self._tokens.append(set_agent_context(self._name))
+        acting = set_agent_context(self._name)
+        self._tokens.append((acting, _TASK.set(self._task or _TASK.get())))
         return self
 
     def __exit__(self, *_: object) -> None:
-        reset_agent_context(self._tokens.pop())
+        acting, task = self._tokens.pop()
+        _TASK.reset(task)
+        reset_agent_context(acting)
 
     async def __aenter__(self) -> agent_context:
         return self.__enter__()
@@ -95,14 +110,15 @@ def carry_context(function: Callable[P, R]) -> Callable[P, R]:
 
     Threads start with no context of their own: hand them `carry_context(work)` instead of `work`.
     """
-    names = _ACTING.get()
+    names, task = _ACTING.get(), _TASK.get()
 
     @functools.wraps(function)
     def carried(*args: Any, **kwargs: Any) -> Any:
-        token = _ACTING.set(names)
+        tokens = _ACTING.set(names), _TASK.set(task)
         try:
             return function(*args, **kwargs)
         finally:
-            _ACTING.reset(token)
+            _ACTING.reset(tokens[0])
+            _TASK.reset(tokens[1])
 
     return carried

@@ -16,7 +16,7 @@ from ...kernel.effective import NO_AGENT
 from ...model import Action, ActionError, CallerError
 from . import process
 from .calls import CALLS, Signature
-from .context import actor
+from .context import actor, task
 from .refusals import refusal, result
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def action_of(wrapping: Wrapping, params: dict[str, Any], *, monitored: bool) ->
     labels = wrapping.labels
     if monitored and not who.agent:
         labels = (*labels, NO_AGENT)
-    return Action(wrapping.type, wrapping.target, params, actor=who, labels=labels)
+    return Action(wrapping.type, wrapping.target, params, actor=who, labels=labels, task=task())
 
 
 def governed(
