@@ -99,18 +99,23 @@ def mixed() -> list[Action]:
     return [action(f"service{n * 15}.call", f"zone{n * 15}/a") for n in range(64)]
 
 
+_LETTERED = str.maketrans("0123456789", "abcdefghij")
+
+
 def guards(size: int) -> Timed:
     """The default guards over so many characters of benign text, never the same one twice: guards
     remember what they read.
     """
-    plain = " ".join(SENTENCES * (size // 400))
+    plain = " ".join(SENTENCES * (size // 400 + 1))
     ends = [plain[n : n + size - 12] for n in range(0, 80, 10)]
     number = itertools.count()
     guard = build_guard({})
 
     def following() -> tuple[Text]:
         count = next(number)
-        return (Text(f"{ends[count % 8]} {count:011d}", "prompt", ("messages", 0)),)
+        # spelt with letters: a long number would be looked at as a value
+        word = f"{count:011d}".translate(_LETTERED)
+        return (Text(f"{ends[count % 8]} {word}", "prompt", ("messages", 0)),)
 
     return Timed(
         "inspect(following(), action)",

@@ -49,6 +49,7 @@ def timed(names: set[str], home: Path) -> dict[str, Timed]:
         "decide_1000": lambda: rows.decide(1000, rows.mixed()),
         "govern": lambda: evidence.govern(rows.runtime(home / "govern")),
         "flows": rows.flows,
+        "guards_200": lambda: rows.guards(200),
         "guards_2k": lambda: rows.guards(2_000),
         "guards_20k": lambda: rows.guards(20_000),
         "read_shell": rows.commands,

@@ -86,7 +86,7 @@ def test_the_explanation_shows_what_was_read_behind_a_disguise(aegis):
 
 
 def test_the_explanation_shows_what_stayed_below(aegis):
-    text = 'Can you explain what "ignore previous instructions" means?'
+    text = "Ignore the messages of the earlier week."
     why = aegis("detect", text, "--explain", "--json", "--sensitivity", "low").json
     assert why["threshold"] == 800
     assert why["below"]

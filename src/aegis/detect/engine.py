@@ -21,18 +21,19 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from . import linear
+from .compact import Compact
 from .concepts import candidates, weighed
 from .fold import View, fold
 from .gate import ScanError
 from .hit import Hit
 from .locate import BUCKET, Locator, around
 from .payloads import by_kind
-from .plan import CompactPlanner, Plan, Planner
+from .plan import Plan, Planner
 from .reader import BLOCK, MARGIN, Frame, Reader, Survey
 from .ruleset import load
 from .tagger import Tag, Tagger
 from .views import DECODERS, from_lookalikes
-from .words import split
+from .words import UNCUT, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -91,7 +92,7 @@ class Engine:
         self._locator = Locator(rules)
         self._linear = linear.load()
         self._tagger: Tagger | None = None
-        self._compact: tuple[CompactPlanner, Tagger] | None = None
+        self._compact: Compact | None = None
 
     @property
     def version(self) -> str:
@@ -213,6 +214,7 @@ class Engine:
         view = fold(text)
         frame = frame or Frame()
         payloads = self._payloads.get(kind)
+        begins = not frame.cut[0]
         hits: list[Hit] = []
         views = [view]
         hidden = _hidden(text, view)
@@ -226,19 +228,27 @@ class Engine:
             current = views.pop(0)
             read += 1
             if read > 1:
-                frame = Frame(frame.cut, frame.start)
-            plan = frame.plan or self._planner.plan(current.data)
-            if plan.spans:
-                hits += self._values(current, plan, kind, categories)
-            hits += self._worded(current, plan, frame, kind, categories)
+                frame = Frame(UNCUT, frame.start, certain=frame.certain)
+            found, derived = self._read(current, frame, kind, categories)
+            hits += found
+            views += derived
             if payloads is not None:
-                hits += payloads.hits(current, categories, not frame.cut[0])
-            views += _decoded(current, plan)
-            if not _RUN_TOGETHER.isdisjoint(plan.triggers) or "spaced" in current.name:
-                hits += self._read_compact(current, kind, categories)
+                hits += payloads.hits(current, categories, begins)
             if len(views) + read > VIEWS_MAX:
                 del views[max(0, VIEWS_MAX - read) :]
         return hits
+
+    def _read(
+        self, view: View, frame: Frame, kind: str, categories: frozenset[str] | None
+    ) -> tuple[list[Hit], list[View]]:
+        """The hits of one reading, and the readings it calls for."""
+        plan = frame.plan or self._planner.plan(view.data)
+        hits = self._values(view, plan, kind, categories)
+        if not frame.certain:
+            hits += self._worded(view, plan, frame, kind, categories)
+            if not _RUN_TOGETHER.isdisjoint(plan.triggers) or "spaced" in view.name:
+                hits += self._read_compact(view, kind, categories)
+        return hits, _decoded(view, plan)
 
     def _worded(
         self, view: View, plan: Plan, frame: Frame, kind: str, categories: frozenset[str] | None
@@ -258,10 +268,12 @@ class Engine:
             if segment is None:
                 words = words or split(view.text, frame.cut)
                 # the edge of the window has been seen to by the cut
-                segment = words.between(view.within(frame.start), len(view.text), cut=False)
+                first = 0 if view.depth else view.at(frame.start)
+                segment = words.between(first, len(view.text), cut=False)
             score = self._linear.score(segment)
-            if score >= WORDING_MIN:
-                start, end = view.back(view.within(frame.start), len(view.text))
+            first = view.within(frame.start) if score >= WORDING_MIN else len(view.text)
+            if first < len(view.text):
+                start, end = view.back(first, len(view.text))
                 hits.append(
                     Hit(start, end, WORDING, "injection", "ATTACK_WORDING", score, "medium", None,
                         view.name)
@@ -271,12 +283,12 @@ class Engine:
     def _read_compact(self, view: View, kind: str, categories: frozenset[str] | None) -> list[Hit]:
         """Words run together: the lexicon without word boundaries."""
         if self._compact is None:
-            tagger = Tagger(self.rules.concepts, self.rules.composites, compact=True)
-            self._compact = (CompactPlanner(self.rules), tagger)
-        planner, tagger = self._compact
-        if not planner.possible(view.data):
+            self._compact = Compact(self.rules)
+        tags = self._compact.tags(view)
+        if len(tags) < 2:
             return []
-        return self._ideas(view, tagger.tags(view), kind, categories)
+        self._tags().compose(tags)
+        return self._ideas(view, tags, kind, categories)
 
     def _tags(self) -> Tagger:
         if self._tagger is None:
@@ -360,7 +372,7 @@ def _hidden(text: str, view: View) -> list[View]:
     if len(places) <= 6 and "\U0001f3f4" in view.rest:
         # flags of regions are written with tags (UTS 51, emoji tag sequences)
         return []
-    return [View("").derive(letters, "tags", places, [i + 1 for i in places])]
+    return [View("").derive(letters, "tags", (places, [i + 1 for i in places]))]
 
 
 def _invisible(view: View) -> Hit:

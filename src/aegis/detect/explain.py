@@ -19,7 +19,6 @@ from .score import CONFIDENT, REACH, SENSITIVITIES
 
 if TYPE_CHECKING:
     from .fold import View
-    from .plan import Plan
     from .reader import Frame
     from .ruleset import RuleSet
 
@@ -97,14 +96,14 @@ class _Witness(Engine):
             self.raw[moved] = None
         return hits
 
-    def _worded(
-        self, view: View, plan: Plan, frame: Frame, kind: str, categories: frozenset[str] | None
-    ) -> list[Hit]:
+    def _read(
+        self, view: View, frame: Frame, kind: str, categories: frozenset[str] | None
+    ) -> tuple[list[Hit], list[View]]:
         if view.name and view.text and len(self.readings) < READINGS_MAX:
             start, end = view.back(0, len(view.text))
             shown = view.text[:READ_MAX]
             self.readings[Reading(view.name, start + self.left, end + self.left, shown)] = None
-        return super()._worded(view, plan, frame, kind, categories)
+        return super()._read(view, frame, kind, categories)
 
 
 def explain(
@@ -149,7 +148,6 @@ def _evidence(hit: Hit, raw: list[Hit]) -> tuple[Evidence, ...]:
     """The surest hit of each rule that counted towards a finding, its own rule first."""
     best: dict[str, Hit] = {}
     for one in raw:
-        # as the scorer reads them: one after another, by where they start and end
         before = (one.start, one.end, one.rule) <= (hit.start, hit.end, hit.rule)
         near = before and hit.start <= one.start + REACH
         if one.category != hit.category or not near:

@@ -14,7 +14,7 @@ from itertools import accumulate, repeat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _ASCII = bytes(range(128))
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -104,6 +104,10 @@ class _Folds(dict[str, str]):
 _FOLDS = _Folds()
 
 
+Places = tuple["Sequence[int]", "Sequence[int]"]
+"""Where each character of a view begins and ends in the view it was read from."""
+
+
 class View:
     """A reading of a text: `text`, its UTF-8 `data`, and the way back.
 
@@ -111,7 +115,9 @@ class View:
     beyond ASCII that stood in the source.
     """
 
-    __slots__ = ("_cum", "_ends", "_parent", "_starts", "_wide", "data", "name", "rest", "text")
+    __slots__ = (
+        "_cum", "_known", "_parent", "_places", "_wide", "data", "name", "rest", "text",
+    )  # fmt: skip
 
     def __init__(self, text: str, name: str = "", rest: frozenset[str] = frozenset()) -> None:
         self.text = text
@@ -120,8 +126,8 @@ class View:
         self.rest = rest
         self._wide = len(self.data) != len(text)
         self._cum: list[int] | None = None
-        self._starts: Sequence[int] | None = None
-        self._ends: Sequence[int] | None = None
+        self._places: Callable[[], Places] | None = None
+        self._known: Places | None = None
         self._parent: View | None = None
 
     @property
@@ -134,13 +140,24 @@ class View:
         """How many decodings lie between this view and the folded text."""
         return 0 if self._parent is None else self._parent.depth + 1
 
-    def derive(self, text: str, name: str, starts: Sequence[int], ends: Sequence[int]) -> View:
-        """A view of this view: character `i` of `text` was read from `starts[i]:ends[i]` here."""
+    def derive(self, text: str, name: str, places: Places | Callable[[], Places]) -> View:
+        """A view of this view: character `i` of `text` was read from `starts[i]:ends[i]` here.
+
+        `places` are starts and ends, or gives them; it is called where something is found.
+        """
         view = View(text, f"{self.name}+{name}" if self.name else name)
-        view._starts = starts
-        view._ends = ends
+        if callable(places):
+            view._places = places
+        else:
+            view._known = places
         view._parent = self
         return view
+
+    def _mapping(self) -> Places:
+        if self._known is None:
+            places = self._places
+            self._known = ((), ()) if places is None else places()
+        return self._known
 
     def chars(self, start: int, end: int) -> tuple[int, int]:
         """Character offsets of a byte span of `data`."""
@@ -155,9 +172,9 @@ class View:
 
     def within(self, offset: int) -> int:
         """The first character read from an offset of the original text on."""
-        if self._parent is None or self._starts is None:
+        if self._parent is None:
             return self.at(offset)
-        return bisect_left(self._starts, self._parent.within(offset))
+        return bisect_left(self._mapping()[0], self._parent.within(offset))
 
     def edges(self, step: int) -> list[int] | None:
         """Offsets in `data` at which every `step` code points of the original text end.
@@ -177,12 +194,13 @@ class View:
 
     def back(self, start: int, end: int) -> tuple[int, int]:
         """The span of the original text behind a character span of `text`."""
-        if self._parent is not None and self._starts is not None and self._ends is not None:
+        if self._parent is not None:
+            starts, ends = self._mapping()
             if end <= start:
                 end = start + 1
-            first = self._starts[start]
-            last = max(self._ends[min(end, len(self._ends)) - 1], self._ends[start])
-            low = min(first, self._starts[min(end, len(self._starts)) - 1])
+            first = starts[start]
+            last = max(ends[min(end, len(ends)) - 1], ends[start])
+            low = min(first, starts[min(end, len(starts)) - 1])
             return self._parent.back(low, last)
         if self._cum is None:
             return start, end

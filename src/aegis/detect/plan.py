@@ -22,7 +22,6 @@ from . import triggers
 from .gate import Gate, options
 from .spanrules import Confirm
 from .tagger import Letters
-from .terms import compact_literals
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -262,17 +261,3 @@ class Planner:
 
 _SHAPE = re.compile(r"\\d|\[[0-9A-Za-z]-|\[A-Za-z0-9|\[\^|\{\d|@")
 """What makes a gate pattern the shape of a value rather than a list of words."""
-
-
-class CompactPlanner:
-    """The same for words run together: whether rules can match without word boundaries."""
-
-    __slots__ = ("_gate",)
-
-    def __init__(self, rules: RuleSet) -> None:
-        literals = (compact_literals(one.phrases) for one in rules.concepts.values())
-        self._gate = Gate("|".join(some) for some in literals if some)
-
-    def possible(self, data: bytes) -> bool:
-        """Whether two concepts stand in a text without blanks, as every rule needs."""
-        return len(self._gate.match(data)) >= 2

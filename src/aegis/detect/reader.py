@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .hit import Hit
 from .locate import BUCKET
 from .plan import Plan
-from .score import SENSITIVITIES, Scorer
+from .score import CONFIDENT, EVIDENCE, SENSITIVITIES, Scorer
 from .tagger import Tag
 from .words import UNCUT
 
@@ -30,6 +30,10 @@ MARGIN = 256
 HOLD = BLOCK + MARGIN
 """Most code points a streamed text is held back."""
 
+CERTAIN = 12
+"""Findings of the high-confidence tier after which a text is read for values only: it is known to
+be hostile, and text made of nothing but attacks would cost the most."""
+
 SECRET_MAX = 16_384
 """Longest secret followed beyond its window, in code points (an RSA key of 8192 bits has 6,400)."""
 
@@ -42,13 +46,15 @@ class Frame:
 
     `cut` says at which edges the text goes on, `start` where the block begins in the window;
     `plan`, `tags` and `segment` (the words from there on) are None where they have to be found.
+    `certain` says that enough has been found in the text to read it for values only.
     """
 
-    __slots__ = ("cut", "plan", "segment", "start", "tags")
+    __slots__ = ("certain", "cut", "plan", "segment", "start", "tags")
 
-    def __init__(self, cut: Cut = UNCUT, start: int = 0) -> None:
+    def __init__(self, cut: Cut = UNCUT, start: int = 0, *, certain: bool = False) -> None:
         self.cut = cut
         self.start = start
+        self.certain = certain
         self.plan: Plan | None = None
         self.tags: list[Tag] | None = None
         self.segment: list[bytes] | None = None
@@ -109,7 +115,8 @@ class Reader:
     """Reads the blocks of one text in order and keeps what must be known between blocks."""
 
     __slots__ = (
-        "_categories", "_engine", "_kind", "_leak", "_open", "_scorer", "_since", "threshold",
+        "_categories", "_engine", "_kind", "_leak", "_open", "_scorer", "_since", "_sure",
+        "threshold",
     )  # fmt: skip
 
     def __init__(
@@ -128,6 +135,7 @@ class Reader:
         self._leak = leak
         self._open: Hit | None = None
         self._since = 0
+        self._sure = 0
 
     def read(
         self, text: str, block: int, base: int, size: int, survey: Survey | None = None
@@ -145,11 +153,13 @@ class Reader:
         # a text that ends here looks the same as one that goes on
         cut = (left > 0, right == low + BLOCK + MARGIN)
         frame = survey.frame(left, low, right, cut) if survey else Frame(cut, low - left)
+        frame.certain = self._sure >= CERTAIN
         hits = self._engine.window(window, self._kind, self._categories, frame)
         if self._leak is not None:
             hits += self._leak.hits(window)
         own = [_moved(hit, left) for hit in hits if low <= hit.start + left < low + BLOCK]
         out = self._scorer.take(_best(own))
+        self._sure += sum(hit.score >= CONFIDENT and hit.category in EVIDENCE for hit in out)
         if self._open is not None:
             out += self._continued(text, base, right)
         else:

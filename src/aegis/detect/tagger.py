@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 import re2
 
 from .gate import Gate, options
-from .terms import compact_literals
-from .words import UNCUT, split
+from .words import UNCUT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -224,35 +223,26 @@ class Tagger:
         composites: Sequence[tuple[str, str, str, int]] = (),
         *,
         letters: Letters | None = None,
-        compact: bool = False,
     ) -> None:
         self._root = _Node()
         self._letters = letters
         self._names: list[str] = []
         alternatives: list[str] = []
         for name, concept in concepts.items():
-            literals = compact_literals(concept.phrases) if compact else list(concept.raw)
-            if literals:
+            if concept.raw:
                 self._names.append(name)
-                alternatives.append("|".join(literals))
-            if compact:
-                continue
+                alternatives.append("|".join(concept.raw))
             for phrase in concept.phrases.splitlines():
                 node = self._root
                 for word in phrase.removeprefix("* ").split():
                     node = node.child(word)
                 node.concepts = node.concepts | {name}
-        every = sorted({one for some in alternatives for one in some.split("|")} if compact else
-                       alternatives)  # fmt: skip
-        self._marks = re2.compile("|".join(every) or r"\x00\x01", options(longest=True))
+        every = "|".join(alternatives) or r"\x00\x01"
+        self._marks = re2.compile(every, options(longest=True))
         self._sorter = Gate(rf"\A(?:{one})\x00" for one in alternatives)
         self._starts = _Starts(self._root)
         self._cache: dict[bytes, frozenset[str]] = {}
         self._composites = tuple(composites)
-
-    def tags(self, view: View) -> list[Tag]:
-        """The concept words of a view in order."""
-        return self.completed(self.named(split(view.text), view.text), view)
 
     def named(self, words: Words, text: str, cut: Cut = UNCUT) -> list[Tag]:
         """The words and phrases of a text in order, without those that touch an edge where the
@@ -282,7 +272,7 @@ class Tagger:
             if len(tags) > before:
                 tags.sort(key=_place)
         if self._composites:
-            self._compose(tags)
+            self.compose(tags)
         return tags
 
     def _marked(self, view: View) -> list[Tag]:
@@ -339,7 +329,7 @@ class Tagger:
             self._cache[literal] = known
         return known
 
-    def _compose(self, tags: list[Tag]) -> None:
+    def compose(self, tags: list[Tag]) -> None:
         """Concepts made of two others side by side (`without` + `restrictions`)."""
         made: list[Tag] = []
         for name, first, second, gap in self._composites:

@@ -131,8 +131,3 @@ def compacted(phrase: str) -> str | None:
     bare = re.sub(r"[ '*_-]", "", phrase)
     lone = phrase.startswith("* ") or " * " in phrase or phrase.endswith(" *")
     return bare if len(bare) >= COMPACT_MIN and bare.isascii() and not lone else None
-
-
-def compact_literals(phrases: str) -> list[str]:
-    """What the phrases of a concept look like when blanks are lost."""
-    return sorted({bare for one in phrases.split("\n") if (bare := compacted(one)) is not None})

@@ -32,7 +32,8 @@ SHAPES = {
     SPACED: r"\b[a-z0-9@$][ ._*|/~-]+[a-z0-9@$][ ._*|/~-]+[a-z0-9@$][ ._*|/~-]+[a-z0-9@$]"
     r"[ ._*|/~-]+[a-z0-9@$]\b",
     JOINED: r"[a-z][-_.*][a-z]+[-_.*][a-z]+[-_.*][a-z]+[-_.*][a-z]",
-    BROKEN: r"[a-z]-\s*\n\s*[a-z]|\n[a-z]{1,3}\n[a-z]{1,3}\n|[a-z][*~`|^]+[a-z]",
+    BROKEN: r"[a-z]-\s*\n\s*[a-z]|\n[a-z]{1,3}\n[a-z]{1,3}\n|[a-z][*~`|^]+[a-z]"
+    r"|[a-z][\x{2600}-\x{27BF}\x{1F000}-\x{1FAFF}]+[a-z]",
 }
 """Patterns that allow a decoding."""
 

@@ -10,15 +10,16 @@ import base64
 import binascii
 import html
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 from . import triggers
 from .confusables import CONFUSABLES, latinised
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from .fold import View
+    from .fold import Places, View
 
 DECODED_MIN = 6
 """Fewest characters of decoded text worth reading."""
@@ -27,6 +28,9 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 _BASE64_SPLIT = re.compile(r"[A-Za-z0-9+/]{2,}(?:[ \t\r\n]+[A-Za-z0-9+/]{2,})+={0,2}")
 _HEX = re.compile(r"(?:(?:0x|\\x)?[0-9A-Fa-f]{2}[ :,\r\n]*){8,}")
 _HEX_PAIR = re.compile(r"(?:0x|\\x)?([0-9A-Fa-f]{2})")
+_HEX_SIGNS = re.compile(r"0x|[^0-9A-Fa-f]")
+_GAP = re.compile(r"[\W_]+")
+_WORD = re.compile(r"[^\W\d_]{4}")
 _URL = re.compile(r"%[0-9A-Fa-f]{2}|\+")
 _ENTITY = re.compile(r"&#x[0-9A-Fa-f]+;?|&#[0-9]+;?|&[A-Za-z]{2,8};")
 _ESCAPE = re.compile(
@@ -34,7 +38,11 @@ _ESCAPE = re.compile(
     r"|[Uu]\+([0-9A-Fa-f]{4,6})\s?"
 )
 _SPACED = re.compile(r"(?<![^\W_])[^\W_]((?:[ ._*|/~-]{1,3}|\n)[^\W_]\b){3,}", re.IGNORECASE)
-_BROKEN = re.compile(r"(?<=[A-Za-z])(?:-\s*\n\s*|[*_~`|^]{1,2}|\n)(?=[A-Za-z])")
+_BROKEN = re.compile(
+    r"(?<=[A-Za-z])(?:-\s*\n\s*|[*_~`|^]{1,2}|\n|[\u2600-\u27bf\U0001f000-\U0001faff]+)"
+    r"(?=[A-Za-z])"
+)
+_LETTERS = re.compile(r"[^\W\d_]")
 _PRINTABLE = re.compile(r"[^\w\s.,;:!?'\"()\[\]{}<>/@#$%&*+=|\\~`^-]")
 
 
@@ -42,9 +50,8 @@ def readable(text: str) -> bool:
     """Whether decoded text looks like words rather than like bytes."""
     if len(text) < DECODED_MIN:
         return False
-    strange = len(_PRINTABLE.findall(text)) + sum(ord(char) < 9 for char in text)
-    letters = sum(char.isalpha() for char in text)
-    return strange * 12 <= len(text) and letters * 2 >= len(text)
+    strange = len(_PRINTABLE.findall(text))
+    return strange * 12 <= len(text) and len(_LETTERS.findall(text)) * 2 >= len(text)
 
 
 def _decode(raw: bytes) -> str | None:
@@ -58,7 +65,7 @@ def _decode(raw: bytes) -> str | None:
     return text if readable(text) else None
 
 
-def _spread(text: str, places: list[int], width: int) -> tuple[list[int], list[int]]:
+def _spread(text: str, places: Sequence[int], width: int) -> Places:
     """Where each decoded character stood: `places` are the encoded positions in order."""
     starts: list[int] = []
     ends: list[int] = []
@@ -93,9 +100,7 @@ def from_run(view: View) -> Iterator[View]:
 
 def _from_base64(view: View, pattern: re.Pattern[str]) -> Iterator[View]:
     for found in pattern.finditer(view.text):
-        run = found.group()
-        places = [found.start() + i for i, char in enumerate(run) if not char.isspace()]
-        packed = "".join(run.split()).rstrip("=").replace("-", "+").replace("_", "/")
+        packed = "".join(found.group().split()).rstrip("=").replace("-", "+").replace("_", "/")
         # at the left edge of a window the run may have begun earlier: try the alignments
         for skip in range(4 if found.start() == 0 else 1):
             part = packed[skip:]
@@ -106,47 +111,60 @@ def _from_base64(view: View, pattern: re.Pattern[str]) -> Iterator[View]:
                 continue
             decoded = _decode(raw)
             if decoded is not None:
-                at = places[skip : skip + len(part)]
-                yield view.derive(decoded, "base64", *_spread(decoded, at, 1))
+                places = partial(_base64_places, decoded, found, skip, len(part))
+                yield view.derive(decoded, "base64", places)
                 break
+
+
+def _base64_places(decoded: str, found: re.Match[str], skip: int, size: int) -> Places:
+    first = found.start()
+    places = [first + i for i, char in enumerate(found.group()) if not char.isspace()]
+    return _spread(decoded, places[skip : skip + size], 1)
 
 
 def from_hex(view: View) -> Iterator[View]:
     """Runs of hexadecimal bytes, plain, separated or escaped."""
     for found in _HEX.finditer(view.text):
+        digits = _HEX_SIGNS.sub("", found.group())
         for skip in (0, 1):
-            pairs = list(_HEX_PAIR.finditer(found.group(), skip))
-            decoded = _decode(bytes(int(pair.group(1), 16) for pair in pairs))
+            part = digits[skip:]
+            decoded = _decode(bytes.fromhex(part[: len(part) & ~1]))
             if decoded is not None:
-                places = [found.start() + pair.start() for pair in pairs]
-                width = pairs[0].end() - pairs[0].start()
-                yield view.derive(decoded, triggers.HEX, *_spread(decoded, places, width))
+                yield view.derive(decoded, triggers.HEX, partial(_hex_places, decoded, found, skip))
                 break
+
+
+def _hex_places(decoded: str, found: re.Match[str], skip: int) -> Places:
+    pairs = list(_HEX_PAIR.finditer(found.group(), skip))
+    places = [found.start() + pair.start() for pair in pairs]
+    return _spread(decoded, places, pairs[0].end() - pairs[0].start())
 
 
 def _substitute(
     view: View, pattern: re.Pattern[str], new: Callable[[re.Match[str]], str], name: str
 ) -> Iterator[View]:
     """The view with every match replaced, if anything changed."""
-    pieces: list[str] = []
+    text, count = pattern.subn(new, view.text)
+    if count:
+        yield view.derive(text, name, partial(_substituted, view.text, pattern, new))
+
+
+def _substituted(
+    text: str, pattern: re.Pattern[str], new: Callable[[re.Match[str]], str]
+) -> Places:
     starts: list[int] = []
     ends: list[int] = []
     position = 0
-    for found in pattern.finditer(view.text):
-        text = new(found)
+    for found in pattern.finditer(text):
+        size = len(new(found))
         starts.extend(range(position, found.start()))
         ends.extend(range(position + 1, found.start() + 1))
-        pieces += (view.text[position : found.start()], text)
-        starts.extend([found.start()] * len(text))
-        ends.extend([found.end()] * len(text))
+        starts.extend([found.start()] * size)
+        ends.extend([found.end()] * size)
         position = found.end()
-    if not position:
-        return
-    size = len(view.text)
-    starts.extend(range(position, size))
-    ends.extend(range(position + 1, size + 1))
-    pieces.append(view.text[position:])
-    yield view.derive("".join(pieces), name, starts, ends)
+    starts.extend(range(position, len(text)))
+    ends.extend(range(position + 1, len(text) + 1))
+    return starts, ends
 
 
 def _char(code: int) -> str:
@@ -173,7 +191,7 @@ def from_url(view: View) -> Iterator[View]:
         pieces.append(decoded)
         starts += low
         ends += high
-    yield view.derive("".join(pieces), triggers.URL, starts, ends)
+    yield view.derive("".join(pieces), triggers.URL, (starts, ends))
 
 
 def from_entities(view: View) -> Iterator[View]:
@@ -192,7 +210,7 @@ def from_escapes(view: View) -> Iterator[View]:
 
 def _same_length(view: View, text: str, name: str) -> View:
     places = range(len(text))
-    return view.derive(text, name, places, range(1, len(text) + 1))
+    return view.derive(text, name, (places, range(1, len(text) + 1)))
 
 
 def from_rot13(view: View) -> Iterator[View]:
@@ -204,13 +222,13 @@ def from_reversed(view: View) -> Iterator[View]:
     """The text read backwards, whole and word by word."""
     size = len(view.text)
     places = range(size - 1, -1, -1)
-    yield view.derive(view.text[::-1], triggers.REVERSED, places, range(size, 0, -1))
+    yield view.derive(view.text[::-1], triggers.REVERSED, (places, range(size, 0, -1)))
     order: list[int] = []
     for word in re.finditer(r"\s+|\S+", view.text):
         span = range(word.start(), word.end())
         order.extend(span if word.group().isspace() else reversed(span))
     text = "".join(view.text[i] for i in order)
-    yield view.derive(text, triggers.REVERSED, order, [i + 1 for i in order])
+    yield view.derive(text, triggers.REVERSED, (order, [i + 1 for i in order]))
 
 
 _LEET_I = str.maketrans("4@83961!|05$7+", "aabegg" + "iiiosst" + "t")
@@ -226,24 +244,37 @@ def from_leet(view: View) -> Iterator[View]:
 
 def from_spaced(view: View) -> Iterator[View]:
     """Letters written apart, put together again; words keep their wider gaps."""
-    text = view.text
+    text = _SPACED.sub(_joined, view.text)
+    # numbers written apart are numbers still
+    if len(text) < len(view.text) and _WORD.search(text):
+        yield view.derive(text, triggers.SPACED, partial(_spaced_places, view.text))
+
+
+def _narrowest(run: str) -> int:
+    return min(map(len, _GAP.findall(run)), default=1)
+
+
+def _joined(found: re.Match[str]) -> str:
+    run = found.group()
+    single = _narrowest(run)
+    return _GAP.sub(lambda gap: gap.group()[0] if len(gap.group()) > single else "", run)
+
+
+def _spaced_places(text: str) -> Places:
     keep: list[int] = []
     position = 0
     for found in _SPACED.finditer(text):
         keep.extend(range(position, found.start()))
-        run = found.group()
-        single = min((len(gap) for gap in re.findall(r"[^\w]+|_+", run)), default=1)
-        for gap in re.finditer(r"[^\W_]|(?:[\W_]+)", run):
-            chars = gap.group()
-            at = found.start() + gap.start()
-            if chars[0].isalnum() or len(chars) > single:
-                keep.append(at)
-        position = found.end()
-    if not position:
-        return
+        position = found.start()
+        single = _narrowest(found.group())
+        for gap in _GAP.finditer(found.group()):
+            start = found.start() + gap.start()
+            keep.extend(range(position, start))
+            if len(gap.group()) > single:
+                keep.append(start)
+            position = found.start() + gap.end()
     keep.extend(range(position, len(text)))
-    joined = "".join(text[i] for i in keep)
-    yield view.derive(joined, triggers.SPACED, keep, [i + 1 for i in keep])
+    return keep, [place + 1 for place in keep]
 
 
 def from_broken(view: View) -> Iterator[View]:
