@@ -82,6 +82,7 @@ def served(modules, tmp_path_factory):
     server.end()
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("kind", ["stdio", "http", "sse"])
 def test_the_typescript_sdk_uses_the_reference_servers(served, modules, kind):
     command = [*AEGIS, "mcp", "run", "--config", str(served.place.config)]

@@ -75,11 +75,11 @@ def reached(kind, served, mode, **options):
 
 
 WAYS = [
-    ("stdio", "legacy"),
+    pytest.param("stdio", "legacy", marks=pytest.mark.soak),
     ("stdio", "auto"),
     ("http", "legacy"),
-    ("http", "auto"),
-    ("sse", "legacy"),
+    pytest.param("http", "auto", marks=pytest.mark.soak),
+    pytest.param("sse", "legacy", marks=pytest.mark.soak),
 ]
 
 

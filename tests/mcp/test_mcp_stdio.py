@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from .conftest import NAMES, until
+from .conftest import NAMES, tool, until
 
 BLOCKING = """\
 policy:
@@ -205,3 +205,24 @@ def test_a_long_argument_is_recorded_by_its_digest(place, connect):
     assert decision["params"]["path"] == "a"
     assert decision["params"]["body"]["bytes"] == 5000
     assert "word" not in json.dumps(decision["params"])
+
+
+def test_a_command_or_sql_among_the_arguments_is_read_for_what_it_would_do(place, connect):
+    place.define([tool("run_command"), tool("ask"), tool("read_note")])
+    place.configure(
+        "policy:\n  defaults: { approval: auto }\n"
+        "  rules:\n"
+        "    - { name: no_deletes, match: { capability: delete }, approval: block }\n"
+        "    - name: no_keys\n      conditions: { resource: 'file:**/.ssh/**' }\n"
+        "      approval: block\n"
+    )
+    client = connect()
+    assert "result" in client.call("run_command", command="ls -l")
+    refused = client.call("run_command", command="ls && env sh -c 'rm -r build'")["error"]
+    assert refused["data"]["rule"] == "no_deletes"
+    assert "result" in client.call("ask", sql="select 1")
+    assert client.call("ask", sql="select 1; drop table people")["error"]["code"] == 40301
+    refused = client.call("read_note", path="/home/me/x/../.ssh/id_rsa")["error"]
+    assert refused["data"]["rule"] == "no_keys"
+    decision = place.records("--kind", "decision", "--type", "notes__ask", "--verdict", "block")[0]
+    assert {"kind": "table", "name": "public.people", "verb": "delete"} in decision["resources"]

@@ -227,6 +227,13 @@ class McpTool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         dict[str, str],
         about("arguments that name resources, each with the kind: `path: file`, `table: table`"),
     ] = {}
+    reads: Annotated[
+        Literal["", "shell", "sql", "git", "http", "nothing"],
+        about(
+            "the language of a text among its arguments, which is read for what it would do; "
+            "empty guesses by the names, `nothing` reads none"
+        ),
+    ] = ""
     scope: Annotated[
         str, about("the scope an OAuth token needs to call it, besides `mcp.oauth.scopes`")
     ] = ""

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from ..model import Resource
 from .names import words
+from .read import COMMAND_KEYS, STATEMENT_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,6 +79,28 @@ _ORDER = (
     "channel",
 )
 """Kinds that make a target, the most telling first."""
+
+
+_SHELLS = frozenset(
+    ("shell", "bash", "sh", "zsh", "terminal", "command", "commands", "exec", "execute", "ssh")
+)
+_DATABASES = frozenset(
+    ("sql", "postgres", "postgresql", "mysql", "mariadb", "sqlite", "duckdb", "database")
+)
+
+
+def spoken(name: str, params: Mapping[str, Any]) -> str:
+    """The protocol of a text among a call's arguments, by the words of tool and argument: `shell`,
+    `sql`, or empty where there is none.
+    """
+    if "sql" in params:
+        return "sql"
+    said = set(words(name))
+    if said & _SHELLS and any(key in params for key in COMMAND_KEYS):
+        return "shell"
+    if said & _DATABASES and any(key in params for key in STATEMENT_KEYS):
+        return "sql"
+    return ""
 
 
 def inferred(params: Mapping[str, Any], verb: str) -> tuple[str, tuple[Resource, ...]]:

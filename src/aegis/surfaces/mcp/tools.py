@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import uuid_utils
 
 from ...approval import DEFINITION
 from ...model import Action, Resource
-from ...tools.arguments import inferred
+from ...tools.arguments import inferred, spoken
 from ...tools.names import capability
+from ...tools.read import file_reading, reading_of, strictest
 from . import protocol as rpc
 from .pins import definition_of, digest_of
 
@@ -111,7 +113,11 @@ def action_of(
     fact: McpTool | None,
     labels: tuple[str, ...] = (),
 ) -> Action:
-    """A call as an Action. `name` is `server__tool`, `fact` what the configuration says of it."""
+    """A call as an Action. `name` is `server__tool`, `fact` what the configuration says of it.
+
+    A command line or SQL among the arguments is read, and files by their names: what they would do
+    makes the call stricter, never milder.
+    """
     declared = fact.capability if fact is not None else ""
     kind = declared or _hinted(capability(name.partition(SEPARATOR)[2], "mcp"), tool)
     target, resources = inferred(arguments, kind)
@@ -124,7 +130,7 @@ def action_of(
         target = resources[0].name if resources else ""
     if fact is not None and fact.target:
         target = next(iter(_texts(arguments.get(fact.target))), "")
-    return Action(
+    action = Action(
         name,
         target,
         arguments,
@@ -134,6 +140,30 @@ def action_of(
         resources=resources,
         labels=labels,
         id=str(uuid_utils.uuid7()),
+    )
+    return _read(action, fact.reads if fact is not None else "")
+
+
+def _read(action: Action, language: str) -> Action:
+    """The action with what its texts and the files it names say."""
+    readings = [
+        file_reading(resource.name, resource.verb)
+        for resource in action.resources
+        if resource.kind == "file"
+    ]
+    language = language or spoken(action.type, action.params)
+    if language and language != "nothing":
+        found = reading_of(language, action.type, "", action.params)
+        readings += [found] if found is not None else []
+    if not readings:
+        return action
+    named = [resource for resource in action.resources if resource.kind != "file"]
+    return msgspec.structs.replace(
+        action,
+        capability=strictest(action.capability, *(one.capability for one in readings)),
+        environment=next((one.environment for one in readings if one.environment), ""),
+        resources=(*named, *(resource for one in readings for resource in one.resources)),
+        labels=(*action.labels, *(label for one in readings for label in one.labels)),
     )
 
 
