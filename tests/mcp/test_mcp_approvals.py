@@ -2,8 +2,6 @@
 
 import json
 
-import pytest
-
 from .conftest import tool, until
 
 ASKING = """\
@@ -83,32 +81,35 @@ def test_an_answer_while_the_call_waits_lets_it_go_on(place, connect):
     assert "result" in client.answer(id)
 
 
-@pytest.mark.parametrize(
-    ("said", "performed"),
-    [
-        ({"action": "accept", "content": {"approve": True}}, True),
-        ({"action": "accept", "content": {"approve": False}}, False),
-        ({"action": "accept", "content": {"approve": "I do NOT approve"}}, False),
-        ({"action": "accept"}, False),
-        ({"action": "decline"}, False),
-        ({"action": "cancel"}, False),
-    ],
+SAID = (
+    ({"action": "accept", "content": {"approve": False}}, False),
+    ({"action": "accept", "content": {"approve": "I do NOT approve"}}, False),
+    ({"action": "accept"}, False),
+    ({"action": "decline"}, False),
+    ({"action": "cancel"}, False),
+    ({"action": "accept", "content": {"approve": True}}, True),
 )
-def test_the_person_at_a_local_client_is_asked(place, connect, said, performed):
+"""What a person at a client may answer, and whether that approves."""
+
+
+def test_the_person_at_a_local_client_is_asked_and_only_a_plain_yes_approves(place, connect):
     place.configure(ASKING, "approvals: { wait_seconds: 1 }\n")
     client = connect(capabilities={"elicitation": {}})
-    id = client.begin("tools/call", {"name": "notes__write_note", "arguments": {"path": "a"}})
-    until(lambda: client.asked or not client.next())
-    asked = client.asked.pop()
-    assert asked["method"] == "elicitation/create"
-    assert "`notes__write_note` on `a`" in asked["params"]["message"]
-    client.send({"id": asked["id"], "result": said})
-    assert ("result" in client.answer(id)) is performed
-    assert bool(place.calls()) is performed
-    if performed:
-        answers = [one for one in place.records("--kind", "approval") if one["state"] == "approved"]
-        assert answers[0]["channel"] == "mcp"
-        assert answers[0]["by"] not in ("", "tester")
+    for number, (said, performed) in enumerate(SAID):
+        path = f"note {number}"
+        arguments = {"path": path}
+        id = client.begin("tools/call", {"name": "notes__write_note", "arguments": arguments})
+        until(lambda: client.asked or not client.next())
+        asked = client.asked.pop()
+        assert asked["method"] == "elicitation/create"
+        assert f"`notes__write_note` on `{path}`" in asked["params"]["message"]
+        client.send({"id": asked["id"], "result": said})
+        assert ("result" in client.answer(id)) is performed, said
+        assert (["write_note", arguments] in place.calls()) is performed, said
+    answers = [one for one in place.records("--kind", "approval") if one["state"] == "approved"]
+    assert len(answers) == 1
+    assert answers[0]["channel"] == "mcp"
+    assert answers[0]["by"] not in ("", "tester")
 
 
 def test_where_the_person_may_not_answer_it_is_only_told_whom_to_ask(place, connect):

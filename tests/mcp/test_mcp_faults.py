@@ -152,24 +152,15 @@ def test_files_serve_as_well_as_pipes(place):
         ("mcp: { upstreams: { a: { command: x, args: y } } }", "1:44", "has to be a list"),
     ],
 )
-def test_a_wrong_configuration_is_refused_with_its_place(tmp_path, text, place_, said):
-    config = tmp_path / "mcp.yaml"
-    config.write_text(text)
-    done = subprocess.run(
-        [*AEGIS, "mcp", "run", "--config", config], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 2
-    assert f"mcp.yaml:{place_}: " in done.stderr
-    assert said in done.stderr
-    assert done.stdout == ""
+def test_a_wrong_configuration_is_refused_with_its_place(place, text, place_, said):
+    place.config.write_text(text)
+    told = place.aegis("mcp", "run", "--config", place.config, code=2)
+    assert f"mcp.yaml:{place_}: " in told
+    assert said in told
 
 
-def test_nothing_configured_is_said(tmp_path):
-    done = subprocess.run(
-        [*AEGIS, "mcp", "run"], capture_output=True, text=True, check=False, cwd=tmp_path
-    )
-    assert done.returncode == 2
-    assert "no MCP servers are configured" in done.stderr
+def test_nothing_configured_is_said(place):
+    assert "no MCP servers are configured" in place.aegis("mcp", "run", code=2)
 
 
 def test_frames_of_random_bytes_never_end_the_gateway(gateway):

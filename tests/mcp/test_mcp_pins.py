@@ -2,8 +2,6 @@
 
 import json
 
-import pytest
-
 from .conftest import tool, until
 
 POISON = (
@@ -93,40 +91,33 @@ def test_a_rejected_change_stays_out(place, connect):
     assert "a person rejected it" in quarantined(client.call("read_note"))
 
 
-def nested(words):
-    return {
-        "name": "read_note",
-        "description": "Reads a note.",
-        "inputSchema": {
-            "type": "object",
-            "properties": {
-                "path": {"type": "string", "enum": ["a", words]},
-                "deep": {"$defs": {"x": {"items": {"default": words}}}},
-            },
-        },
-    }
+POISONED = {
+    "in_description": tool("in_description", POISON),
+    "in_title": {**tool("in_title"), "title": POISON},
+    "in_annotation": {**tool("in_annotation"), "annotations": {"note": POISON}},
+    "in_enum": {
+        "name": "in_enum",
+        "inputSchema": {"properties": {"path": {"type": "string", "enum": ["a", POISON]}}},
+    },
+    "in_depth": {
+        "name": "in_depth",
+        "inputSchema": {"properties": {"x": {"$defs": {"y": {"items": {"default": POISON}}}}}},
+    },
+    "in_key": {"name": "in_key", "inputSchema": {"properties": {POISON: {}}}},
+    "too_long": tool("too_long", "x" * 100_000),
+}
+"""Tools by where the poison is."""
 
 
-@pytest.mark.parametrize(
-    "poisoned",
-    [
-        tool("read_note", POISON),
-        nested(POISON),
-        {**tool("read_note"), "title": POISON},
-        {**tool("read_note"), "annotations": {"note": POISON}},
-        {**tool("read_note"), "inputSchema": {"type": "object", "properties": {POISON: {}}}},
-        tool("read_note", "x" * 100_000),
-    ],
-    ids=["description", "schema", "title", "annotation", "key", "size"],
-)
-def test_a_poisoned_tool_is_never_listed_nor_called(place, connect, poisoned):
-    place.define([poisoned, tool("write_note")])
+def test_a_poisoned_tool_is_never_listed_nor_called(place, connect):
+    place.define([*POISONED.values(), tool("write_note")])
     client = connect()
     assert client.listed() == ["notes__write_note"]
-    quarantined(client.call("read_note"))
+    for name in POISONED:
+        quarantined(client.call(name))
     assert place.calls() == []
     refused = place.records("--kind", "decision")
-    assert [one["rule"] for one in refused] == ["<pin>"]
+    assert [one["rule"] for one in refused] == ["<pin>"] * len(POISONED)
 
 
 def test_there_is_nothing_to_accept_where_nothing_waits(place, connect):
