@@ -84,12 +84,13 @@ async def call_tool(hub: Hub, asker: Asker, params: Frame) -> Frame:
     if definition is None:
         raise rpc.RpcError(rpc.INVALID_PARAMS, f"there is no tool `{name[:128]}` here")
     if asker.modern and asker.channel is not None and asker.channel.headers is not None:
-        marked = mirror.marks(definition.tool.get("inputSchema"))
+        marked = mirror.marks(definition.get("inputSchema"))
         mirror.check_arguments(asker.channel.headers, arguments, marked)
     fact = hub.upstreams[server].spec.tools.get(tool)
     given = with_inputs(arguments, params)
     full = f"{server}{SEPARATOR}{tool}"
-    action = action_of(asker.session.actor, full, definition, given, fact)
+    labels = known.label(tool)
+    action = action_of(asker.session.actor, full, definition, given, fact, labels)
     reason = known.quarantined.get(tool)
     runtime = hub.runtime if reason is None else tightened(hub.runtime, _quarantine(action, reason))
     rest = outgoing(params)

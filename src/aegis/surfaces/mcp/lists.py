@@ -37,12 +37,12 @@ async def tools(hub: Hub, asker: Asker, _: Frame) -> Frame:
         known = await asker.session.tools(link, again=True)
         facts = hub.upstreams[link.name].spec.tools
         found = []
-        for name, defined in known.items():
+        for name, tool in known.items():
             action = action_of(
-                asker.session.actor, f"{link.name}{SEPARATOR}{name}", defined, {}, facts.get(name)
+                asker.session.actor, f"{link.name}{SEPARATOR}{name}", tool, {}, facts.get(name)
             )
             if name not in known.quarantined and _reachable(hub, action):
-                found.append({**defined.tool, "name": hub.public(link.name, name)})
+                found.append({**tool, "name": hub.public(link.name, name)})
         return found
 
     return {"tools": await _joined(hub, asker, of)}

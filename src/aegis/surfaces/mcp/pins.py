@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from ...flow.rules import Guarding
     from ...kernel.runtime import Runtime
     from .protocol import Frame
-    from .tools import Definition
 
 DEFINITION_MAX = 65_536
 """Longest definition of one tool, in bytes of JSON; longer ones are quarantined unread."""
@@ -61,8 +60,8 @@ class Pins:
         """A number that changes whenever a pin may have changed."""
         return self._runtime.state.epoch()
 
-    async def judge(self, server: str, tools: Mapping[str, Definition]) -> dict[str, str]:
-        """Why tools (by name) are in quarantine; the others are fit for use.
+    async def judge(self, server: str, tools: Mapping[str, bytes]) -> dict[str, str]:
+        """Why tools (name → definition) are in quarantine; the others are fit for use.
 
         New and changed definitions are kept and recorded.
         """
@@ -70,13 +69,13 @@ class Pins:
         known = {pin.tool: pin for pin in state.pins(server)}
         reasons: dict[str, str] = {}
         fresh: list[Pin] = []
-        for tool, defined in tools.items():
-            digest = defined.digest
+        for tool, definition in tools.items():
+            digest = digest_of(definition)
             pin = known.get(tool, Pin(server, tool))
             if pin.digest == digest:
                 continue
             if pin.proposed != digest:
-                pin = self._proposed(pin, digest, defined.bytes)
+                pin = self._proposed(pin, digest, definition)
                 fresh.append(pin)
             if pin.digest != digest:
                 reasons[tool] = "a person rejected it" if pin.rejected else pin.reason

@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from ...model import Actor
     from .link import Link
     from .pins import Pins
-    from .protocol import Frame
-
-    Fact = McpTool | None
 
 TOOLS_MAX = 5_000
 """Most tools of one upstream; more are a fault of it, and none of them is used."""
@@ -45,40 +42,39 @@ SEPARATOR = "__"
 _MILD = frozenset({"read", "execute"})
 
 
-class Definition:
-    """What an upstream says of one tool: as it came, as the bytes that are pinned, their digest."""
-
-    __slots__ = ("bytes", "digest", "tool")
-
-    def __init__(self, tool: Frame) -> None:
-        self.tool = tool
-        self.bytes = definition_of(tool)
-        self.digest = digest_of(self.bytes)
-
-
-class Known(dict[str, Definition]):
+class Known(dict[str, rpc.Frame]):
     """Definitions by name, with the reasons of those in quarantine.
 
     `epoch` is the state of the pins they were judged under.
     """
 
-    def __init__(self, tools: Mapping[str, Frame]) -> None:
-        super().__init__({name: Definition(tool) for name, tool in tools.items()})
+    def __init__(self, definitions: Mapping[str, rpc.Frame]) -> None:
+        super().__init__(definitions)
+        self.bytes = {name: definition_of(tool) for name, tool in definitions.items()}
+        self.labels: dict[str, tuple[str, ...]] = {}
         self.quarantined: dict[str, str] = {}
         self.epoch = -1
         self.stale = False
 
+    def label(self, tool: str) -> tuple[str, ...]:
+        """The label of a call that says which definition it is of: an approval binds to it."""
+        found = self.labels.get(tool)
+        if found is None:
+            found = (f"{DEFINITION}sha256:{digest_of(self.bytes[tool])}",)
+            self.labels[tool] = found
+        return found
+
     async def judged(self, server: str, pins: Pins) -> Known:
         """The same, judged again where a pin may have changed."""
         if self.epoch != pins.epoch():
-            self.quarantined = await pins.judge(server, self)
+            self.quarantined = await pins.judge(server, self.bytes)
             self.epoch = pins.epoch()
         return self
 
 
 async def listed(link: Link) -> Known:
     """The tools an upstream lists now. Raises RpcError, UpstreamError."""
-    definitions: dict[str, Frame] = {}
+    definitions: dict[str, rpc.Frame] = {}
     if "tools" in link.capabilities:
         for tool in await pages(link, "tools/list", "tools"):
             name = tool.get("name")
@@ -88,10 +84,10 @@ async def listed(link: Link) -> Known:
     return Known(definitions)
 
 
-async def pages(link: Link, method: str, member: str) -> list[Frame]:
+async def pages(link: Link, method: str, member: str) -> list[rpc.Frame]:
     """All items of a paginated list. Raises RpcError, UpstreamError."""
-    items: list[Frame] = []
-    params: Frame = {}
+    items: list[rpc.Frame] = []
+    params: rpc.Frame = {}
     for _ in range(PAGES_MAX):
         answer = await link.request(method, params)
         found = answer.get(member)
@@ -109,14 +105,21 @@ async def pages(link: Link, method: str, member: str) -> list[Frame]:
     )
 
 
-def action_of(actor: Actor, name: str, known: Definition, arguments: Frame, fact: Fact) -> Action:
+def action_of(
+    actor: Actor,
+    name: str,
+    tool: rpc.Frame,
+    arguments: dict[str, Any],
+    fact: McpTool | None,
+    labels: tuple[str, ...] = (),
+) -> Action:
     """A call as an Action. `name` is `server__tool`, `fact` what the configuration says of it.
 
     A command line or SQL among the arguments is read, and files by their names: what they would do
     makes the call stricter, never milder.
     """
     declared = fact.capability if fact is not None else ""
-    kind = declared or _hinted(capability(name.partition(SEPARATOR)[2], "mcp"), known.tool)
+    kind = declared or _hinted(capability(name.partition(SEPARATOR)[2], "mcp"), tool)
     target, resources = inferred(arguments, kind)
     if fact is not None and fact.resources:
         resources = tuple(
@@ -135,7 +138,7 @@ def action_of(actor: Actor, name: str, known: Definition, arguments: Frame, fact
         actor=actor,
         capability=kind,
         resources=resources,
-        labels=(DEFINITION + known.digest,),
+        labels=labels,
         id=str(uuid_utils.uuid7()),
     )
     return _read(action, fact.reads if fact is not None else "")
@@ -164,7 +167,7 @@ def _read(action: Action, language: str) -> Action:
     )
 
 
-def _hinted(kind: str, tool: Frame) -> str:
+def _hinted(kind: str, tool: rpc.Frame) -> str:
     """The capability a name suggests, made stricter by the tool's own hints; they come from the
     upstream, so they never make it milder.
     """
