@@ -99,7 +99,7 @@ def test_sources_languages_and_groups_are_counted_apart(measured):
 
 
 def test_findings_of_other_categories_are_told_apart(measured):
-    found = measured(injection=[row(1, "mail jo@corp.example", 0)])["tasks"]["injection"]
+    found = measured(injection=[row(1, "my card 4111 1111 1111 1111", 0)])["tasks"]["injection"]
     points = found["groups"]["benign typical"]
     assert (points["flagged"]["hits"], points["anything"]["hits"]) == (0, 1)
 

@@ -22,6 +22,7 @@ from aegis.ledger.record import DecisionBody
 from aegis.model import Actor
 folder, level = sys.argv[1:]
 journal = Journal(SqliteStore(folder + "/ledger.db"), load_signer(folder))
+told = threading.Lock()
 def work(worker):
     number = 0
     while True:
@@ -31,8 +32,11 @@ def work(worker):
         if number % 3 == 0:
             journal.append("decision", f"s-{worker}", body)
         journal.wait(receipt.seq, level)
-        # one system call per line: text streams are not safe between threads
-        os.write(1, f"{receipt.seq} {receipt.hash}\\n".encode())
+        line = f"{receipt.seq} {receipt.hash}\\n".encode()
+        with told:
+            # a full pipe may take a part of a line
+            while line:
+                line = line[os.write(1, line):]
 for worker in range(4):
     threading.Thread(target=work, args=(worker,), daemon=True).start()
 threading.Event().wait()

@@ -54,6 +54,7 @@ PUBLIC = [
     "agent_context",
     "carry_context",
     "create_approval",
+    "credential",
     "decide_approval",
     "get",
     "guard",

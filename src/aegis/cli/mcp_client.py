@@ -35,7 +35,7 @@ _CALLED = re.compile(r"[^A-Za-z0-9.-]+")
 def install(
     *, client: Client, config: Path | None = None, file: Path | None = None, json: bool = False
 ) -> int:
-    """Let an MCP client reach its servers through Aegis.
+    """Put Aegis into the configuration of a client.
 
     Parameters
     ----------
