@@ -74,9 +74,13 @@ class Locator:
             for name, first, second, gap in rules.composites
         )
         self._bits = bits = {name: 1 << index for index, name in enumerate(rules.concepts)}
-        self._ways = tuple(
-            _Way(rule, match, bits) for rule in rules.rules for match in rule.matches
-        )
+        # by the narrowest of their needs: most texts meet few of those
+        groups: dict[int, list[_Way]] = {}
+        for rule in rules.rules:
+            for match in rule.matches:
+                way = _Way(rule, match, bits)
+                groups.setdefault(min(way.needs, key=int.bit_count), []).append(way)
+        self._ways = tuple((need, tuple(ways)) for need, ways in groups.items())
 
     def concepts(
         self, view: View, tags: Iterable[Tag], marks: Sequence[tuple[str, int]]
@@ -142,7 +146,7 @@ class Locator:
 
     def _possible(self, concepts: Iterable[str], kind: str) -> Iterator[_Way]:
         present = sum(map(self._bits.__getitem__, concepts))
-        for way in self._ways:
+        for way in [way for need, ways in self._ways if present & need for way in ways]:
             for need in way.needs:
                 if not present & need:
                     break

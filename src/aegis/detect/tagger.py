@@ -8,7 +8,8 @@ linear in the text: phrases have a greatest length.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import re2
 
@@ -54,14 +55,18 @@ class Tag:
         return f"Tag({self.start}, {self.end}, {sorted(self.concepts)})"
 
 
+_ENDS: Mapping[Any, Any] = MappingProxyType({})
+"""What nodes without further words share: most phrases end, and empty dicts add up to megabytes."""
+
+
 class _Node:
     """One word further into some phrases."""
 
     __slots__ = ("any", "concepts", "exact", "lengths", "stems")
 
     def __init__(self) -> None:
-        self.exact: dict[bytes, _Node] = {}
-        self.stems: dict[bytes, _Node] = {}
+        self.exact: Mapping[bytes, _Node] = _ENDS
+        self.stems: Mapping[bytes, _Node] = _ENDS
         self.lengths: tuple[int, ...] = ()
         self.any: _Node | None = None
         self.concepts: frozenset[str] = frozenset()
@@ -72,10 +77,14 @@ class _Node:
             return self.any
         if word.endswith("*"):
             stem = word.rstrip("*").encode()
+            if not isinstance(self.stems, dict):
+                self.stems = {}
             if stem not in self.stems:
                 self.stems[stem] = _Node()
                 self.lengths = tuple(sorted({*self.lengths, len(stem)}))
             return self.stems[stem]
+        if not isinstance(self.exact, dict):
+            self.exact = {}
         return self.exact.setdefault(word.encode(), _Node())
 
     def after(self, word: bytes) -> list[_Node]:
@@ -129,9 +138,14 @@ class _Letter:
     __slots__ = ("concepts", "next", "star")
 
     def __init__(self) -> None:
-        self.next: dict[str, _Letter] = {}
+        self.next: Mapping[str, _Letter] = _ENDS
         self.star: _Letter | None = None
         self.concepts: frozenset[str] = frozenset()
+
+    def child(self, letter: str) -> _Letter:
+        if not isinstance(self.next, dict):
+            self.next = {}
+        return self.next.setdefault(letter, _Letter())
 
 
 class Letters:
@@ -151,7 +165,7 @@ class Letters:
                         node.star = node.star or _Letter()
                         node = node.star
                     elif char != " ":
-                        node = node.next.setdefault(char, _Letter())
+                        node = node.child(char)
                 node.concepts = node.concepts | {name}
         # a second letter may stand behind a blank
         self._pairs |= {f"{pair[0]} " for pair in self._pairs}
@@ -227,6 +241,7 @@ class Tagger:
         self._root = _Node()
         self._letters = letters
         self._names: list[str] = []
+        known: dict[frozenset[str], frozenset[str]] = {}
         alternatives: list[str] = []
         for name, concept in concepts.items():
             if concept.raw:
@@ -236,7 +251,8 @@ class Tagger:
                 node = self._root
                 for word in phrase.removeprefix("* ").split():
                     node = node.child(word)
-                node.concepts = node.concepts | {name}
+                held = node.concepts | {name}
+                node.concepts = known.setdefault(held, held)
         every = "|".join(alternatives) or r"\x00\x01"
         self._marks = re2.compile(every, options(longest=True))
         self._sorter = Gate(rf"\A(?:{one})\x00" for one in alternatives)
