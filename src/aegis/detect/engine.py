@@ -99,12 +99,12 @@ class Engine:
         """Content hash of the rules."""
         return self.rules.version
 
-    def quiet(self, data: bytes, kind: str = "") -> bool:
-        """True where no rule can match the ASCII text of a kind (empty: of any kind).
+    def quiet(self, text: str, kind: str = "") -> bool:
+        """True where no rule can match an ASCII text of a kind (empty: of any kind).
 
         Raises ScanError where unknown.
         """
-        return not self._survey(data.decode(), 0, kind, 0).bits
+        return not self._survey(text, 0, kind, 0).bits
 
     def scan(
         self,

@@ -133,7 +133,7 @@ def redact(value: Any) -> Any:
             return value
         joined = "\n\x00\n".join(strings)
         try:
-            quiet = joined.isascii() and shared().quiet(joined.encode())
+            quiet = joined.isascii() and shared().quiet(joined)
         except ScanError:
             # read each string by itself; what cannot be read is not recorded
             quiet = False

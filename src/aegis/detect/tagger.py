@@ -8,12 +8,12 @@ linear in the text: phrases have a greatest length.
 from __future__ import annotations
 
 import re
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import re2
 
 from .gate import Gate, options
+from .phrases import ENDS, NO_WORDS, Node, Starts
 from .words import UNCUT
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ MARKS_MAX = 256
 """Most marks read in one window."""
 
 _CACHE_MAX = 16_384
-"""Most words and literals whose concepts are remembered."""
+"""Most literals whose concepts are remembered."""
 
 _JOINT = 3
 """Most characters between two words of one phrase."""
@@ -55,90 +55,13 @@ class Tag:
         return f"Tag({self.start}, {self.end}, {sorted(self.concepts)})"
 
 
-_ENDS: Mapping[Any, Any] = MappingProxyType({})
-"""What nodes without further words share: most phrases end, and empty dicts add up to megabytes."""
-
-
-class _Node:
-    """One word further into some phrases."""
-
-    __slots__ = ("any", "concepts", "exact", "lengths", "stems")
-
-    def __init__(self) -> None:
-        self.exact: Mapping[bytes, _Node] = _ENDS
-        self.stems: Mapping[bytes, _Node] = _ENDS
-        self.lengths: tuple[int, ...] = ()
-        self.any: _Node | None = None
-        self.concepts: frozenset[str] = frozenset()
-
-    def child(self, word: str) -> _Node:
-        if word == "*":
-            self.any = self.any or _Node()
-            return self.any
-        if word.endswith("*"):
-            stem = word.rstrip("*").encode()
-            if not isinstance(self.stems, dict):
-                self.stems = {}
-            if stem not in self.stems:
-                self.stems[stem] = _Node()
-                self.lengths = tuple(sorted({*self.lengths, len(stem)}))
-            return self.stems[stem]
-        if not isinstance(self.exact, dict):
-            self.exact = {}
-        return self.exact.setdefault(word.encode(), _Node())
-
-    def after(self, word: bytes) -> list[_Node]:
-        """The nodes a word leads to."""
-        node = self.exact.get(word)
-        out = [] if node is None else [node]
-        for length in self.lengths:
-            if length > len(word):
-                break
-            node = self.stems.get(word[:length])
-            if node is not None:
-                out.append(node)
-        if self.any is not None:
-            out.append(self.any)
-        return out
-
-
-class _Start:
-    """Where a word leads to from the beginning of a phrase.
-
-    `concepts` are those of the word alone, `nexts` the words that may follow it, None where that
-    is not a matter of whole words.
-    """
-
-    __slots__ = ("concepts", "nexts", "nodes")
-
-    def __init__(self, nodes: list[_Node]) -> None:
-        self.nodes = nodes
-        self.concepts: frozenset[str] = frozenset().union(*(node.concepts for node in nodes))
-        loose = any(node.lengths or node.any for node in nodes)
-        self.nexts = None if loose else frozenset().union(*(node.exact for node in nodes))
-
-
-class _Starts(dict[bytes, "_Start | None"]):
-    """What the words seen so far lead to."""
-
-    def __init__(self, root: _Node) -> None:
-        self._root = root
-
-    def __missing__(self, word: bytes) -> _Start | None:
-        if len(self) >= _CACHE_MAX:
-            self.clear()
-        nodes = self._root.after(word) if word else []
-        start = self[word] = _Start(nodes) if nodes else None
-        return start
-
-
 class _Letter:
     """One letter further into some phrases of a script without fixed blanks."""
 
     __slots__ = ("concepts", "next", "star")
 
     def __init__(self) -> None:
-        self.next: Mapping[str, _Letter] = _ENDS
+        self.next: Mapping[str, _Letter] = ENDS
         self.star: _Letter | None = None
         self.concepts: frozenset[str] = frozenset()
 
@@ -238,7 +161,7 @@ class Tagger:
         *,
         letters: Letters | None = None,
     ) -> None:
-        self._root = _Node()
+        self._root = Node()
         self._letters = letters
         self._names: list[str] = []
         known: dict[frozenset[str], frozenset[str]] = {}
@@ -256,7 +179,7 @@ class Tagger:
         every = "|".join(alternatives) or r"\x00\x01"
         self._marks = re2.compile(every, options(longest=True))
         self._sorter = Gate(rf"\A(?:{one})\x00" for one in alternatives)
-        self._starts = _Starts(self._root)
+        self._starts = Starts(self._root)
         self._cache: dict[bytes, frozenset[str]] = {}
         self._composites = tuple(composites)
 
@@ -325,13 +248,13 @@ class Tagger:
             return out
         ends = words.ends
         for index, entry in found:
-            following = parts[index + 1]
-            nexts = entry.nexts
-            if nexts is None or following in nexts or not (following or not nexts):
-                _follow(words, index, entry.nodes, out)
-            elif entry.concepts:
+            if entry.concepts:
                 end = ends[index] - 2
                 out.append(Tag(end - len(parts[index]), end, entry.concepts))
+            following = parts[index + 1]
+            # behind an empty part, a joint of several characters, the next word is looked for
+            if entry.leads(following) if following else entry.nexts != NO_WORDS:
+                _follow(words, index, entry.nodes, out)
         return out
 
     def _concepts(self, literal: bytes) -> frozenset[str]:
@@ -369,17 +292,12 @@ def _place(tag: Tag) -> tuple[int, int]:
     return tag.start, tag.end
 
 
-def _follow(words: Words, index: int, nodes: list[_Node], out: list[Tag]) -> None:
-    """The phrases that begin with a word."""
+def _follow(words: Words, index: int, nodes: list[Node], out: list[Tag]) -> None:
+    """The phrases of several words that begin with a word."""
     raw, parts, ends = words.raw, words.parts, words.ends
     start = ends[index] - len(parts[index]) - 2
     at = index
     while True:
-        concepts = nodes[0].concepts
-        for node in nodes[1:]:
-            concepts |= node.concepts
-        if concepts:
-            out.append(Tag(start, ends[at] - 2, concepts))
         if raw[ends[at] - 1] in _STOPS:
             return
         after = at + 1
@@ -398,3 +316,8 @@ def _follow(words: Words, index: int, nodes: list[_Node], out: list[Tag]) -> Non
         if not nodes:
             return
         at = after
+        concepts = nodes[0].concepts
+        for node in nodes[1:]:
+            concepts |= node.concepts
+        if concepts:
+            out.append(Tag(start, ends[at] - 2, concepts))

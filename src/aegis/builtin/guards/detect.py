@@ -156,9 +156,8 @@ class DetectGuard:
             engine = self._engine or self._ready()
             if not joined.isascii():
                 return False
-            data = joined.encode()
             special = {text.kind for text in texts if text.kind in SPECIAL_KINDS}
-            if not engine.quiet(data) or not all(engine.quiet(data, kind) for kind in special):
+            if not engine.quiet(joined) or not all(engine.quiet(joined, kind) for kind in special):
                 return False
         if size <= CLEAN_LENGTH:
             if self._remembered + size > CLEAN_TOTAL:
