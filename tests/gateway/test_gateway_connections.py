@@ -138,3 +138,24 @@ def test_connections_that_end_leave_nothing_behind(gateway):
     before = process.memory_info().rss
     knock(4000)
     assert process.memory_info().rss - before < 8 << 20
+
+
+def test_a_trailer_is_no_header(gateway, connect):
+    top = head(gateway).replace(b"content-length: %d" % SIZE, b"transfer-encoding: chunked")
+    nobody = b"\r\n".join(
+        line for line in top.split(b"\r\n") if not line.startswith(b"authorization")
+    )
+    key = b"authorization: Bearer " + gateway.keys["plain"].encode()
+    body = b"%x\r\n%b\r\n0\r\n" % (SIZE, BODY)
+    assert exchange(connect(), nobody + body + key + b"\r\n\r\n") == [401]
+    assert exchange(connect(), top + body + b"x-aegis-agent: other\r\n\r\n") == [200]
+
+
+@pytest.mark.parametrize("name", [b"authorization: Bearer x", b"x-aegis-agent: a"])
+def test_who_asks_is_said_once(gateway, connect, name):
+    assert exchange(connect(), head(gateway, extra=name + b"\r\n" + name) + BODY) == [400]
+
+
+def test_spaces_around_a_value_are_not_part_of_it(gateway, connect):
+    spaced = head(gateway).replace(b"content-length: %d" % SIZE, b"content-length: %d  " % SIZE)
+    assert exchange(connect(), spaced + BODY) == [200]

@@ -13,7 +13,7 @@ import pytest
 
 from aegis.kernel.build import open_runtime, reload
 from aegis.kernel.config import parse
-from aegis.model import Action, ActionError, Actor, CallerError, HeldError, Verdict
+from aegis.model import Action, ActionError, Actor, CallerError, HeldError, Resource, Verdict
 
 POLICY = {
     "rules": [
@@ -102,7 +102,12 @@ def test_an_injection_is_blocked_by_its_guard(runtime):
 def test_secrets_never_reach_a_record(runtime):
     card, token = "4111 1111 1111 1111", "ghp_" + "a1B2" * 9
     runtime.govern(
-        Action("read", "crm", {"note": f"card {card}", "password": "hunter2", "t": token}),
+        Action(
+            "read",
+            "crm",
+            {"note": f"card {card}", "password": "hunter2", "t": token},
+            resources=(Resource("file", f"/tmp/{token}", "read"),),
+        ),
         lambda action: f"card {card} and {token}",
     )
     stored = b"".join(record.entry for record in runtime.journal.records())
@@ -232,6 +237,32 @@ def test_a_parked_run_does_not_outlive_its_policy(tmp_path):
     reload(runtime, loaded(tmp_path, policy=stricter, approvals={"wait_seconds": 0.05}))
     with pytest.raises(CallerError, match="other rules"):
         runtime.resume(held.value.run, never)
+    runtime.close()
+
+
+def test_a_killed_agent_does_not_go_on_with_a_parked_run(tmp_path):
+    runtime = open_runtime(loaded(tmp_path, approvals={"wait_seconds": 0.05}))
+
+    async def hold():
+        action = Action("deploy", "prod", actor=Actor(agent="bot"))
+        await runtime.agovern(action, never, park=True)
+
+    with pytest.raises(HeldError) as held:
+        asyncio.run(hold())
+    runtime.answer(held.value.approval, True, by="mary")
+    runtime.kill("bot", by="mary", reason="odd")
+    with pytest.raises(CallerError, match="odd"):
+        runtime.resume(held.value.run, never)
+    runtime.revive("bot", by="mary")
+    assert runtime.resume(held.value.run, lambda action: 1).ok
+    runtime.close()
+
+
+@pytest.mark.parametrize("name", ["BOT", "bot ", "b\u043et", "\uff42ot"])
+def test_no_spelling_keeps_a_killed_agent_alive(tmp_path, name):
+    runtime = open_runtime(loaded(tmp_path))
+    runtime.kill("Bot", by="mary")
+    assert runtime.govern(Action("read", actor=Actor(agent=name)), never).code == "killed"
     runtime.close()
 
 

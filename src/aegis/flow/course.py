@@ -16,6 +16,7 @@ from ..model import (
     Finding,
     Outcome,
     Receipt,
+    Resource,
     Text,
     Usage,
     Verdict,
@@ -123,7 +124,7 @@ def decision_body(course: Course) -> DecisionBody:
         decision.policy,
         action.protocol,
         decision.reasons,
-        action.resources,
+        _named(action.resources, redact) if action.resources else (),
         _RISK_WORDS[decision.risk],
         decision.rule,
         redact(action.target) if action.target else "",
@@ -131,6 +132,11 @@ def decision_body(course: Course) -> DecisionBody:
         action.type,
         _VERDICT_WORDS[decision.verdict],
     )
+
+
+def _named(resources: tuple[Resource, ...], redact: Any) -> tuple[Resource, ...]:
+    """The resources as records name them."""
+    return tuple(Resource(one.kind, redact(one.name), one.verb) for one in resources)
 
 
 def outcome_body(course: Course, at: int) -> OutcomeBody:

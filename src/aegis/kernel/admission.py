@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ..flow import Admission
 from ..limits import spend, take
+from ..policy.fold import fold
 from .state import ACTIVE, Agent
 
 T = TypeVar("T")
@@ -56,7 +57,8 @@ class Gate:
         actor = effect.action.actor
         if self._paused:
             for name in (actor.agent, actor.principal, "*", *actor.chain):
-                agent = self._paused.get(name) if name else None
+                # folded like the names of the policy: no other spelling keeps a killed agent alive
+                agent = self._paused.get(fold(name)) if name else None
                 if agent is not None:
                     why = f": {agent.reason}" if agent.reason else ""
                     return Admission(
@@ -135,7 +137,7 @@ class Gate:
         epoch = self._state.epoch()
         self._known = {}
         self._paused = {
-            agent.name: agent for agent in self._state.agents() if agent.status != ACTIVE
+            fold(agent.name): agent for agent in self._state.agents() if agent.status != ACTIVE
         }
         self._limited = bool(
             self.limits.requests_per_minute

@@ -16,8 +16,8 @@ import msgspec
 import uuid_utils
 from msgspec.structs import replace
 
-from ..approval import ALWAYS, ONCE, PENDING, Vote
-from ..flow import PLAIN, Parked, run
+from ..approval import ALWAYS, APPROVED, ONCE, PENDING, Vote
+from ..flow import PLAIN, Admit, Parked, run
 from ..flow.drive import Diverged, drive_async, drive_sync, pack, replay, unpack
 from ..ledger.record import AdminBody
 from ..model import Action, ActionError, Actor, CallerError, HeldError, freeze
@@ -217,7 +217,7 @@ class Runtime:
         request = self.desk.answer(id, approve, Vote(by, 0, channel, comment), scope=scope)
         details: dict[str, Any] = {"approval": id, "state": request.state, "channel": channel}
         details |= {"scope": scope, "votes": len(request.votes), "needed": request.needed}
-        if propose is not None:
+        if propose is not None and request.state == APPROVED:
             details["proposal"] = str(write_proposal(Path(self.settings.home), id, propose))
         self.admin("approval.answer", by=by, details=details)
         return request
@@ -368,9 +368,14 @@ class Runtime:
                     run=run_id,
                     approval=stored.approval,
                 )
-        if stored is None or not self.state.take_run(run_id):
+        if stored is None:
             raise CallerError(f"no parked run `{run_id}`: it ended, or somebody continued it")
         action = msgspec.json.decode(stored.action, type=Action)
+        # what was true when it was parked need not be: an agent may be switched off meanwhile
+        if (admission := self.gate.admit(Admit(action))).code:
+            raise CallerError(f"run `{run_id}` cannot go on: {admission.reason}")
+        if not self.state.take_run(run_id):
+            raise CallerError(f"somebody else continued run `{run_id}`")
         trail = unpack(stored.trail)
         flow = run(action, self.rules, view, stream=stream)
         try:

@@ -149,21 +149,23 @@ class DetectGuard:
         return out
 
     def _quiet(self, texts: list[Text]) -> bool:
-        """Whether no rule can match in texts; such texts are remembered."""
-        joined = "\n\x00\n".join([text.text for text in texts])
-        size = len(joined)
-        if size >= TEXT_MIN:
-            engine = self._engine or self._ready()
-            if not joined.isascii():
+        """Whether no rule can match in texts; those of which that is certain are remembered.
+
+        Each is looked at by itself: beside harmless words an attack would look harmless, too.
+        """
+        engine = self._engine or self._ready()
+        for text in texts:
+            words = text.text
+            kind = text.kind if text.kind in SPECIAL_KINDS else ""
+            if len(words) >= TEXT_MIN and not (
+                words.isascii() and engine.quiet(words) and (not kind or engine.quiet(words, kind))
+            ):
                 return False
-            special = {text.kind for text in texts if text.kind in SPECIAL_KINDS}
-            if not engine.quiet(joined) or not all(engine.quiet(joined, kind) for kind in special):
-                return False
-        if size <= CLEAN_LENGTH:
-            if self._remembered + size > CLEAN_TOTAL:
-                self._older, self._clean, self._remembered = self._clean, set(), 0
-            self._clean.update(map(_key, texts))
-            self._remembered += size
+            if len(words) <= CLEAN_LENGTH:
+                if self._remembered + len(words) > CLEAN_TOTAL:
+                    self._older, self._clean, self._remembered = self._clean, set(), 0
+                self._clean.add(_key(text))
+                self._remembered += len(words)
         return True
 
     def stream(self, kind: str) -> DetectScan:

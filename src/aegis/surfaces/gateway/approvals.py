@@ -103,13 +103,23 @@ class ApprovalRoutes:
             if turn.headers.get(b"sec-fetch-site", b"same-origin") != b"same-origin":
                 raise CallerError("this form was sent by another site; open the link yourself")
             filled = page.read_form(body)
-            by = _person(runtime, runtime.keys.authenticate(filled.key)) if filled.key else ""
+            by = await asyncio.to_thread(self._answering, runtime, token, filled.key)
             answer = self.reception.answer
             request = await asyncio.to_thread(answer, token, filled.approve, by, filled.comment)
         except CallerError as error:
             await turn.whole(403, page.HEADERS, page.message(str(error)))
             return
         await turn.whole(200, page.HEADERS, page.done(request))
+
+    def _answering(self, runtime: Runtime, token: str, key: str) -> str:
+        """The person whose key a form names; empty where it names none. Raises CallerError."""
+        if not key:
+            return ""
+        principal = runtime.keys.authenticate(key)
+        _, request = self.reception.look(token)
+        if principal is not None and not _visible(request, principal):
+            raise CallerError("this key may not answer for that tenant")
+        return _person(runtime, principal)
 
 
 async def _listed(runtime: Runtime, turn: Turn, principal: Principal) -> None:

@@ -10,22 +10,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
 import httptools
 
 from .errors import Failure
+from .front_turn import REASONS, FrontTurn
 from .headers import Fields
 from .heads import HEAD_KEPT, Head, Heads
-from .turn import DONE, JSON, READING, WORKING, Left, Turn, too_large
+from .turn import DONE, JSON, READING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from .app import Gateway
-    from .errors import Header
 
 HEAD_MAX = 64 * 1024
 """Most bytes of request line and headers."""
@@ -36,95 +33,10 @@ PIPELINED_MAX = 64
 HELD_MAX = 256 * 1024
 """Bytes of a body that may arrive before somebody reads it; then the socket waits."""
 
-_REASONS = {status.value: status.phrase for status in HTTPStatus}
-_STATUS_LINES = {
-    status: f"HTTP/1.1 {status} {phrase}\r\n".encode() for status, phrase in _REASONS.items()
-}
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+SINGLE = frozenset({b"authorization", b"x-api-key"})
+"""Headers beside `x-aegis-*` that are refused where they are repeated: two readers could differ."""
 
 log = logging.getLogger("aegis.gateway")
-
-
-class FrontTurn(Turn):
-    """A turn that writes to its connection itself."""
-
-    received = 0
-    complete = False
-    keep_alive = True
-    chunked = True
-    waiter: asyncio.Future[None] | None = None
-
-    def __init__(self, front: Front, method: str, path: str, headers: Fields) -> None:
-        super().__init__(method, path, headers)
-        self.front = front
-        self.parts: list[bytes] = []
-
-    async def read(self, limit: int) -> bytes:
-        """The whole body, at most `limit` bytes. Raises Failure (413) and Left."""
-        self.check_length(limit)
-        if not self.complete:
-            if self.headers.get(b"expect", b"").lower() == b"100-continue":
-                self.front.write(_CONTINUE)
-            while not self.complete and self.received <= limit:
-                self.front.resume()
-                self.waiter = self.loop.create_future()
-                await self.waiter
-                if self.front.lost:
-                    raise Left
-        if self.received > limit:
-            raise too_large(limit)
-        self.phase = WORKING
-        data = self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)
-        self.parts = []
-        return data
-
-    def wake(self) -> None:
-        """Let the reader look again."""
-        if self.waiter is not None and not self.waiter.done():
-            self.waiter.set_result(None)
-
-    async def whole(self, status: int, headers: Sequence[Header], body: bytes) -> None:
-        """Answer with one body."""
-        self.status = status
-        self.started = True
-        lines = self._head(status, headers)
-        lines.append(b"content-length: %d\r\n\r\n" % len(body))
-        lines.append(body)
-        self.front.write(b"".join(lines))
-        self.front.finished(self)
-
-    async def begin(self, status: int, headers: Sequence[Header]) -> None:
-        """Begin an answer in pieces: chunked, or until close for HTTP/1.0."""
-        self.status = status
-        self.started = True
-        lines = self._head(status, headers)
-        lines.append(b"transfer-encoding: chunked\r\n\r\n" if self.chunked else b"\r\n")
-        self.front.write(b"".join(lines))
-
-    async def write(self, data: bytes) -> None:
-        """One piece; returns when the client can take more."""
-        self.writing = True
-        self.front.write(b"%x\r\n%b\r\n" % (len(data), data) if self.chunked else data)
-        if self.front.full is not None:
-            await self.front.full
-        self.writing = False
-        self.wrote = self.loop.time()
-
-    async def end(self) -> None:
-        """The last piece has been written."""
-        if self.chunked:
-            self.front.write(b"0\r\n\r\n")
-        self.front.finished(self)
-
-    def _head(self, status: int, headers: Sequence[Header]) -> list[bytes]:
-        lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
-        lines += [b"%b: %b\r\n" % pair for pair in self.front.state.default_headers]
-        lines += [b"%b: %b\r\n" % pair for pair in headers]
-        if status != 200 and any(name == b"connection" for name, _ in headers):
-            self.keep_alive = False
-        elif not self.keep_alive:
-            lines.append(b"connection: close\r\n")
-        return lines
 
 
 class Front(asyncio.Protocol):
@@ -184,10 +96,15 @@ class Front(asyncio.Protocol):
         if self._stopping or not turn.keep_alive or not turn.complete:
             self._transport.close()
             return
+        self._quiet_since = self.loop.time()
+        if self.full is None:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """The next request, once the answers before it have left."""
         if self._waiting:
             self._start(self._waiting.popleft())
         else:
-            self._quiet_since = self.loop.time()
             self.resume()
 
     # asyncio.Protocol and what uvicorn calls
@@ -249,6 +166,8 @@ class Front(asyncio.Protocol):
         full, self.full = self.full, None
         if full is not None and not full.done():
             full.set_result(None)
+        if full is not None and self._turn is None and not self.lost and not self._stopping:
+            self._go_on()
 
     def shutdown(self) -> None:
         """The server ends: finish what is under way, then close."""
@@ -273,10 +192,14 @@ class Front(asyncio.Protocol):
         self._grow(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header; repeated ones are joined."""
+        """One header; repeated ones are joined, but for those that say who asks."""
         self._grow(len(name) + len(value))
-        name = name.lower()
+        if self._arriving is not None:
+            return  # a trailer: nothing of the head may come after the body (RFC 9110, 6.5.1)
+        name, value = name.lower(), value.strip(b" \t")
         known = self._headers.get(name)
+        if known is not None and (name in SINGLE or name.startswith(b"x-aegis-")):
+            raise Failure(400, f"the header `{name.decode()}` stands there twice", "invalid_header")
         self._headers[name] = value if known is None else known + b", " + value
 
     def on_headers_complete(self) -> None:
@@ -326,6 +249,7 @@ class Front(asyncio.Protocol):
 
     def _start(self, turn: FrontTurn) -> None:
         self._turn = turn
+        turn.began = turn.wrote = self.loop.time()
         turn.task = self.loop.create_task(self._run(turn))
 
     async def _run(self, turn: FrontTurn) -> None:
@@ -356,7 +280,7 @@ class Front(asyncio.Protocol):
             return
         if self._turn is None:
             body = failure.body()
-            reason = _REASONS.get(failure.status, "").encode()
+            reason = REASONS.get(failure.status, "").encode()
             self.write(
                 b"HTTP/1.1 %d %b\r\n%b: %b\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b"
                 % (failure.status, reason, *JSON, len(body), body)
@@ -376,7 +300,8 @@ class Front(asyncio.Protocol):
         if self._turn is None:
             left = self._quiet_since + self.seconds - self.loop.time()
             if left <= 0:
-                self._transport.close()
+                # what is still unsent then is not read by anybody
+                self._transport.abort()
                 return
         self._timer = self.loop.call_later(left, self._expire)
 

@@ -156,6 +156,8 @@ class OwnWire:
             limit = arguments.pop("limit", RECORDS_MAX)
             known = {key: value for key, value in arguments.items() if key in _FILTERS and value}
             count = min(limit, RECORDS_MAX) if isinstance(limit, int) and limit > 0 else RECORDS_MAX
+            # what was asked just now is part of what is read
+            self._runtime.journal.flush("written")
             return {"records": list(self._records(known, count))}
         action = msgspec.convert(arguments, Asked).action(self._runtime.settings.environment)
         if name == "evaluate":

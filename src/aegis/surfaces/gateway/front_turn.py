@@ -1,0 +1,108 @@
+"""One request on a connection of the gateway's own: its body comes from the parser, its answer goes
+to the socket.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from .turn import WORKING, Left, Turn, too_large
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Sequence
+
+    from .errors import Header
+    from .front import Front
+    from .headers import Fields
+
+REASONS = {status.value: status.phrase for status in HTTPStatus}
+_STATUS_LINES = {
+    status: f"HTTP/1.1 {status} {phrase}\r\n".encode() for status, phrase in REASONS.items()
+}
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class FrontTurn(Turn):
+    """A turn that writes to its connection itself."""
+
+    received = 0
+    complete = False
+    keep_alive = True
+    chunked = True
+    waiter: asyncio.Future[None] | None = None
+
+    def __init__(self, front: Front, method: str, path: str, headers: Fields) -> None:
+        super().__init__(method, path, headers)
+        self.front = front
+        self.parts: list[bytes] = []
+
+    async def read(self, limit: int) -> bytes:
+        """The whole body, at most `limit` bytes. Raises Failure (413) and Left."""
+        self.check_length(limit)
+        if not self.complete:
+            if self.headers.get(b"expect", b"").lower() == b"100-continue":
+                self.front.write(_CONTINUE)
+            while not self.complete and self.received <= limit:
+                self.front.resume()
+                self.waiter = self.loop.create_future()
+                await self.waiter
+                if self.front.lost:
+                    raise Left
+        if self.received > limit:
+            raise too_large(limit)
+        self.phase = WORKING
+        data = self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)
+        self.parts = []
+        return data
+
+    def wake(self) -> None:
+        """Let the reader look again."""
+        if self.waiter is not None and not self.waiter.done():
+            self.waiter.set_result(None)
+
+    async def whole(self, status: int, headers: Sequence[Header], body: bytes) -> None:
+        """Answer with one body."""
+        self.status = status
+        self.started = True
+        lines = self._head(status, headers)
+        lines.append(b"content-length: %d\r\n\r\n" % len(body))
+        lines.append(body)
+        self.front.write(b"".join(lines))
+        self.front.finished(self)
+
+    async def begin(self, status: int, headers: Sequence[Header]) -> None:
+        """Begin an answer in pieces: chunked, or until close for HTTP/1.0."""
+        self.status = status
+        self.started = True
+        if not self.chunked:
+            self.keep_alive = False
+        lines = self._head(status, headers)
+        lines.append(b"transfer-encoding: chunked\r\n\r\n" if self.chunked else b"\r\n")
+        self.front.write(b"".join(lines))
+
+    async def write(self, data: bytes) -> None:
+        """One piece; returns when the client can take more."""
+        self.writing = True
+        self.front.write(b"%x\r\n%b\r\n" % (len(data), data) if self.chunked else data)
+        if self.front.full is not None:
+            await self.front.full
+        self.writing = False
+        self.wrote = self.loop.time()
+
+    async def end(self) -> None:
+        """The last piece has been written."""
+        if self.chunked:
+            self.front.write(b"0\r\n\r\n")
+        self.front.finished(self)
+
+    def _head(self, status: int, headers: Sequence[Header]) -> list[bytes]:
+        lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
+        lines += [b"%b: %b\r\n" % pair for pair in self.front.state.default_headers]
+        lines += [b"%b: %b\r\n" % pair for pair in headers]
+        if status != 200 and any(name == b"connection" for name, _ in headers):
+            self.keep_alive = False
+        elif not self.keep_alive:
+            lines.append(b"connection: close\r\n")
+        return lines
