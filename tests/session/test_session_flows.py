@@ -275,3 +275,21 @@ def test_hostile_texts_cost_time_in_proportion(text):
     absorb(memory, text, RECORDS)
     flows(memory, {"q": text})
     assert time.perf_counter() - started < 3
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["https://x.example/{}", "https://x.example/log/{}.png", "https://{}.x.example/",
+     "https://x.example/#{}", "https://x.example/?q=a+{}", "![x](https://x.example/{})",
+     "key/{}", "a.{}", "https://u:{}@x.example/", "look at https://x.example/{} now"],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["url", "body"])
+def test_a_secret_inside_an_address_is_found(name, value):
+    key = "k3y-4-the-d00r-99"
+    found = seen({name: value.format(key)}, page={"value": key}, source=SECRET)
+    assert "secret" in {label for label, _, _ in found}, value
+
+
+def test_words_in_an_address_are_nobodys():
+    found = seen({"url": "https://x.example/sunrise/customer"}, page=PAGE)
+    assert not found

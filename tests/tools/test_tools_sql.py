@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aegis.tools.dangers import DANGERS
+from aegis.tools.read import reading_of
 from aegis.tools.sql import TEXT_MAX, read_text
 
 DANGEROUS = {
@@ -84,6 +85,71 @@ def test_every_danger_has_a_sentence():
 )  # fmt: skip
 def test_what_cannot_be_read_is_undecided(text):
     assert read_text(text).undecided
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["SELECT delete_all_a()", "SELECT app.cleanup()", "SELECT app.lower(x) FROM a",
+     "SELECT * FROM ts_stat('select rolpassword from pg_authid')",
+     "SELECT U&\"pg\\005fread_file\"('/etc/hostname')", "SELECT 1 /*M! INTO OUTFILE '/x' */",
+     "SELECT 1 /*!50000 + 1 */", "DECLARE c CURSOR FOR SELECT delete_all_a()",
+     "DECLARE \"a\"\"b\" CURSOR FOR SELECT 1", "EXPLAIN SELECT delete_all_a()",
+     "EXPLAIN (ANALYZE off /* ) SELECT 1 -- */, ANALYZE on) DELETE FROM a WHERE id = 1"],
+)  # fmt: skip
+def test_what_may_do_anything_is_not_plain_reading(text):
+    found = read_text(text)
+    assert found.undecided or found.dangers, text
+
+
+@pytest.mark.parametrize(
+    ("text", "capability"),
+    [("EXPLAIN (ANALYZE off, ANALYZE on) DELETE FROM a WHERE id = 1", "delete"),
+     ("EXPLAIN (ANALYZE 01) DELETE FROM a WHERE id = 1", "delete"),
+     ("EXPLAIN (ANALYZE on, ANALYZE off) DELETE FROM a WHERE id = 1", "read"),
+     ("EXPLAIN (ANALYZE FALSE) DELETE FROM a WHERE id = 1", "read"),
+     ("PRAGMA writable_schema(1)", "write"), ("PRAGMA user_version(5)", "write"),
+     ("PRAGMA main.user_version = 5", "write"), ("PRAGMA user_version", "read"),
+     ("SELECT nextval('s')", "write"), ("SELECT lo_create(0)", "write"),
+     ("SELECT lo_put(1, 0, 'x')", "write"), ("SET PASSWORD = 'x'", "approve"),
+     ("SET PASSWORD FOR 'a'@'b' = 'x'", "approve"),
+     ("SELECT 5--1;DROP TABLE a", "delete"), ("SELECT 1 # 2; DELETE FROM a WHERE id=1", "delete"),
+     ("SELECT 'a\\''; DELETE FROM a; -- '", "delete")],
+)  # fmt: skip
+def test_what_a_spelling_does(text, capability):
+    assert read_text(text).capability == capability
+
+
+def test_a_cursor_reads_what_its_query_reads():
+    text = "DECLARE c CURSOR WITH HOLD FOR SELECT rolpassword FROM pg_authid; FETCH ALL c"
+    assert "credentials-read" in read_text(text).dangers
+    assert touched("DECLARE c NO SCROLL CURSOR FOR SELECT x FROM a") == {"read table:public.a"}
+    assert not read_text("DECLARE c CURSOR FOR SELECT x FROM a").undecided
+
+
+@pytest.mark.parametrize("dialect", ["mysql", "sqlite", "postgres", "tsql", "none such"])
+@pytest.mark.parametrize(
+    "text", ["SELECT 1 # 2; DELETE FROM a WHERE id=1", "SELECT 5--1;DROP TABLE a",
+             "SELECT 'a\\''; DELETE FROM a; -- '"],
+)  # fmt: skip
+def test_a_call_that_names_its_dialect_is_read_in_all(text, dialect):
+    found = reading_of("sql", "query", "", {"sql": text, "dialect": dialect})
+    assert found.capability == "delete"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["SELECT count(*), lower(a), coalesce(b, 0) FROM t", "SELECT date_trunc('day', ts) FROM t",
+     "SELECT \"Id\" FROM \"Users\" WHERE \"Name\" = 'x' -- all", "SELECT a[1] FROM t",
+     "SELECT data->>'a', data #>> '{a,b}' FROM t", "SELECT strftime('%Y', ts) FROM t",
+     "SELECT json_extract(a, '$.b') FROM t", "SELECT now() - interval '1 day'",
+     "SELECT jsonb_agg(x), pg_size_pretty(pg_total_relation_size('a')) FROM t",
+     "SELECT DATE_FORMAT(ts, '%Y'), IFNULL(a, 0) FROM `t`", "SELECT $1::int /* one */",
+     "SELECT row_number() OVER (PARTITION BY a ORDER BY b) FROM t", "SELECT pg_catalog.version()",
+     "SELECT * FROM generate_series(1, 3)", "SELECT * FROM t WHERE a LIKE 'x%' LIMIT 5"],
+)  # fmt: skip
+def test_everyday_queries_stay_plain(text):
+    found = read_text(text)
+    assert (found.capability, found.dangers, found.undecided) == ("read", (), ""), text
 
 
 def touched(text, dialect="", kinds=("table",)):

@@ -11,7 +11,7 @@ from ..model.flowmark import CONTENT, CONTROL, SESSION, flow_label
 from .memory import FIELD
 from .records import from_text, leaves
 from .sources import INSTRUCTING, UNTRUSTED
-from .tokens import ENCODED_MIN, TEXT_MAX, addresses, dated, decoded, instructs, tokens
+from .tokens import ENCODED_MIN, TEXT_MAX, addresses, dated, decoded, instructs, split, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -131,6 +131,11 @@ def _labels(memory: Memory, name: str, text: str) -> list[tuple[str, str]]:
     if labels and not dated(text) and not memory.trusted(found):
         way = _way(name, text)
         out = [(label, way) for label in labels]
+    apart = split(text)
+    if not out and apart != text and not dated(text) and not memory.trusted(found):
+        parts = tokens(apart[:TEXT_MAX])
+        if len(parts) > 1 and not memory.trusted(parts):
+            out = [(label, _way(name, text)) for label in memory.copied(parts)]
     if len(found) > 1:
         for address in addresses(text):
             one = tokens(address)

@@ -109,6 +109,15 @@ class Memory:
             return self.lost if self.lost and found and not self._whole_field(found) else ()
         return out[0] if len(out) == 1 else tuple(dict.fromkeys(chain.from_iterable(out)))
 
+    def copied(self, parts: list[bytes]) -> Labels:
+        """The labels of codes among the parts of a text; words prove nothing when set apart."""
+        keys = {hash(part) for part in parts if _coded(part)} - self._own
+        if not keys:
+            return ()
+        kept = (*self._marks.items(), *self._older.items())
+        found = [labels for labels, marks in kept if not keys.isdisjoint(marks)]
+        return tuple(dict.fromkeys(chain.from_iterable(found)))
+
     def _copied(self, found: list[bytes], marks: set[int]) -> bool:
         count = len(found)
         if not count:

@@ -36,6 +36,7 @@ _DROPPED_ASCII = b"!#$%&+-./?@\\^_~\x7f"
 _LOWER = bytes(32 if code in _APART else ord(chr(code).lower()) for code in range(128)) + bytes(128)
 # scripts written without spaces: a token per character, so that phrases match as sequences
 _WIDE = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_JOINTS = re.compile(r"[/.?#&@+=:()\[\]!]")
 _DROPPED = re.compile(r"[\W_]+")
 _NUMBER = re.compile(r"[$€£¥]?(\d[\d,]*(?:\.\d+)?)[%.:]?$")
 _PREFIX = re.compile(r"\b[a-z][a-z0-9+.-]{1,15}://(?:www\.)?|\bwww\.", re.IGNORECASE)
@@ -80,6 +81,13 @@ def tokens(text: str) -> list[bytes]:
         parts = (figure,) if figure else [_DROPPED.sub("", part) for part in word.split(":")]
         out += [part.encode("utf-8", "replace") for part in parts if part]
     return out
+
+
+def split(text: str) -> str:
+    """The text with its parts set apart where addresses and markup join them: a key in the path
+    of a URL is a token of its own.
+    """
+    return _JOINTS.sub(" ", text)
 
 
 def _figure(word: str) -> str:

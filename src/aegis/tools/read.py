@@ -108,8 +108,15 @@ def _shell(text: str, params: Mapping[str, Any]) -> Reading:
 def _sql(text: str, params: Mapping[str, Any]) -> Reading:
     from .sql import read_text
 
+    found = read_text(text)
     dialect = params.get("dialect")
-    return read_text(text, dialect if isinstance(dialect, str) else "")
+    if not isinstance(dialect, str) or not dialect:
+        return found
+    # whoever makes the call may name any dialect: it adds to the reading, it never replaces it
+    notes = Notes()
+    notes.joins(found)
+    notes.joins(read_text(text, dialect))
+    return notes.reading()
 
 
 def _texts(

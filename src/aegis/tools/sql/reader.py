@@ -17,6 +17,8 @@ from . import words
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from ...model import Resource
+
 TEXT_MAX = 65_536
 """Longest text that is read, in characters."""
 
@@ -41,6 +43,12 @@ DIALECTS = {
     "sqlite": "sqlite",
 }
 """Names of dialects → sqlglot's; without one, PostgreSQL is tried first."""
+
+_MARKS = re.compile(r"[\\#\"`$\[]|--|/\*")
+"""What servers quote and comment differently; a text without any is read once."""
+
+_TWOFOLD = re.compile(r"\\|#|--(?![\s]|$)|\$\w*\$|/\*.*/\*", re.DOTALL)
+"""What is a quote or a comment for one server and none for another."""
 
 
 def read_text(text: str, dialect: str = "") -> Reading:
@@ -75,13 +83,20 @@ def _read(text: str, dialect: str) -> Reading:
         return notes.reading()
     text = words.hidden(text, notes)
     try:
-        trees, found = _parse(text, dialect.lower())
+        first, name = _parse(text, dialect.lower())
     except ImportError:
         notes.doubts("no parser for SQL is installed (`pip install aegis-govern[gates]`)")
         return notes.reading()
     except Unparsable:
         words.unparsed(text, notes)
         return notes.reading()
+    _note(text, first, name, notes)
+    if not dialect and _MARKS.search(text):
+        _compared(text, name, notes)
+    return notes.reading()
+
+
+def _note(text: str, trees: list[Any], dialect: str, notes: Notes) -> None:
     from .statement import note
 
     if not trees:
@@ -90,10 +105,39 @@ def _read(text: str, dialect: str) -> Reading:
         notes.doubts(f"it holds more than {STATEMENTS_MAX} statements")
         trees = trees[:STATEMENTS_MAX]
     for tree in trees:
-        note(tree, found, notes, _read)
+        note(tree, dialect, notes, _read)
     if _ends_in_comment(text) and len(trees) > 1:
         notes.threatens("sql-injection")
-    return notes.reading()
+
+
+def _compared(text: str, dialect: str, notes: Notes) -> None:
+    """Adds what the text would do on the other servers, where they take its quotes and comments
+    for something else. Names differ by their default schemas only, and are left as they are.
+    """
+    known = {_bare(item) for item in notes.reading().resources}
+    for other in ("postgres", "mysql", "sqlite"):
+        if other == dialect:
+            continue
+        there = Notes()
+        try:
+            trees, _ = _parse(text, other)
+        except Unparsable:
+            if _TWOFOLD.search(text):
+                notes.doubts(f"its quotes and comments may mean something else to {other}")
+            continue
+        _note(text, trees, other, there)
+        found = there.reading()
+        further = not notes.capabilities.issuperset(found.does)
+        if further or not known.issuperset(map(_bare, found.resources)):
+            notes.joins(found)
+        for danger in found.dangers:
+            notes.threatens(danger)
+        if found.undecided:
+            notes.doubts(found.undecided)
+
+
+def _bare(item: Resource) -> tuple[str, str, str]:
+    return item.kind, item.verb, item.name.removeprefix("public.").removeprefix("main.")
 
 
 class Unparsable(Exception):

@@ -10,7 +10,10 @@ from sqlglot import exp
 from ..reading import APPROVE, DELETE, EXECUTE, READ, UNKNOWN, WRITE, Notes
 from . import words
 from .functions import FUNCTIONS
+from .known import HARMLESS
+from .naming import of_with
 from .selecting import always, injected, selects
+from .wrapping import declared, explained, pragma_writes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -75,20 +78,24 @@ class _Statement:
         elif upper.startswith("REPLACE INTO"):
             self.notes.joins(self.read("INSERT" + text.lstrip()[7:], self.dialect))
         else:
+            if upper.startswith("DECLARE"):
+                self._declared(declared(text.lstrip()))
             words.command(text, self.notes)
+
+    def _declared(self, query: str) -> None:
+        """DECLARE reads what its query reads, whenever its rows are fetched."""
+        if query:
+            self.notes.joins(self.read(query, self.dialect))
+        else:
+            self.notes.doubts("the query of a cursor is not understood")
 
     def _explained(self, rest: str) -> None:
         """EXPLAIN reads what its statement names; with ANALYZE it runs the statement."""
-        found = re.match(
-            r"\s*(\([^)]*\)|(?:\s*(?:ANALY[SZ]E|VERBOSE|QUERY\s+PLAN|EXTENDED|FORMAT\s*=?\s*\w+)\b)*)",
-            rest,
-            re.I,
-        )
-        options = found[0] if found else ""
-        inner = self.read(rest[len(options) :], self.dialect)
-        if re.search(r"ANALY[SZ]E", options, re.I) and not re.search(
-            r"ANALY[SZ]E\s+(?:false|off|0)", options, re.I
-        ):
+        text, runs, clear = explained(rest)
+        if not clear:
+            self.notes.doubts("the options of EXPLAIN are not plain words")
+        inner = self.read(text, self.dialect)
+        if runs or not clear:
             self.notes.joins(inner)
             return
         self.notes.does(READ)
@@ -102,7 +109,7 @@ class _Statement:
     ) -> None:
         names: dict[str, str] = {}
         for table in tables:
-            if not table.db and _of_with(table):
+            if not table.db and of_with(table):
                 continue
             name = self.named(table)
             names[table.alias_or_name.lower()] = name
@@ -127,9 +134,12 @@ class _Statement:
         name = node.name if isinstance(node, exp.Anonymous) else node.sql_name()
         found = FUNCTIONS.get(name.lower().rpartition(".")[2])
         if found is None:
+            if not isinstance(self.tree, exp.Pragma) and not _harmless(node, name.lower()):
+                self.notes.doubts("it calls a function that is not known")
             return
         danger, acts = found
-        self.notes.threatens(danger)
+        if danger:
+            self.notes.threatens(danger)
         self.notes.does(acts)
         path = node.find(exp.Literal)
         if path is not None and path.is_string and danger.startswith("sql-file"):
@@ -287,7 +297,7 @@ class _Statement:
         """SET of a session's setting; of the server's it is a danger."""
         self.notes.does(READ)
         text = node.sql().upper()
-        if re.search(r"\bGLOBAL\b|\bPERSIST|SESSION_AUTHORIZATION|\bROLE\b", text):
+        if re.search(r"\bGLOBAL\b|\bPERSIST|^SET\s+PASSWORD|SESSION_AUTHORIZATION|\bROLE\b", text):
             self.notes.does(APPROVE)
             self.notes.threatens("sql-server")
         return ()
@@ -295,7 +305,7 @@ class _Statement:
     def pragma(self, node: Any) -> Iterable[Any]:
         """PRAGMA: with a value it changes how SQLite behaves."""
         text = node.sql().lower()
-        writing = node.find(exp.EQ) is not None
+        writing = pragma_writes(text)
         self.notes.does(WRITE if writing else READ)
         if writing and re.search(
             r"writable_schema|trusted_schema|journal_mode|synchronous|temp_store_directory|data_store_directory",
@@ -332,31 +342,12 @@ class _Statement:
         return table
 
 
-def _of_with(table: Any) -> bool:
-    """Whether a name means a common table expression: one of an enclosing statement that is
-    defined before the place where the name stands. Inside its own definition it is a table,
-    unless the WITH is recursive.
-    """
-    name = table.name.lower()
-    below = table
-    node = table.parent
-    while node is not None:
-        clause = node.args.get("with_") if not isinstance(node, exp.With) else None
-        if clause is not None and clause is not below:
-            if any(cte.alias.lower() == name for cte in clause.expressions):
-                return True
-        elif isinstance(node, exp.With):
-            for cte in node.expressions:
-                own = cte is below
-                if cte.alias.lower() == name and (not own or node.args.get("recursive")):
-                    return True
-                if own:
-                    break
-            # the statement above has this very clause: it is looked at here only
-            below, node = node.parent, node.parent.parent if node.parent is not None else None
-            continue
-        below, node = node, node.parent
-    return False
+def _harmless(node: Any, name: str) -> bool:
+    """Whether a function is built in: the parser or the list knows it, and no schema owns it."""
+    owner = node.parent
+    if isinstance(owner, exp.Dot) and owner.expression is node:
+        return name in HARMLESS and owner.this.name.lower() == "pg_catalog"
+    return not isinstance(node, exp.Anonymous | exp.NextValueFor) or name in HARMLESS
 
 
 _KINDS: dict[str, Any] = {

@@ -36,7 +36,11 @@ _COMMANDS: tuple[tuple[str, str, str], ...] = (
     (r"load\s+(?:data|xml)\b", WRITE, "sql-file-read"),
     (r"load\b", EXECUTE, "sql-server"),
     (r"do\b|execute\b|exec\b|prepare\b", EXECUTE, "sql-hidden"),
-    (r"set\s+(?:role|session\s+authorization|global|persist|@@global)", APPROVE, "sql-server"),
+    (
+        r"set\s+(?:role|password|session\s+authorization|global|persist|@@global)",
+        APPROVE,
+        "sql-server",
+    ),
     (r"alter\b|rename\b", WRITE, "sql-alter"),
     (r"delete\b", DELETE, ""),
     (
@@ -88,6 +92,8 @@ _STACKED = re2.compile(
 )
 
 _OPENING = re.compile(r"'|\"|--|/\*|\$(?:[A-Za-z_]\w{0,62})?\$")
+_CONDITIONAL = re.compile(r"/\*M?![0-9]*")
+_ESCAPED_NAME = re.compile(r"\bU&['\"]", re.IGNORECASE)
 _DOLLARS_MAX = 64
 """Most dollar quotes looked for in vain; each look scans to the end of the text."""
 
@@ -116,10 +122,10 @@ def plain(text: str) -> str:
     """The text without strings and comments; what conditional comments run stays."""
     out: list[str] = []
     done = 0
-    for opening, start, end in _quoted(text):
+    for _opening, start, end in _quoted(text):
         out.append(text[done:start])
-        conditional = opening == "/*" and text[start + 2 : start + 3] == "!"
-        out.append(text[start + 3 : end - 2].lstrip("0123456789") if conditional else " '' ")
+        conditional = _CONDITIONAL.match(text, start)
+        out.append(text[conditional.end() : end - 2] if conditional else " '' ")
         done = end
     out.append(text[done:])
     return "".join(out)
@@ -129,16 +135,20 @@ def hidden(text: str, notes: Notes) -> str:
     """Notes comments that hide; returns the text as a server that runs what conditional comments
     hold (MySQL's `/*! … */`) would read it.
     """
+    if _ESCAPED_NAME.search(text):
+        notes.doubts("it spells names in escapes (`U&`)")
     if "/*" not in text:
         return text
+    if _CONDITIONAL.search(text):
+        notes.threatens("sql-hidden")
+        notes.doubts("a comment is a statement for some servers only")
     out: list[str] = []
     done = 0
     for opening, start, end in _quoted(text):
         if opening != "/*":
             continue
-        if text[start + 2 : start + 3] == "!":
-            notes.threatens("sql-hidden")
-            out += text[done:start], " ", text[start + 3 : end - 2].lstrip("0123456789"), " "
+        if found := _CONDITIONAL.match(text, start):
+            out += text[done:start], " ", text[found.end() : end - 2], " "
             done = end
         elif text[start - 1 : start].isalnum() and text[end : end + 1].isalnum():
             notes.threatens("sql-hidden")
