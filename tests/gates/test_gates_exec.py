@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -152,3 +153,12 @@ def test_output_is_limited(folder):
 def test_file_size_is_limited(folder):
     ran(folder, "head -c 5000000 /dev/zero > big; true", file_bytes=100_000)
     assert (folder / "big").stat().st_size <= 100_000
+
+
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="there is no bubblewrap")
+def test_the_keys_of_aegis_are_not_read(folder):
+    done = aegis("exec", "--", "sh", "-c", "ls -A .aegis; echo end", cwd=folder)
+    assert done.stdout == "end\n"
+    assert list((folder / ".aegis").iterdir())
+    assert aegis("exec", "--", "sh", "-c", "ls -A /run; echo end", cwd=folder).stdout == "end\n"
+    assert "NOT confined  files: all others are read" in done.stderr

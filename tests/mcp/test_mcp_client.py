@@ -98,3 +98,43 @@ def test_every_client_has_its_place(place, monkeypatch, client, where, key):
     assert list(document[key]) == ["aegis"]
     place.aegis("mcp", "uninstall", "--client", client)
     assert json.loads((place.folder / where).read_text()) == {key: {}}
+
+
+def test_an_empty_list_of_arguments_comes_back(place, client_file):
+    servers = {"bare": {"command": "bare", "args": []}, "short": {"command": "short"}}
+    client_file.write_text(json.dumps({"mcpServers": servers}))
+    before = client_file.read_bytes()
+    install(place, client_file)
+    install(place, client_file, "uninstall")
+    assert client_file.read_bytes() == before
+    install(place, client_file)
+    document = json.loads(client_file.read_text())
+    document["mcpServers"]["late"] = {"command": "late"}
+    client_file.write_text(json.dumps(document))
+    install(place, client_file, "uninstall")
+    found = json.loads(client_file.read_text())["mcpServers"]
+    assert found == {**servers, "late": {"command": "late"}}
+
+
+def test_a_link_stays_a_link_and_a_neighbour_stays_as_it_is(place, client_file):
+    link = place.folder / "link.json"
+    link.symlink_to(client_file.name)
+    neighbours = [place.folder / "client.json.new", place.folder / "link.json.new"]
+    for neighbour in neighbours:
+        neighbour.write_text("mine")
+    before = client_file.read_bytes()
+    install(place, link)
+    assert link.is_symlink()
+    assert client_file.read_bytes() != before
+    install(place, link, "uninstall")
+    assert link.is_symlink()
+    assert client_file.read_bytes() == before
+    assert [neighbour.read_text() for neighbour in neighbours] == ["mine", "mine"]
+
+
+def test_half_a_surrogate_pair_is_a_clear_error(place, client_file):
+    client_file.write_text(r'{"mcpServers": {"a": {"command": "a", "args": ["\ud800"]}}}')
+    before = client_file.read_bytes()
+    assert "surrogate" in install(place, client_file, code=2)
+    assert client_file.read_bytes() == before
+    assert sorted(path.name for path in place.folder.glob("client*")) == ["client.json"]

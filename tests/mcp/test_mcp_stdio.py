@@ -226,3 +226,40 @@ def test_a_command_or_sql_among_the_arguments_is_read_for_what_it_would_do(place
     assert refused["data"]["rule"] == "no_keys"
     decision = place.records("--kind", "decision", "--type", "notes__ask", "--verdict", "block")[0]
     assert {"kind": "table", "name": "public.people", "verb": "delete"} in decision["resources"]
+
+
+SECRETS = """\
+policy:
+  defaults: { approval: auto }
+  rules:
+    - { name: no_secrets, match: { target: "**/plan.txt" }, approval: block }
+    - { name: no_files, when: { resource: "file:**/secret.txt" }, approval: block }
+    - { name: no_dangers, match: { label: "danger:*" }, approval: block }
+approvals: { wait_seconds: 0 }
+"""
+
+
+def test_a_rule_for_a_target_is_not_passed_by_another_argument(place, connect):
+    place.configure(SECRETS)
+    client = connect()
+    for arguments in (
+        {"file": "ok", "path": "x/plan.txt"},
+        {"path": ["a", "x/plan.txt"]},
+        {"path": ["a"] * 64 + ["x/secret.txt"]},
+        {"path": {"a": "x/secret.txt"}},
+    ):
+        client.call("read_note", **arguments)
+    blocked = place.records("--kind", "decision")
+    assert [one["rule"] for one in blocked] == ["no_files"]
+    assert len(place.records("--kind", "approval")) == 3
+    assert place.calls() == []
+    assert "result" in client.call("read_note", path="a.md")
+
+
+def test_a_folder_among_the_arguments_is_not_believed(place, connect):
+    place.define([tool("run_command")])
+    place.configure(SECRETS)
+    client = connect()
+    refused = client.call("run_command", command="cat /etc/shadow", cwd="/etc")["error"]
+    assert refused["data"]["rule"] == "no_dangers"
+    assert place.calls() == []

@@ -6,11 +6,13 @@ up first; uninstalling takes out exactly what was put in.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -70,10 +72,11 @@ def install(
         servers[ENTRY] = {"command": program, "args": [*RUN, "--config", source]}
         wrapped.append(ENTRY)
     if wrapped:
+        data = _encoded(document, path)
         backup = path.with_name(path.name + BACKUP)
         if before is not None and not backup.exists():
             _write(backup, before, path)
-        _write(path, _encoded(document), path)
+        _write(path, data, path)
     _tell(path, {"governed": wrapped, "left": left}, json)
     return 0
 
@@ -104,7 +107,7 @@ def uninstall(*, client: Client, file: Path | None = None, json: bool = False) -
         backup = path.with_name(path.name + BACKUP)
         original = backup.read_bytes() if backup.exists() else b""
         same = bool(original) and _decoded(original, backup) == document
-        _write(path, original if same else _encoded(document), path)
+        _write(path, original if same else _encoded(document, path), path)
         if same:
             backup.unlink()
     _tell(path, {"freed": freed}, json)
@@ -154,21 +157,36 @@ def _decoded(data: bytes, path: Path) -> dict[str, Any]:
     return document
 
 
-def _encoded(document: dict[str, Any]) -> bytes:
-    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+def _encoded(document: dict[str, Any], path: Path) -> bytes:
+    try:
+        return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+    except UnicodeEncodeError:
+        raise CallerError(
+            f"`{path}` holds half a surrogate pair (`\\ud800` to `\\udfff` alone), which is no "
+            "text; take it out, the file was left as it is"
+        ) from None
 
 
 def _write(path: Path, data: bytes, like: Path) -> None:
-    """Replace a file whole, with the permissions of another; the file may hold secrets."""
+    """Replace a file whole, with the permissions of another; the file may hold secrets.
+
+    A link stays one: what it leads to is replaced.
+    """
+    path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     mode = like.stat().st_mode & 0o777 if like.exists() else 0o600
-    fresh = path.with_name(path.name + ".new")
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    handle, name = tempfile.mkstemp(prefix=path.name + ".", suffix=".new", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fchmod(handle, mode)
+            os.fsync(handle)
+        Path(name).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
+        raise
 
 
 def _program() -> str:
@@ -182,8 +200,13 @@ def _program() -> str:
 
 def _wrapped(name: str, entry: dict[str, Any], program: str, source: str) -> dict[str, Any]:
     called = _CALLED.sub("-", name).strip("-.")[:40] or "server"
-    ours = [*WRAP, "--name", called, "--config", source, "--"]
+    options = [["--name", called], ["--config", source]]
+    # the order says whether there was a list, which an empty one does not
+    first, second = options if "args" in entry else options[::-1]
+    ours = [*WRAP, *first, *second, "--"]
     args = entry.get("args", [])
+    if not isinstance(args, list):
+        raise CallerError(f"server `{name}`: `args` is no list; the file was left as it is")
     return {**entry, "command": program, "args": [*ours, entry["command"], *args]}
 
 
@@ -201,7 +224,7 @@ def _unwrapped(entry: dict[str, Any]) -> dict[str, Any] | None:
         return None
     command, *rest = args[args.index("--") + 1 :]
     plain = {**entry, "command": command}
-    if rest:
+    if rest or args[2] == "--name":
         plain["args"] = rest
     else:
         del plain["args"]

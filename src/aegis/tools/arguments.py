@@ -10,15 +10,17 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import msgspec
+
 from ..model import Resource
 from .names import words
 from .read import COMMAND_KEYS, STATEMENT_KEYS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
 RESOURCES_MAX = 64
-"""Most resources named for one call; a call on more is known by the first ones."""
+"""Most resources named for one call; a call on more is undecided."""
 
 KINDS: Mapping[str, str] = MappingProxyType(
     {
@@ -103,32 +105,99 @@ def spoken(name: str, params: Mapping[str, Any]) -> str:
     return ""
 
 
-def inferred(params: Mapping[str, Any], verb: str) -> tuple[str, tuple[Resource, ...]]:
-    """The target and the resources that a call's arguments suggest.
+class Named(msgspec.Struct, frozen=True):
+    """What arguments name. `unclear` says why that is not all, or not certain; else it is empty."""
 
-    The target is the first resource of the most telling kind; `owner` and `repo` are joined as
-    `owner/repo`. A URL names its host, too.
+    target: str = ""
+    resources: tuple[Resource, ...] = ()
+    unclear: str = ""
+
+
+def acts_on(
+    params: Mapping[str, Any],
+    verb: str,
+    *,
+    kinds: Mapping[str, str] | None = None,
+    target: str = "",
+    declared: Container[str] | None = None,
+) -> Named:
+    """What a call acts on: by `kinds` (argument → kind) where they are given, else by what the
+    arguments are called.
+
+    The target is what the argument `target` names; else the first resource of `kinds`, or of the
+    most telling kind. `owner` and `repo` are joined as `owner/repo`. A URL names its host, too.
+    `declared` holds the arguments the tool declares: another one gives no certain target where
+    a declared one would give one, too.
     """
-    found: list[Resource] = []
-    owner = params.get("owner")
+    found = _Found(verb)
     for name, value in params.items():
-        kind = KINDS.get(_last_word(name))
-        if kind is None:
-            continue
-        for text in _texts(value):
-            if kind == "repository" and isinstance(owner, str) and owner and "/" not in text:
-                text = f"{owner}/{text}"
-            found.append(Resource(kind, text, verb))
-            host = _host(text) if kind == "url" else ""
-            if host:
-                found.append(Resource("host", host, verb))
-            if len(found) >= RESOURCES_MAX:
-                break
-    for kind in _ORDER:
-        for resource in found:
-            if resource.kind == kind:
-                return resource.name, tuple(found)
-    return "", tuple(found)
+        kind = kinds.get(name) if kinds else KINDS.get(_last_word(name))
+        for text in found.texts(name, value) if kind is not None else ():
+            found.add(name, kind or "", _owned(text, params) if kind == "repository" else text)
+    if target:
+        return found.aimed(target, params.get(target))
+    order = tuple(dict.fromkeys(kinds.values())) if kinds else _ORDER
+    return found.guessed(order, declared)
+
+
+def _owned(repository: str, params: Mapping[str, Any]) -> str:
+    owner = params.get("owner")
+    joined = isinstance(owner, str) and owner and "/" not in repository
+    return f"{owner}/{repository}" if joined else repository
+
+
+class _Found:
+    """Collects the resources of one call, and why they are not certain."""
+
+    def __init__(self, verb: str) -> None:
+        self.resources: dict[Resource, None] = {}
+        self.unclear = ""
+        self._verb = verb
+        self._said: list[tuple[str, str, str]] = []
+
+    def texts(self, name: str, value: Any) -> list[str]:
+        """An argument as the names it holds; what is no text is not passed over in silence."""
+        items = value if isinstance(value, (list, tuple)) else (value,)
+        if any(item is not None and not isinstance(item, str) for item in items):
+            self.doubts(f"`{name}` is neither a text nor a list of texts")
+        return [item for item in items if isinstance(item, str) and item]
+
+    def add(self, name: str, kind: str, text: str) -> None:
+        host = _host(text) if kind == "url" else ""
+        for resource in (
+            Resource(kind, text, self._verb),
+            *((Resource("host", host, self._verb),) if host else ()),
+        ):
+            if resource in self.resources:
+                continue
+            if len(self.resources) >= RESOURCES_MAX:
+                self.doubts(f"it names more than {RESOURCES_MAX} resources")
+                return
+            self.resources[resource] = None
+        self._said.append((name, kind, text))
+
+    def guessed(self, order: tuple[str, ...], declared: Container[str] | None) -> Named:
+        """With the first resource of the first kind of `order` as target."""
+        said = [one for one in self._said if one[1] in order]
+        if not said:
+            return Named("", tuple(self.resources), self.unclear)
+        name, kind, target = min(said, key=lambda one: order.index(one[1]))
+        if any(other == kind and text != target for _, other, text in said):
+            self.doubts(f"it names more than one {kind}")
+        if declared is not None and name not in declared and any(one[0] != name for one in said):
+            self.doubts(f"the tool declares no argument `{name}`")
+        return Named(target, tuple(self.resources), self.unclear)
+
+    def aimed(self, argument: str, value: Any) -> Named:
+        """With what one argument names as target."""
+        texts = self.texts(argument, value)
+        if len(set(texts)) > 1:
+            self.doubts(f"`{argument}` names more than one target")
+        return Named(next(iter(texts), ""), tuple(self.resources), self.unclear)
+
+    def doubts(self, reason: str) -> None:
+        """The first reason stands."""
+        self.unclear = self.unclear or reason
 
 
 def _last_word(name: str) -> str:
@@ -136,14 +205,6 @@ def _last_word(name: str) -> str:
         return name
     found = words(name)
     return found[-1] if found else ""
-
-
-def _texts(value: Any) -> list[str]:
-    if isinstance(value, str):
-        return [value] if value else []
-    if isinstance(value, (list, tuple)):
-        return [item for item in value[:RESOURCES_MAX] if isinstance(item, str) and item]
-    return []
 
 
 def _host(url: str) -> str:

@@ -36,13 +36,14 @@ PIECE_BYTES = 65_536
 
 
 class Job(msgspec.Struct, frozen=True):
-    """One command: its words, the folder it runs in, and what it may use."""
+    """One command: its words, the folder it runs in, what it may use, and what it may not see."""
 
     words: tuple[str, ...]
     folder: Path
     limits: Limits = Limits()
     variables: tuple[str, ...] = ()
     network: bool = False
+    hidden: Path | None = None
 
 
 class _Tap:
@@ -77,6 +78,7 @@ def govern(runtime: Runtime, job: Job, actor: Actor) -> Outcome:
     params: dict[str, Any] = {"argv": list(job.words), "cwd": str(job.folder)}
     if len(job.words) == 1 and any(char.isspace() for char in job.words[0]):
         params = {"command": job.words[0], "cwd": str(job.folder)}
+    job = msgspec.structs.replace(job, hidden=Path(runtime.settings.home).absolute())
     action = Action("exec", params=params, protocol="shell", actor=actor)
     return runtime.govern(action, lambda decided: run(_decided(job, decided)))
 
@@ -94,7 +96,7 @@ def run(job: Job) -> dict[str, Any]:
     Raises OSError where it cannot be started.
     """
     with tempfile.TemporaryDirectory(prefix="aegis-exec-") as scratch:
-        made = plan(job.folder, Path(scratch), network=job.network)
+        made = plan(job.folder, Path(scratch), network=job.network, hidden=job.hidden)
         try:
             return _run(job, Path(scratch), made.prefix, made.rules) | {
                 "confined": list(made.confined),

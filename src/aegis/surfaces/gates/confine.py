@@ -7,7 +7,9 @@ environment hold everywhere. Whatever could not be confined is listed, never pas
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pwd
 import resource
 import shutil
 import subprocess
@@ -67,16 +69,16 @@ class Plan(msgspec.Struct, frozen=True):
     open: tuple[str, ...]
 
 
-def plan(folder: Path, scratch: Path, *, network: bool) -> Plan:
+def plan(folder: Path, scratch: Path, *, network: bool, hidden: Path | None = None) -> Plan:
     """The strictest confinement this machine gives a child that works in `folder` and may write
-    there and in `scratch`.
+    there and in `scratch`. `hidden` is a folder it sees nothing of, under bubblewrap.
     """
     confined = [
         "environment: only " + ", ".join(ENVIRONMENT[:4]) + " and their like",
         "time, output, file size, processes and open files are limited",
     ]
     left: list[str] = []
-    sandbox = _bwrap(folder, scratch, network)
+    sandbox = _bwrap(folder, scratch, network, hidden)
     if sandbox:
         confined.append(f"files: only {folder} and a folder of its own can be changed")
         confined.append("processes: it sees and ends only its own")
@@ -84,6 +86,12 @@ def plan(folder: Path, scratch: Path, *, network: bool) -> Plan:
             "network: open, as asked for" if network else "network: none"
         )
         confined.append("files: home directories are not read, apart from programs on PATH")
+        left.append("files: all others are read; Unix sockets outside /run and /tmp are in reach")
+        left += [
+            f"files: below {place} the folder {folder} is open"
+            for place in _covered()
+            if folder.is_relative_to(place)
+        ]
         return Plan(sandbox, -1, tuple(confined), tuple(left))
     known = landlock.version()
     if not known:
@@ -125,21 +133,34 @@ def _programs() -> list[Path]:
     return found
 
 
-def _emptied(name: str) -> tuple[str, ...]:
-    return ("--tmpfs", f"/{name}")
+def _covered() -> list[Path]:
+    """Folders with what is not the child's: homes, and those where sockets of others lie."""
+    named = [*(Path("/", name) for name in (*_HOMES, "run", "tmp")), Path.home()]
+    with contextlib.suppress(KeyError):
+        named.append(Path(pwd.getpwuid(os.getuid()).pw_dir))
+    found = {path.resolve() for path in named if path.is_dir()} - {Path("/")}
+    return sorted(found)
 
 
-def _bwrap(folder: Path, scratch: Path, network: bool) -> tuple[str, ...]:
+def _bwrap(folder: Path, scratch: Path, network: bool, hidden: Path | None) -> tuple[str, ...]:
     """The words that start a child inside bubblewrap; none where that does not work here."""
     program = shutil.which("bwrap")
     if program is None:
         return ()
     words = [program, "--die-with-parent", "--new-session", "--unshare-pid", "--unshare-ipc"]
     words += ["--unshare-uts", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
-    words += [word for name in _HOMES if Path("/", name).is_dir() for word in _emptied(name)]
+    shared = [Path("/run"), Path("/tmp")]  # noqa: S108 - covered, not used
+    for path in _covered():
+        if path not in shared or not folder.is_relative_to(path):
+            words += ["--tmpfs", str(path)]
+    names = Path("/etc/resolv.conf").resolve()
+    if network and names.is_relative_to("/run"):
+        words += ["--ro-bind-try", str(names), str(names)]
     for path in _programs():
         words += ["--ro-bind", str(path), str(path)]
     words += ["--bind", str(folder), str(folder), "--bind", str(scratch), str(scratch)]
+    if hidden is not None and hidden.is_dir():
+        words += ["--tmpfs", str(hidden.resolve())]
     words += ["--chdir", str(folder), *([] if network else ["--unshare-net"]), "--"]
     try:
         done = subprocess.run(  # noqa: S603 - found on PATH, with words of our own

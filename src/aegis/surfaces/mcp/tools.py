@@ -12,8 +12,8 @@ import msgspec
 import uuid_utils
 
 from ...approval import DEFINITION
-from ...model import Action, Resource
-from ...tools.arguments import inferred, spoken
+from ...model import UNDECIDED, Action
+from ...tools.arguments import acts_on, spoken
 from ...tools.names import capability
 from ...tools.read import file_reading, reading_of, strictest
 from . import protocol as rpc
@@ -116,29 +116,27 @@ def action_of(
     """A call as an Action. `name` is `server__tool`, `fact` what the configuration says of it.
 
     A command line or SQL among the arguments is read, and files by their names: what they would do
-    makes the call stricter, never milder.
+    makes the call stricter, never milder. Where the arguments leave its target or resources
+    uncertain, it is undecided.
     """
     declared = fact.capability if fact is not None else ""
     kind = declared or _hinted(capability(name.partition(SEPARATOR)[2], "mcp"), tool)
-    target, resources = inferred(arguments, kind)
-    if fact is not None and fact.resources:
-        resources = tuple(
-            Resource(what, value, kind)
-            for argument, what in fact.resources.items()
-            for value in _texts(arguments.get(argument))
-        )
-        target = resources[0].name if resources else ""
-    if fact is not None and fact.target:
-        target = next(iter(_texts(arguments.get(fact.target))), "")
+    found = acts_on(
+        arguments,
+        kind,
+        kinds=fact.resources if fact is not None else None,
+        target=fact.target if fact is not None else "",
+        declared=_declared(tool),
+    )
     action = Action(
         name,
-        target,
+        found.target,
         arguments,
         protocol="mcp",
         actor=actor,
         capability=kind,
-        resources=resources,
-        labels=labels,
+        resources=found.resources,
+        labels=(*labels, UNDECIDED) if found.unclear else labels,
         id=str(uuid_utils.uuid7()),
     )
     return _read(action, fact.reads if fact is not None else "")
@@ -153,7 +151,9 @@ def _read(action: Action, language: str) -> Action:
     ]
     language = language or spoken(action.type, action.params)
     if language and language != "nothing":
-        found = reading_of(language, action.type, "", action.params)
+        # the folder an upstream works in is its own; the call cannot say that it is another
+        params = {name: value for name, value in action.params.items() if name != "cwd"}
+        found = reading_of(language, action.type, "", params)
         readings += [found] if found is not None else []
     if not readings:
         return action
@@ -179,8 +179,8 @@ def _hinted(kind: str, tool: rpc.Frame) -> str:
     return "execute" if hints.get("readOnlyHint") is False else kind
 
 
-def _texts(value: Any) -> list[str]:
-    """An argument as the names it holds."""
-    if isinstance(value, list):
-        return [item for item in value if isinstance(item, str)]
-    return [value] if isinstance(value, str) else []
+def _declared(tool: rpc.Frame) -> dict[str, Any] | None:
+    """The arguments a tool declares; None where it declares none."""
+    schema = tool.get("inputSchema")
+    found = schema.get("properties") if isinstance(schema, dict) else None
+    return found if isinstance(found, dict) and found else None
