@@ -155,6 +155,66 @@ def test_what_cannot_be_read_is_undecided(line):
     assert read(line).undecided
 
 
+COMPUTED_TARGETS = [
+    'echo evil > "$(echo x)"', "echo evil >> `echo x`", '{ echo evil; } > "$(echo x)"',
+    'while true; do echo x; done > "$(echo x)"', 'echo x | sort > "$(echo x)"',
+    '(echo a) &> "$(echo x)"', 'echo evil > "a$(echo x)"',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", COMPUTED_TARGETS)
+def test_a_computed_target_of_a_redirection_is_written(line):
+    assert read(line).capability == "write"
+    assert read(line).undecided
+    assert "write file:" in " ".join(touched(line))
+
+
+EVALUATING = [
+    "mapfile -C 'touch x;:' -c 1 a <f", "readarray -tC 'touch x' a <f", "jobs -x touch x",
+    "printf -v 'a[$(touch x)]' y", "test -v 'a[$(touch x)]'", "[ -v 'a[$(touch x)]' ]",
+    "[[ -v 'a[$(touch x)]' ]]", "read 'a[$(touch x)]' <f", "declare 'a[$(touch x)]=1'",
+    "declare -i y='a[$(touch x)]'", "let 'a[$(touch x)]'", "unset 'a[`touch x`]'",
+    "x='a[$(touch x)]'; echo $((x))", "x='a[$(touch x)]'; ((x))", "x='a['; echo $(($x$y))",
+    "read x <f; echo $((x))", "read x <f; ((x++))", "read x <f; [[ $x -eq 1 ]]",
+    "read x <f; echo ${a[x]}", "read x <f; echo ${y:x}", "read x <f; echo ${!x}",
+    "read x <f; a[x]=1", "read x <f; let y=x", "x=$(cat f); echo $[x+1]",
+    "for x in $(cat f); do echo $((x)); done", "set -- 'a[' '$(touch x)]'; echo $(($1$2))",
+    "f() { echo $(($1)); }; f '$(touch x)'", "x='$(touch x)'; echo ${x@P}",
+    "echo ${x:-`touch x`}", "echo \"${x:=`touch x`}\"", "hash -p ./evil ls; ls",
+    "BASH_ALIASES[ls]='touch x'; eval ls", "BASH_CMDS[ls]=./x; ls", "history -s touch x",
+    "history -a f", "fc -s", "fc", "echo 'cat f > x' | bash -v; echo $(($(cat f)))",
+    "read PATH <f; ls", "printf -v BASH_ENV ./x; bash a.sh", "export 'BASH_ENV=./x'; bash -c ls",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", EVALUATING)
+def test_builtins_that_evaluate_their_arguments_are_undecided(line):
+    found = read(line)
+    assert found.undecided or found.dangers
+
+
+def test_a_shell_that_prints_its_input_still_runs_it():
+    assert read("echo 'rm a' | bash -v").capability == "delete"
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["i=0; while [ $i -lt 3 ]; do i=$((i+1)); done", "for i in {1..5}; do echo $((i*2)); done",
+     "n=$(wc -l < f); echo $((n + 1))", "a=(1 2); echo ${a[0]} ${#a[@]}", "((1 + 2))",
+     "for ((i=0; i<3; i++)); do echo $i; done", "x=abc; echo ${x:0:2}", "read x <f; echo $x",
+     "mapfile -t a <f", "jobs -l", "hash -r", "history 20", "fc -l", "printf '%s' '[a] $(b)'",
+     "t=$(date +%s); echo $((t - 5))", "[[ $x == y ]]", "echo ${x:-y}", "cat < <(ls)"],
+)  # fmt: skip
+def test_ordinary_builtins_stay_decided(line):
+    assert (read(line).capability, read(line).undecided) == ("read", "")
+
+
+def test_a_quoted_here_document_is_no_arithmetic():
+    body = "name = 'x'\nname=other\nd[name]=1\nprint((name))\n"
+    assert not read(f"cat > a.py <<'END'\n{body}END\n").undecided
+    assert read(f"cat > a.py <<END\n{body}END\necho $((1))\n").undecided
+
+
 def touched(line):
     return {f"{r.verb} {r.kind}:{r.name}" for r in read(line).resources if r.kind != "program"}
 
