@@ -215,6 +215,33 @@ def test_a_quoted_here_document_is_no_arithmetic():
     assert read(f"cat > a.py <<END\n{body}END\necho $((1))\n").undecided
 
 
+@pytest.mark.parametrize(
+    ("line", "root", "danger"),
+    [("cat shadow", "/etc", "credentials-read"), ("cat /etc/shadow", "/etc", "credentials-read"),
+     ("head -c 20 /etc/shadow", "/etc", "credentials-read"), ("cat etc/shadow", "/",
+     "credentials-read"), ("cat ../etc/shadow", "/srv", "credentials-read"), ("rm -rf *", "/",
+     "rm-root"), ("rm -rf *", "/home/ann", "rm-root"), ("rm -r nginx", "/etc", "rm-system"),
+     ("cat id_ed25519", "/home/ann/.ssh", "credentials-read"), ("cat .ssh/id_rsa", "/root",
+     "credentials-read"), ("echo x > .bashrc", "/home/ann", "startup-write"), ("echo x > pre-push",
+     "/p/.git/hooks", "startup-write"), ("echo x > a.yml", "/p/.github/workflows", "ci-write")],
+)  # fmt: skip
+def test_a_working_directory_hides_no_danger(line, root, danger):
+    assert danger in read(line, root).dangers
+
+
+@pytest.mark.parametrize(
+    ("path", "root", "name"),
+    [("/p/src/a.py", "/p", "src/a.py"), ("src/a.py", "/p", "src/a.py"), ("a", "/p/.aegis",
+     ".aegis/a"), ("../.aegis/a", "/p/src", ".aegis/a"), ("~/.claude/a", "/home/ann/p",
+     ".claude/a"), ("/home/ann/p/.claude/a", "/home/ann/p", ".claude/a"), ("~/p/a", "/home/ann/p",
+     "a"), ("../aegis.yaml", "/p/src", "aegis.yaml"), ("a", "/p/.claude/worktrees/w", "a"),
+     ("index.html", "/var/www/site", "index.html"), ("/usr/x", "/p", "/usr/x")],
+)  # fmt: skip
+def test_files_are_named_from_the_project(path, root, name):
+    names = [r.name for r in read(f"cat {path}", root).resources if r.kind == "file"]
+    assert names == [name]
+
+
 def touched(line):
     return {f"{r.verb} {r.kind}:{r.name}" for r in read(line).resources if r.kind != "program"}
 
