@@ -193,6 +193,25 @@ def test_builtins_that_evaluate_their_arguments_are_undecided(line):
     assert found.undecided or found.dangers
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["env '-vStouch x'", "env -iS'touch x'", "env --split 'touch x'", "PATH=bin:$PATH ls",
+     "HOME=$PWD/evil git status", "XDG_CONFIG_HOME=evil git status", "GIT_DIR=x git status",
+     "GIT_TRACE=f git status", "export PATH=$PATH:bin; ls", "env GIT_DIR=x git status"],
+)  # fmt: skip
+def test_the_environment_a_command_gets_may_make_it_undecided(line):
+    assert read(line).undecided or read(line).dangers
+
+
+def test_watch_runs_its_words_as_a_line():
+    assert read("watch ls ';rm a'").capability == "delete"
+
+
+def test_harmless_assignments_stay_decided():
+    for line in ("GIT_AUTHOR_NAME=a git log", "PATH=/opt/x/bin:$PATH ls", "env A=1 ls"):
+        assert not read(line).undecided, line
+
+
 def test_a_shell_that_prints_its_input_still_runs_it():
     assert read("echo 'rm a' | bash -v").capability == "delete"
 

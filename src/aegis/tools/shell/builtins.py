@@ -22,6 +22,14 @@ LOADS = re.compile(
 )
 """Variables that make programs run or load something."""
 
+MOVES = re.compile(
+    r"(?:HOME|XDG_\w+|GIT_(?!AUTHOR_|COMMITTER_|TERMINAL_PROMPT$|PAGER$|EDITOR$|SEQUENCE_EDITOR$)\w+)$"
+)
+"""Variables that say where programs find their settings, or where git writes."""
+
+RELATIVE = re.compile(r"(?:^|:)(?![/~$]|\0|[:]|$)")
+"""A folder of `PATH` that depends on the working directory."""
+
 DECLARING = frozenset("declare typeset local export readonly".split())  # noqa: SIM905
 """Built-ins whose arguments are assignments, quoted or not."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..reading import DELETE, EXECUTE, READ, Notes, Reading
 from . import code, files, infra, machine, network, paths, streams, wrappers
-from .builtins import DECLARING, LOADS, evaluates, note_evaluation
+from .builtins import DECLARING, LOADS, MOVES, RELATIVE, evaluates, note_evaluation
 from .call import NESTING_MAX, Call, Scene, parsed
 from .files import read_file, write_file
 from .quoting import HOLE
@@ -124,6 +124,8 @@ def _assigned(pairs: list[tuple[str, Word]], scene: Scene) -> None:
                 scene.notes.threatens("preload")
         if name == "PATH" and re.match(r"(?:/tmp|/dev/shm|/var/tmp|\.)(?:[:/]|$)", value.text):
             scene.notes.threatens("preload")
+        if MOVES.match(name) or (name == "PATH" and RELATIVE.search(value.text)):
+            scene.notes.doubts(f"`{name}` decides what programs run or read")
         if name in ("HISTFILE", "HISTSIZE", "HISTFILESIZE") and value.text in (
             "/dev/null",
             "0",
@@ -196,8 +198,8 @@ def _words(words: list[Word], command: Command, scene: Scene) -> None:
         if name in ("xargs", "parallel"):
             inner = [*inner, Word(HOLE, sources=())]
             _fed_delete(inner, command, scene)
-        if name == "watch" and len(inner) == 1:
-            scene.line(inner[0].text, scene)
+        if name == "watch":
+            scene.line(" ".join(word.text for word in inner), scene)
             return
         words = inner
     notes.doubts(f"a command is wrapped more than {wrappers.WRAPPED_MAX} times")
