@@ -45,6 +45,11 @@ _RUNNING = {
     "hash": r"-\w*p",
     "history": r"-\w*[aspnrw]",
     "fc": r"(?!-\w*l)",
+    "curl": r"-\w*K|--conf",
+    "sed": r"-[nErsuz]*f|--f|--in-?p?l?a?$",
+    "sort": r"--o(?!utput=)|--comp",
+    "sqlite3": r"-?-cmd|-?-init|\.",
+    "git": r"-O.|--open|--upload-p|--exec|--git-d|--no-index|--contents|--work-t",
 }
 
 
