@@ -57,6 +57,28 @@ def records(project):
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.parametrize(
+    ("inside", "name"),
+    [(".aegis", "kit-policy.yaml"), (".aegis", "ledger.key"), (".claude", "settings.json"),
+     ("src", "../.claude/settings.json")],
+)  # fmt: skip
+def test_no_folder_hides_the_agents_own_settings(project, inside, name):
+    install(project)
+    folder = project / inside
+    there = {"cwd": str(folder)}
+    write = {"file_path": str(folder / name), "content": "x"}
+    assert verdict(ask(project, "Write", write, **there)) == "deny"
+    assert verdict(ask(project, "Bash", {"command": f"echo x > {name}"}, **there)) == "deny"
+
+
+@pytest.mark.parametrize("key", ["directory", "dir_path"])
+def test_the_folder_a_gemini_call_names_hides_nothing(project, key):
+    install(project, "gemini")
+    given = {"command": "echo x > kit-policy.yaml", key: ".aegis"}
+    answer = ask(project, "run_shell_command", given, event="BeforeTool", agent="gemini")
+    assert answer["decision"] == "deny"
+
+
 def test_built_in_tools_are_governed_and_recorded(project):
     install(project)
     assert verdict(ask(project, "Bash", {"command": "git status"})) == "none"

@@ -155,6 +155,123 @@ def test_what_cannot_be_read_is_undecided(line):
     assert read(line).undecided
 
 
+COMPUTED_TARGETS = [
+    'echo evil > "$(echo x)"', "echo evil >> `echo x`", '{ echo evil; } > "$(echo x)"',
+    'while true; do echo x; done > "$(echo x)"', 'echo x | sort > "$(echo x)"',
+    '(echo a) &> "$(echo x)"', 'echo evil > "a$(echo x)"',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", COMPUTED_TARGETS)
+def test_a_computed_target_of_a_redirection_is_written(line):
+    assert read(line).capability == "write"
+    assert read(line).undecided
+    assert "write file:" in " ".join(touched(line))
+
+
+EVALUATING = [
+    "mapfile -C 'touch x;:' -c 1 a <f", "readarray -tC 'touch x' a <f", "jobs -x touch x",
+    "printf -v 'a[$(touch x)]' y", "test -v 'a[$(touch x)]'", "[ -v 'a[$(touch x)]' ]",
+    "[[ -v 'a[$(touch x)]' ]]", "read 'a[$(touch x)]' <f", "declare 'a[$(touch x)]=1'",
+    "declare -i y='a[$(touch x)]'", "let 'a[$(touch x)]'", "unset 'a[`touch x`]'",
+    "x='a[$(touch x)]'; echo $((x))", "x='a[$(touch x)]'; ((x))", "x='a['; echo $(($x$y))",
+    "read x <f; echo $((x))", "read x <f; ((x++))", "read x <f; [[ $x -eq 1 ]]",
+    "read x <f; echo ${a[x]}", "read x <f; echo ${y:x}", "read x <f; echo ${!x}",
+    "read x <f; a[x]=1", "read x <f; let y=x", "x=$(cat f); echo $[x+1]",
+    "for x in $(cat f); do echo $((x)); done", "set -- 'a[' '$(touch x)]'; echo $(($1$2))",
+    "f() { echo $(($1)); }; f '$(touch x)'", "x='$(touch x)'; echo ${x@P}",
+    "echo ${x:-`touch x`}", "echo \"${x:=`touch x`}\"", "hash -p ./evil ls; ls",
+    "BASH_ALIASES[ls]='touch x'; eval ls", "BASH_CMDS[ls]=./x; ls", "history -s touch x",
+    "history -a f", "fc -s", "fc", "echo 'cat f > x' | bash -v; echo $(($(cat f)))",
+    "read PATH <f; ls", "printf -v BASH_ENV ./x; bash a.sh", "export 'BASH_ENV=./x'; bash -c ls",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", EVALUATING)
+def test_builtins_that_evaluate_their_arguments_are_undecided(line):
+    found = read(line)
+    assert found.undecided or found.dangers
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["env '-vStouch x'", "env -iS'touch x'", "env --split 'touch x'", "PATH=bin:$PATH ls",
+     "HOME=$PWD/evil git status", "XDG_CONFIG_HOME=evil git status", "GIT_DIR=x git status",
+     "GIT_TRACE=f git status", "export PATH=$PATH:bin; ls", "env GIT_DIR=x git status"],
+)  # fmt: skip
+def test_the_environment_a_command_gets_may_make_it_undecided(line):
+    assert read(line).undecided or read(line).dangers
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["curl -K rc", "curl -sK rc", "sed -f script a", "sed -nf script a", "sort --outp=F a",
+     "sqlite3 a.db -cmd '.shell x'", "sqlite3 a.db '.output F'", "git grep -O./x a",
+     "git grep --open-files=./x a", "git ls-remote --upload-pac=x .", "git --git-dir=e status",
+     "git diff --no-index ~/.ssh/id_rsa /dev/null", "git blame --contents /etc/shadow a"],
+)  # fmt: skip
+def test_options_that_run_or_write_are_undecided(line):
+    assert read(line).undecided
+
+
+def test_watch_runs_its_words_as_a_line():
+    assert read("watch ls ';rm a'").capability == "delete"
+
+
+def test_harmless_assignments_stay_decided():
+    for line in ("GIT_AUTHOR_NAME=a git log", "PATH=/opt/x/bin:$PATH ls", "env A=1 ls"):
+        assert not read(line).undecided, line
+
+
+def test_a_shell_that_prints_its_input_still_runs_it():
+    assert read("echo 'rm a' | bash -v").capability == "delete"
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["i=0; while [ $i -lt 3 ]; do i=$((i+1)); done", "for i in {1..5}; do echo $((i*2)); done",
+     "n=$(wc -l < f); echo $((n + 1))", "a=(1 2); echo ${a[0]} ${#a[@]}", "((1 + 2))",
+     "for ((i=0; i<3; i++)); do echo $i; done", "x=abc; echo ${x:0:2}", "read x <f; echo $x",
+     "mapfile -t a <f", "jobs -l", "hash -r", "history 20", "fc -l", "printf '%s' '[a] $(b)'",
+     "t=$(date +%s); echo $((t - 5))", "[[ $x == y ]]", "echo ${x:-y}", "cat < <(ls)"],
+)  # fmt: skip
+def test_ordinary_builtins_stay_decided(line):
+    assert (read(line).capability, read(line).undecided) == ("read", "")
+
+
+def test_a_quoted_here_document_is_no_arithmetic():
+    body = "name = 'x'\nname=other\nd[name]=1\nprint((name))\n"
+    assert not read(f"cat > a.py <<'END'\n{body}END\n").undecided
+    assert read(f"cat > a.py <<END\n{body}END\necho $((1))\n").undecided
+
+
+@pytest.mark.parametrize(
+    ("line", "root", "danger"),
+    [("cat shadow", "/etc", "credentials-read"), ("cat /etc/shadow", "/etc", "credentials-read"),
+     ("head -c 20 /etc/shadow", "/etc", "credentials-read"), ("cat etc/shadow", "/",
+     "credentials-read"), ("cat ../etc/shadow", "/srv", "credentials-read"), ("rm -rf *", "/",
+     "rm-root"), ("rm -rf *", "/home/ann", "rm-root"), ("rm -r nginx", "/etc", "rm-system"),
+     ("cat id_ed25519", "/home/ann/.ssh", "credentials-read"), ("cat .ssh/id_rsa", "/root",
+     "credentials-read"), ("echo x > .bashrc", "/home/ann", "startup-write"), ("echo x > pre-push",
+     "/p/.git/hooks", "startup-write"), ("echo x > a.yml", "/p/.github/workflows", "ci-write")],
+)  # fmt: skip
+def test_a_working_directory_hides_no_danger(line, root, danger):
+    assert danger in read(line, root).dangers
+
+
+@pytest.mark.parametrize(
+    ("path", "root", "name"),
+    [("/p/src/a.py", "/p", "src/a.py"), ("src/a.py", "/p", "src/a.py"), ("a", "/p/.aegis",
+     ".aegis/a"), ("../.aegis/a", "/p/src", ".aegis/a"), ("~/.claude/a", "/home/ann/p",
+     ".claude/a"), ("/home/ann/p/.claude/a", "/home/ann/p", ".claude/a"), ("~/p/a", "/home/ann/p",
+     "a"), ("../aegis.yaml", "/p/src", "aegis.yaml"), ("a", "/p/.claude/worktrees/w", "a"),
+     ("index.html", "/var/www/site", "index.html"), ("/usr/x", "/p", "/usr/x")],
+)  # fmt: skip
+def test_files_are_named_from_the_project(path, root, name):
+    names = [r.name for r in read(f"cat {path}", root).resources if r.kind == "file"]
+    assert names == [name]
+
+
 def touched(line):
     return {f"{r.verb} {r.kind}:{r.name}" for r in read(line).resources if r.kind != "program"}
 

@@ -101,8 +101,13 @@ def strictest(*capabilities: str) -> str:
 def _shell(text: str, params: Mapping[str, Any]) -> Reading:
     from .shell import read
 
-    root = params.get("cwd")
-    return read(text, root if isinstance(root, str) and len(root) <= ROOT_MAX else "")
+    root = params.get("cwd") or ""
+    if isinstance(root, str) and len(root) <= ROOT_MAX:
+        return read(text, root)
+    notes = Notes()
+    notes.joins(read(text))
+    notes.doubts(f"`cwd` is no path of at most {ROOT_MAX} characters")
+    return notes.reading()
 
 
 def _sql(text: str, params: Mapping[str, Any]) -> Reading:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,8 @@ def action_of(event: Event) -> Action:
     common: dict[str, Any] = {"actor": actor, "parent": event.call}
     tool, given = event.tool, event.input
     if tool in SHELLS:
-        params = {**given, "cwd": event.cwd} if event.cwd else given
+        folder = _folder(event)
+        params = {**given, "cwd": folder} if folder else given
         return Action(tool, params=params, protocol="shell", **common)
     if tool in FILES:
         return _file(event, FILES[tool], common)
@@ -61,6 +63,13 @@ def action_of(event: Event) -> Action:
     if tool.startswith("mcp__"):
         return Action(tool, params=given, protocol="mcp", **common)
     return Action(tool, params=given, protocol="tool", capability=capability(tool), **common)
+
+
+def _folder(event: Event) -> str:
+    """Where a command runs: Gemini CLI lets the agent name a folder below its own."""
+    named = (event.input.get(key) for key in ("dir_path", "directory"))
+    aim = next((value for value in named if isinstance(value, str) and value), "")
+    return posixpath.join(event.cwd, aim)
 
 
 def _file(event: Event, verb: str, common: dict[str, Any]) -> Action:

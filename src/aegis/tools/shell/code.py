@@ -92,7 +92,7 @@ def shell(call: Call) -> None:
         if not operands[0].sources:
             call.file(operands[0], EXECUTE)
         return
-    if found.has("version", "help", "v") and not found.has("i"):
+    if found.has("version", "help") and not found.has("i"):
         call.notes.does(READ)
         return
     _from_input(call)

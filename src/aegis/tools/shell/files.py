@@ -21,7 +21,7 @@ READERS = frozenset(
     sha256sum sha384sum sha512sum b2sum cksum sum strings od xxd hexdump base64 base32 column nl tac
     rev join paste fold fmt expand unexpand jq yq xq tree zcat bzcat xzcat zless zmore look tsort
     pr numfmt cloc tokei exa eza lsd namei getfacl lsattr pygmentize glow mdcat csvcut csvlook
-    whereis which type hash locate mlocate shellcheck""".split()  # noqa: SIM905
+    whereis which type locate mlocate shellcheck""".split()  # noqa: SIM905
 )
 """Programs whose operands are files they read."""
 
@@ -31,8 +31,9 @@ STATING = frozenset(
     tldr test [ [[ true false : sleep seq groups users who w last lastlog lscpu lsblk lsusb lspci
     lsmod vmstat iostat getent locale tty arch hostnamectl timedatectl expr bc dc factor yes wait
     jobs times tput clear reset sync cd pushd popd dirs set shopt local return exit break continue
-    shift declare typeset readonly export unset let getopts read mapfile readarray umask ulimit
-    fg bg disown pgrep pidof apropos whatis nm objdump readelf ldd size uuidgen cowsay""".split()  # noqa: SIM905
+    shift declare typeset readonly export unset let getopts read mapfile readarray umask
+    ulimit fg bg disown pgrep pidof apropos whatis nm objdump readelf ldd size uuidgen cowsay
+    hash""".split()  # noqa: SIM905
 )
 """Programs and built-ins that state something or change their own shell only."""
 
@@ -85,6 +86,10 @@ _ACTS = {
     "ss": r"-K|--kill",
     "ldd": r".",
     "dig": r"-f",
+    "mapfile": r"-\w*C",
+    "readarray": r"-\w*C",
+    "jobs": r"-\w*x",
+    "hash": r"-\w*p",
 }
 
 
@@ -115,7 +120,7 @@ def reads(call: Call) -> None:
     operands = found.operands
     if call.name in _PATTERN_FIRST and not found.has("e", "regexp", "f", "from-file"):
         operands = operands[1:]
-    if call.name in ("which", "type", "hash", "whereis", "look", "locate"):
+    if call.name in ("which", "type", "whereis", "look", "locate"):
         return
     _hunted(call, found)
     if found.has(*_RUNS.get(call.name, ())) or any(text.startswith("+!") for text in call.texts):

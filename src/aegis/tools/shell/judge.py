@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..reading import DELETE, EXECUTE, READ, Notes, Reading
 from . import code, files, infra, machine, network, paths, streams, wrappers
+from .builtins import DECLARING, LOADS, MOVES, RELATIVE, evaluates, note_evaluation
 from .call import NESTING_MAX, Call, Scene, parsed
 from .files import read_file, write_file
 from .quoting import HOLE
@@ -103,12 +104,6 @@ def _bombs(text: str, script: Script, notes: Notes) -> None:
         notes.threatens("fork-bomb")
 
 
-_LOADS = re.compile(
-    r"(?:LD_(?:PRELOAD|LIBRARY_PATH|AUDIT)|DYLD_\w+|BASH_ENV|ENV|PROMPT_COMMAND|PYTHONSTARTUP"
-    r"|PYTHONPATH|PERL5OPT|PERL5LIB|RUBYOPT|NODE_OPTIONS|JAVA_TOOL_OPTIONS|GCONV_PATH|PS4"
-    r"|GIT_(?:SSH|SSH_COMMAND|EXTERNAL_DIFF|PROXY_COMMAND|ASKPASS|CONFIG\w*)|LESSOPEN|LESSCLOSE"
-    r"|(?:GIT_|MAN)?PAGER|(?:GIT_|GIT_SEQUENCE_)?EDITOR|VISUAL|BROWSER)$"
-)
 _PLAIN_PROGRAMS = frozenset(
     "cat less more true : vi vim nvim nano emacs ed code delta bat ssh firefox".split()  # noqa: SIM905
 )
@@ -119,7 +114,9 @@ _HARMLESS_LOADS = re.compile(
 
 def _assigned(pairs: list[tuple[str, Word]], scene: Scene) -> None:
     for name, value in pairs:
-        if _LOADS.match(name) and value.text:
+        if evaluates(value.text) or evaluates(name):
+            scene.notes.doubts("a text that holds commands is kept for later")
+        if LOADS.match(name) and value.text:
             if value.text.rpartition("/")[2] in _PLAIN_PROGRAMS:
                 continue
             local = not re.search(r"^/(?:tmp|dev/shm|var/tmp)/|require=|-r ", value.text)
@@ -127,6 +124,8 @@ def _assigned(pairs: list[tuple[str, Word]], scene: Scene) -> None:
                 scene.notes.threatens("preload")
         if name == "PATH" and re.match(r"(?:/tmp|/dev/shm|/var/tmp|\.)(?:[:/]|$)", value.text):
             scene.notes.threatens("preload")
+        if MOVES.match(name) or (name == "PATH" and RELATIVE.search(value.text)):
+            scene.notes.doubts(f"`{name}` decides what programs run or read")
         if name in ("HISTFILE", "HISTSIZE", "HISTFILESIZE") and value.text in (
             "/dev/null",
             "0",
@@ -155,11 +154,11 @@ def _redirected(operator: str, target: Word, command: Command, scene: Scene) -> 
         scene.notes.touches("host", host.replace(HOLE, "?"), "connect")
         scene.notes.threatens("reverse-shell" if _shells(command) else "exfiltration")
         scene.notes.does(EXECUTE)
-    elif operator.startswith("<") and operator != "<>":
-        if not target.sources:
-            read_file(call, target)
-    elif not target.sources:
-        write_file(call, target)
+    elif not target.process:
+        if target.sources:
+            scene.notes.doubts("the name of a file is only known when it runs")
+        reading = operator.startswith("<") and operator != "<>"
+        (read_file if reading else write_file)(call, target)
 
 
 def _shells(command: Command) -> bool:
@@ -199,8 +198,8 @@ def _words(words: list[Word], command: Command, scene: Scene) -> None:
         if name in ("xargs", "parallel"):
             inner = [*inner, Word(HOLE, sources=())]
             _fed_delete(inner, command, scene)
-        if name == "watch" and len(inner) == 1:
-            scene.line(inner[0].text, scene)
+        if name == "watch":
+            scene.line(" ".join(word.text for word in inner), scene)
             return
         words = inner
     notes.doubts(f"a command is wrapped more than {wrappers.WRAPPED_MAX} times")
@@ -293,6 +292,9 @@ def _program(call: Call) -> None:
     notes = call.notes
     name = call.name
     notes.touches("program", name, EXECUTE)
+    note_evaluation(call)
+    if name in DECLARING:
+        _assigned(wrappers.assignments(call.args), call.scene)
     judge = _JUDGES.get(name) or _family(name)
     if judge is not None and not (len(call.args) == 1 and call.args[0].text in _ASKS):
         judge(call)

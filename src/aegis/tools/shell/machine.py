@@ -167,8 +167,11 @@ def histories(call: Call) -> None:
     if any(t.startswith(("-c", "-d", "-w")) for t in call.texts):
         call.notes.does(DELETE)
         call.notes.threatens("log-wipe")
+    elif call.name == "fc":
+        listing = any(t.startswith("-") and "l" in t for t in call.texts)
+        call.notes.does(READ if listing else EXECUTE)
     else:
-        call.notes.does(READ)
+        call.notes.does(WRITE if any(t.startswith("-") for t in call.texts) else READ)
 
 
 def logs(call: Call) -> None:

@@ -20,14 +20,56 @@ def normalised(text: str, directory: str = "", root: str = "") -> str:
     """A path as a resource names it: from a directory, without `.` and `..`, and relative where
     it lies below `root`, the folder of the project. `~` stands for any home directory. Links are
     not followed.
+
+    A path whose danger only its whole name shows keeps that name: `shadow` in `/etc`.
     """
-    if root and text.startswith("/") and not directory.startswith("/"):
-        plain = posixpath.normpath(text)
-        if plain == root or plain.startswith(root.rstrip("/") + "/"):
-            return plain[len(root.rstrip("/")) + 1 :] or "."
+    plain = _plain(text, directory)
+    if not root.startswith("/") or not plain or plain.startswith(UNKNOWN):
+        return plain
+    base = _plain(root, "")
+    whole = _plain(text, posixpath.join(base, directory))
+    name = _below(whole, base) or plain
+    danger = _hazards(whole, base)
+    return whole if any(danger) and danger != _hazards(name, base) else name
+
+
+_OWN = re.compile(
+    r"/(?:\.(?:aegis|gemini|git|github|gitlab|circleci|claude(?!/worktrees/))(?=/|$)"
+    r"|aegis[^/]*\.yaml$)"
+)
+"""Folders and files that decide what an agent may do or what runs by itself. Where the project
+begins is not taken from a working directory inside of one.
+"""
+
+
+def _below(whole: str, base: str) -> str:
+    """The path from the folder of the project, or nothing where it lies elsewhere."""
+    inside = _OWN.search(base)
+    base = base[: inside.start()] if inside else base
+    top = base.rstrip("/")
+    if whole == base:
+        return "."
+    if whole.startswith(top + "/"):
+        return whole[len(top) + 1 :]
+    own = _OWN.search(whole)
+    above = own is not None and f"{top}/".startswith(whole[: own.start()] + "/")
+    return whole[own.start() + 1 :] if own is not None and above else ""
+
+
+def _hazards(path: str, base: str) -> tuple[str, str, bool]:
+    """What is dangerous about a path; a project may itself lie in a folder of the system."""
+    broad = (wide(path) and not _SERVED.match(base)) or _ROOT_LIKE.fullmatch(path) is not None
+    return danger_of_reading(path), danger_of_writing(path), broad
+
+
+_SERVED = re.compile(r"^/var/(?:lib|www)/.")
+
+
+def _plain(text: str, directory: str) -> str:
+    """A path without `.` and `..`, from a directory."""
     text = _at_home(text)
     if not text.startswith(("/", "~")) and directory:
-        text = posixpath.join(directory, text)
+        text = _at_home(posixpath.join(directory, text))
     if text.startswith("~/"):
         inside = posixpath.normpath(text[2:] or ".")
         if inside.startswith(".."):

@@ -13,12 +13,16 @@ class Unreadable(Exception):
 
 @dataclass(slots=True)
 class Word:
-    """One word: its text without quotes, and the commands whose output is part of it."""
+    """One word: its text without quotes, and the commands whose output is part of it.
+
+    `process` says that it is a process substitution, which stands for a pipe.
+    """
 
     text: str
     sources: tuple[Command, ...] = ()
     disguised: bool = False
     bare: bool = True
+    process: bool = False
 
     @property
     def known(self) -> bool:

@@ -13,6 +13,7 @@ from collections import Counter
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from .arithmetic import computes_with_text
 from .quoting import (
     HOLE,
     PLACES,
@@ -69,10 +70,13 @@ def parse(line: str) -> Script:
     if root.has_error:
         walk.script.wrong = "it is not a complete command line of Bash"
     walk.statements(root, (), 0)
+    if not walk.script.wrong and computes_with_text(walk.unquoted()):
+        walk.script.wrong = "it computes with a text, whose subscripts may run commands"
     return walk.script
 
 
 _IGNORED = frozenset(("comment", "heredoc_end", "heredoc_start", "variable_name", "word"))
+_SUBSTITUTION = re.compile(r"`|\$\(|[<>]\(")
 _REDIRECTS = frozenset(("file_redirect", "heredoc_redirect", "herestring_redirect"))
 _DECLARING = frozenset(("declaration_command", "unset_command"))
 
@@ -81,10 +85,18 @@ class _Walk:
     def __init__(self, source: str) -> None:
         self.source = source
         self.script = Script()
+        self.verbatim: list[tuple[int, int]] = []
         self.mentions: Counter[str] | None = None
         self.known: dict[str, str] = {"IFS": SPLIT}
         if "IFS=" in source:
             self.known["IFS"] = HOLE
+
+    def unquoted(self) -> str:
+        """The line without its quoted here-documents, in which the shell expands nothing."""
+        line = self.source
+        for start, end in sorted(self.verbatim, reverse=True):
+            line = line[:start] + line[end:]
+        return line
 
     def statements(self, node: Any, feeds: tuple[Command, ...], depth: int) -> list[Command]:
         """Reads a node and all below; returns the commands whose output it is."""
@@ -173,7 +185,11 @@ class _Walk:
             return []
         later = []
         text = ""
+        opening = next((c for c in node.named_children if c.type == "heredoc_start"), None)
+        quoted = opening is not None and self._text(opening)[0] in "'\"\\"
         for child in node.named_children:
+            if quoted and child.type == "heredoc_body":
+                self.verbatim.append((child.start_byte, child.end_byte))
             if child.type in ("heredoc_body", "word", "string", "raw_string") and (
                 child.type == "heredoc_body" or node.type == "herestring_redirect"
             ):
@@ -279,7 +295,8 @@ class _Walk:
             plain = {"word", "number", "simple_expansion", "expansion", "command_substitution"}
             quoted = [child for child in node.named_children if child.type not in plain]
             disguised = bool(quoted)
-        return Word(text, tuple(sources), disguised, kind in ("word", "concatenation"))
+        bare = kind in ("word", "concatenation")
+        return Word(text, tuple(sources), disguised, bare, kind == "process_substitution")
 
     def _pieces(
         self, node: Any, depth: int, *, quoted: bool = False
@@ -339,6 +356,8 @@ class _Walk:
     ) -> Iterator[tuple[str, list[Command]]]:
         text = self._text(node)
         name = text[1:] if node.type == "simple_expansion" else text[2:-1]
+        if name.endswith("@P"):
+            self.script.wrong = self.script.wrong or "it runs a text as a prompt (`@P`)"
         if name in self.known:
             yield self._value(self.known[name], quoted), []
             return
@@ -346,6 +365,8 @@ class _Walk:
             yield PLACES[name], []
             return
         for child in node.named_children:
+            if child.type == "word" and _SUBSTITUTION.search(self._text(child)):
+                self.script.wrong = self.script.wrong or "a substitution stands in an expansion"
             if child.type not in _IGNORED:
                 for _, inner in self._pieces(child, depth + 1):
                     yield "", inner

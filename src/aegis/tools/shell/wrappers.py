@@ -6,6 +6,7 @@ the command it runs.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from .quoting import HOLE
@@ -134,6 +135,8 @@ def _behind(wrapper: Wrapper, args: list[Word], name: str) -> list[Word]:
         elif len(text) > 1 and text[0] == "-":
             if name == "env" and text.startswith(("-S", "--split-string")):
                 return _split_string(text, args[at + 1 :])
+            if name == "env" and _HIDES_LINE.match(text):
+                return [Word(HOLE), *args[at + 1 :]]
             at += 2 if _takes_next(text, wrapper.valued) else 1
         elif wrapper.assignments and _assignment(text):
             at += 1
@@ -143,6 +146,10 @@ def _behind(wrapper: Wrapper, args: list[Word], name: str) -> list[Word]:
         else:
             return args[at:]
     return []
+
+
+_HIDES_LINE = re.compile(r"-[a-zA-Z0]*S|--s")
+"""A bundle or an abbreviation of `env` that ends in `-S`: it is not read apart."""
 
 
 def _takes_next(text: str, valued: frozenset[str]) -> bool:
