@@ -2,6 +2,9 @@
 
 import gc
 import hashlib
+import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -77,11 +80,17 @@ def measure():
 
 
 def test_decisions_stay_inside_their_budget():
+    # in a process of its own, where no tracer that counts lines is in the way
+    env = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    done = subprocess.run(
+        [sys.executable, __file__], env=env, capture_output=True, text=True, check=True
+    )
+    found = dict(line.split(": ") for line in done.stdout.splitlines())
     # Twice the budget, since neighbours share the machine tests run on.
-    found = measure()
     for count, budget in ((20, 0.5), (1_000, 1.0)):
         for name in ("allow on the last rule", "no match"):
-            assert found[count, name] < 2 * budget, found
+            case = f"{count:5} rules, {name}"
+            assert float(found[case].removesuffix(" Y")) < 2 * budget, done.stdout
 
 
 @pytest.mark.parametrize("count", [20, 1_000])
