@@ -14,7 +14,9 @@ from .files import read_file
 from .script import Word
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from .script import Command
 
 SHELLS = frozenset(
     ("sh", "bash", "zsh", "dash", "ksh", "mksh", "ash", "rbash", "fish", "csh", "tcsh")
@@ -61,7 +63,7 @@ _DECODERS = frozenset(
 )
 
 
-def danger_of_source(commands: tuple, notes_line: Callable[[str], None] | None = None) -> str:  # type: ignore[type-arg]
+def danger_of_source(commands: Sequence[Command]) -> str:
     """The danger of running what these commands put out, or nothing where they say nothing."""
     names = {w.words[0].text.rpartition("/")[2] for w in commands if w.words}
     texts = " ".join(word.text for command in commands for word in command.words)
