@@ -194,17 +194,8 @@ class Planner:
 
     def values(self, look: Look, data: bytes) -> Iterator[int]:
         """Where values may stand, in bytes."""
-        seen = frozenset(look.shapes)
-        wanted: set[str] = set()
-        keys: frozenset[int] | None = None
-        for shapes, words, _ in self._spans:
-            if shapes <= seen:
-                if words:
-                    if keys is None:
-                        keys = frozenset(self._keys.match(data))
-                    if not words <= keys:
-                        continue
-                wanted.add(self._shape_patterns[min(shapes)])
+        met = self._met(frozenset(look.shapes), data)
+        wanted = {self._shape_patterns[min(shapes)] for shapes, _ in met}
         for pattern in sorted(wanted):
             yield from self._starts(pattern, data)
 
@@ -228,7 +219,10 @@ class Planner:
             position = max(start + STRIDE, position + 1)
 
     def _confirms(self, seen: frozenset[int], data: bytes) -> tuple[Confirm, ...]:
-        out: dict[int, Confirm] = {}
+        return tuple({id(confirm): confirm for _, confirm in self._met(seen, data)}.values())
+
+    def _met(self, seen: frozenset[int], data: bytes) -> Iterator[tuple[frozenset[int], Confirm]]:
+        """The rules whose shapes were seen, and whose words stand in the text."""
         keys: frozenset[int] | None = None
         for shapes, words, confirm in self._spans:
             if shapes <= seen:
@@ -237,8 +231,7 @@ class Planner:
                         keys = frozenset(self._keys.match(data))
                     if not words <= keys:
                         continue
-                out[id(confirm)] = confirm
-        return tuple(out.values())
+                yield shapes, confirm
 
     def rules(self, present: frozenset[str], kind: str) -> tuple[ConceptRule, ...]:
         """The concept rules that the concepts of a text of a kind can satisfy."""
