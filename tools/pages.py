@@ -11,6 +11,7 @@ from typing import Any
 import aegis
 from aegis.detect import pack
 from aegis.model import errors as tree
+from aegis.model import refusals
 from aegis.policy import schema
 
 NOTICE = "<!-- written by `make docs`; edit the source it names, not this page -->"
@@ -22,7 +23,7 @@ def errors() -> str:
         "# Errors",
         "",
         NOTICE,
-        "<!-- source: src/aegis/model/errors.py -->",
+        "<!-- source: src/aegis/model/errors.py, src/aegis/model/refusals.py -->",
         "",
         "Every exception that Aegis raises on purpose descends from `AegisError`. The type says",
         "whose fault it is: the caller's, governance's, the thing behind Aegis, or ours.",
@@ -32,7 +33,7 @@ def errors() -> str:
     def walk(cls: type[Exception], depth: int) -> None:
         lines.append(f"{'  ' * depth}- `{cls.__name__}`: {_text(cls)}")
         for child in sorted(cls.__subclasses__(), key=lambda each: each.__name__):
-            if child.__module__ == tree.__name__:
+            if child.__module__ in (tree.__name__, refusals.__name__):
                 walk(child, depth + 1)
 
     walk(tree.AegisError, 0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..model import Decision, RiskLevel, Verdict
-from .inspect import failed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,6 +131,14 @@ def version(rules: Rules) -> str:
         return rules.policy.version
     except Exception:
         return ""
+
+
+def failed(coverage: Sequence[Coverage]) -> Coverage | None:
+    """The first guard that did not run."""
+    for entry in coverage:
+        if entry.status != "ran":
+            return entry
+    return None
 
 
 def code_of(decision: Decision) -> str:

@@ -80,14 +80,6 @@ def ran(guards: tuple[Guarding, ...]) -> tuple[Coverage, ...]:
     return account
 
 
-def failed(coverage: Sequence[Coverage]) -> Coverage | None:
-    """The first guard that did not run."""
-    for entry in coverage:
-        if entry.status != "ran":
-            return entry
-    return None
-
-
 def _bound(texts: Sequence[Text], limit: int) -> None:
     total = 0
     for text in texts:

@@ -22,17 +22,10 @@ from .decision import (
 from .errors import (
     ActionError,
     AegisError,
-    ApprovalDenied,
-    ApprovalTimeout,
-    BlockedError,
     CallerError,
     ConfigError,
-    GuardrailError,
-    HeldError,
-    KillSwitchError,
     LedgerBusy,
     LedgerError,
-    LimitError,
     PluginError,
     PolicyError,
     Problem,
@@ -40,6 +33,15 @@ from .errors import (
     UpstreamError,
 )
 from .finding import Coverage, Finding, masked, rewrites
+from .refusals import (
+    ApprovalDenied,
+    ApprovalTimeout,
+    BlockedError,
+    GuardrailError,
+    HeldError,
+    KillSwitchError,
+    LimitError,
+)
 from .shown import joined, shown
 from .text import KINDS, Digest, Path, Text, bounded, freeze, put, texts_of
 from .verdict import Approval, RiskLevel, Verdict, strictest

@@ -1,4 +1,4 @@
-"""The exceptions of Aegis, as one tree.
+"""The exceptions of Aegis, as one tree. Those that carry a decision stand in `refusals`.
 
     AegisError
     ├── CallerError            you gave something unusable
@@ -24,13 +24,10 @@ backticks, say where (file:line:column) and what to do next.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from .decision import Decision
-    from .finding import Finding
 
 
 class AegisError(Exception):
@@ -93,61 +90,6 @@ class PolicyError(ConfigError):
 
 class ActionError(CallerError):
     """An action cannot be governed as it stands."""
-
-
-class BlockedError(AegisError):
-    """Governance refused the action; it was not performed.
-
-    `reason` says why, `decision` names the rule, the policy version and what to do next,
-    `findings` are what the guards saw.
-    """
-
-    def __init__(
-        self,
-        reason: str,
-        decision: Decision | None = None,
-        findings: Sequence[Finding] = (),
-        **details: Any,
-    ) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.decision = decision
-        self.findings = tuple(findings)
-        self.details = details
-
-    @property
-    def guardrail_results(self) -> tuple[Finding, ...]:
-        """The findings, under the name the governance library used."""
-        return self.findings
-
-
-class GuardrailError(BlockedError):
-    """A guard found something in the content that may not pass."""
-
-
-class KillSwitchError(BlockedError):
-    """The agent is switched off."""
-
-
-class LimitError(BlockedError):
-    """A rate, budget or concurrency limit is used up; `details['retry_after']` is in seconds."""
-
-
-class ApprovalDenied(BlockedError):
-    """A person said no."""
-
-
-class ApprovalTimeout(BlockedError):
-    """No person answered in time."""
-
-
-class HeldError(AegisError):
-    """The run is parked until a person answers; resume it by `run`."""
-
-    def __init__(self, message: str, *, run: str, approval: str) -> None:
-        super().__init__(message)
-        self.run = run
-        self.approval = approval
 
 
 class UpstreamError(AegisError):

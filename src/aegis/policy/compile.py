@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ..model import Action
-    from .conditions import Facts
     from .document import Rule
+    from .facts import Facts
     from .params import State
     from .semantic import SemanticEvaluator
 

@@ -9,13 +9,11 @@ negation is UNKNOWN: "not in the EU" is not shown by saying nothing about the re
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import re2
 
-from ..model import Action, Finding
 from ..model.flowmark import CONTENT, CONTROL, FLOW, SINKS, flow_label
 from . import clock
 from .fold import NAME_MAX, fold
@@ -40,22 +38,11 @@ from .resources import touching
 from .semantic import keyword_match
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from .facts import Facts
     from .semantic import SemanticEvaluator
 
-
-class Facts(msgspec.Struct, frozen=True):
-    """What conditions are decided on. `asked` keeps the answers about meaning, so that one
-    decision asks an evaluator once, however often its sentences look again.
-    """
-
-    action: Action
-    now: int
-    findings: Sequence[Finding]
-    labels: Sequence[str]
-    asked: dict[str, State] = msgspec.field(default_factory=dict)
-
-
-if TYPE_CHECKING:
     Test = Callable[[Facts], State]
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..model import DEFAULT_RULE, UNDECIDED, Decision, RiskLevel, Verdict
 from .compile import ATTRIBUTES, STATIC, Compiled, name_of, target_state
-from .conditions import Facts
+from .facts import Facts
 from .fold import NAME_MAX, fold, shown
 from .glob import forms, separators
 from .params import FALSE, TRUE, UNKNOWN
@@ -139,7 +139,7 @@ class Engine:
     ) -> Explanation:
         """The decision with the trace of every rule. Never raises, like `decide`."""
         try:
-            found = explained(self, action, Facts(action, now, findings, labels))
+            found = explained(self.rules, action, Facts(action, now, findings, labels), self.made)
             if UNDECIDED not in action.labels:
                 return found
             return Explanation(self.restrained(found.decision), found.rules, found.near)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ..model import Resource
-    from .conditions import Facts
+    from .facts import Facts
     from .params import State
 
 VERBS = frozenset(("read", "write", "delete", "deploy", "approve", "execute", "connect", "listen"))

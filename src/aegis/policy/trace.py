@@ -18,11 +18,10 @@ from .fold import NAME_MAX, fold, shown, words
 from .params import ABSENT, FALSE, TRUE, UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from ..model import Action
-    from .conditions import Facts
-    from .engine import Engine
+    from .facts import Facts
     from .params import State
 
 NEAR_MAX = 3
@@ -234,16 +233,23 @@ def _close(compiled: Compiled, action: Action, names: Names, folded: dict[str, s
     return ""
 
 
-def explained(engine: Engine, action: Action, facts: Facts) -> Explanation:
-    """The decision made by walking every rule, and how each one stood."""
+def explained(
+    rules: Sequence[Compiled],
+    action: Action,
+    facts: Facts,
+    made: Callable[[Compiled | None, Action, Facts, tuple[Near, ...]], Decision],
+) -> Explanation:
+    """The decision made by walking every rule, and how each one stood. `made` makes the decision
+    of the rule that applies (None: of the default).
+    """
     traces: list[RuleTrace] = []
     decided: Compiled | None = None
-    for compiled in engine.rules:
+    for compiled in rules:
         state, why = state_over(compiled, action, facts)
         matched = compiled.applies(state)
         first = matched and decided is None
         decided = compiled if first else decided
         rule = compiled.rule
         traces.append(RuleTrace(rule.name, compiled.index, rule.verdict, matched, first, why))
-    near = nearly(engine.rules, decided.index if decided else None, action, facts)
-    return Explanation(engine.made(decided, action, facts, near), tuple(traces), near)
+    near = nearly(rules, decided.index if decided else None, action, facts)
+    return Explanation(made(decided, action, facts, near), tuple(traces), near)

@@ -7,7 +7,7 @@ where and what to write instead. What could fail at the first decision fails her
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..model import RiskLevel, Verdict
 from ..model.flowmark import LABEL, SINKS, WAYS
@@ -24,11 +24,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .fields import Field
-    from .parse import Reader
     from .source import Node
 
 FAILED: Any = object()
 """Stands for a value that has been complained about."""
+
+
+class Reader(Protocol):
+    """What a reader of values needs of the reader of the document (see `parse`)."""
+
+    evaluated: bool
+
+    def complain(self, message: str, node: Node, path: str, hint: str = "") -> Any:
+        """Note a problem at a node; FAILED."""
+
+    def items(self, node: Node, path: str, most: int = LIST_MAX) -> list[Node] | None:
+        """The nodes of a list, bounded; None after a complaint."""
+
+    def section(self, name: str, node: Node, path: str) -> dict[str, Any]:
+        """The values of a section by canonical key."""
 
 
 def _text(reader: Reader, _field: Field, node: Node, path: str) -> Any:
