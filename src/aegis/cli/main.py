@@ -25,7 +25,7 @@ VERBS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "Start": (
         ("init", "init:init", "Write a commented aegis.yaml with a starter policy."),
         ("serve", "serve:serve", "Start the gateway."),
-        ("demo", "demo:demo", "Play a short governed story with the real commands."),
+        ("demo", "demo:demo", "Play governed stories with the real commands."),
         ("doctor", "doctor:doctor", "Check what is installed, loaded and enforcing."),
         ("version", "version:version", "Print the version."),
     ),
