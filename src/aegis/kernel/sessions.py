@@ -150,7 +150,9 @@ class Sessions:
             for value in values:
                 absorb(session.memory, value, source)
             for category, span in marked:
-                session.memory.prose(span, tokens(span), (_SENSITIVE[category],))
+                found = tokens(span)
+                session.memory.prose(span, found, (_SENSITIVE[category],))
+                session.memory.secret(span, found, (_SENSITIVE[category],))
             labels = (*source.labels, *(_SENSITIVE[category] for category, _ in marked))
             self._label(session, labels, action.time)
             self._hashes += len(session.memory) - before
