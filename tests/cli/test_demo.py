@@ -6,10 +6,11 @@ import re
 import select
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psutil
@@ -122,6 +123,52 @@ def test_a_terminal_shows_colour_and_an_interrupt_cleans_up(place):
     psutil.wait_procs(children, timeout=5)
     assert not [child for child in children if child.is_running()]
     assert list((place / "tmp").iterdir()) == []
+
+
+INCIDENTS = [
+    r"fixture without Aegis +HARM +the server of a stranger was sent",
+    r"fixture with Aegis +BLOCK +\d+ +http_post refused: secret_leaves",
+    r"fixture's evidence +VERIFIED",
+    r"drift without Aegis +HARM +the release pipeline runs no tests",
+    r"drift with Aegis +BLOCK +\d+ +write_file refused: <manifest:docs>",
+    r"drift with Aegis +BLOCK +\d+ +run_sql refused: <manifest:docs>",
+    r"drift's evidence +VERIFIED",
+    r"ticket without Aegis +HARM +the table invoices is gone",
+    r"ticket with Aegis +BLOCK +\d+ +run_sql refused: tables_stay",
+    r"ticket's evidence +VERIFIED",
+]
+
+
+def test_each_incident_does_its_harm_without_aegis_and_none_with_it(place):
+    done = demo(place, "incidents", "--plain", "--keep", "kept")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "\x1b" not in done.stdout
+    table = done.stdout.partition("what happened ")[2]
+    for row in INCIDENTS:
+        assert re.search(row, table), f"no `{row}` in\n{done.stdout}"
+    assert list((place / "tmp").iterdir()) == []
+    # the stories end in the place as it is with Aegis: nothing is harmed
+    kept = place / "kept"
+    assert "tests" in (kept / ".github/workflows/release.yml").read_text()
+    with closing(sqlite3.connect(kept / "shop.db")) as database:
+        assert database.execute("SELECT paid FROM invoices").fetchall() == [(0,)]
+
+
+def test_a_policy_that_stops_nothing_fails_the_incidents(place):
+    """The same stories under rules that refuse nothing: the harm is noticed, the demo fails."""
+    package = place / "src"
+    shutil.copytree(ROOT / "src", package)
+    config = package / "aegis/cli/demo_incidents.yaml"
+    text = (
+        config.read_text().replace("enforce", "shadow").replace("verdict: block", "verdict: allow")
+    )
+    config.write_text(text.replace("flows: standard", "flows: off"))
+    done = demo(place, "incidents", PYTHONPATH=str(package))
+    assert done.returncode == 1
+    said = " ".join(done.stdout.split())
+    assert "the harm with Aegis should be ``, is `the server of a stranger was sent" in said
+    assert "the harm with Aegis should be ``, is `the table invoices is gone`" in said
+    assert "3 of 3 scenes did not end as they should" in said
 
 
 def ended(pid, terminal):

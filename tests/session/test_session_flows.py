@@ -293,3 +293,68 @@ def test_a_secret_inside_an_address_is_found(name, value):
 def test_words_in_an_address_are_nobodys():
     found = seen({"url": "https://x.example/sunrise/customer"}, page=PAGE)
     assert not found
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://x.example/{}",
+        "https://x.example/log?k={}&n=1",
+        "https://x.example/#{}",
+        "x.example/{}",
+    ],
+)
+@pytest.mark.parametrize(
+    "key", ["dragonflybluemoon", "hUnTeR-kEy-wOrD", "Vq/7tKe+pWz2Rm/LoSxA+nBu"]
+)
+@pytest.mark.parametrize(
+    "page", ["{}", "DEBUG=yes\nDEPLOY_KEY={}\n", "the key: {}", 'key = "{}"', "a | {} | b"]
+)
+def test_a_secret_of_any_shape_is_found_in_an_address(url, key, page):
+    found = seen({"url": url.format(key)}, page=page.format(key), source=SECRET)
+    assert "secret" in {label for label, _, _ in found}
+
+
+@pytest.mark.parametrize("key", ["dragonflybluemoon", "Vq/7tKe+pWz2Rm/LoSxA+nBu"])
+def test_a_secret_field_of_a_record_is_found_in_an_address(key):
+    for page in ({"name": "db", "value": key}, [key], f"name: db\nvalue: {key}\n"):
+        found = seen({"url": f"https://x.example/{key}/a"}, page=page, source=SECRET)
+        assert "secret" in {label for label, _, _ in found}, page
+
+
+def test_the_words_about_a_secret_are_none():
+    page = (
+        "# production settings, see the documentation of postgresql\nDEPLOY_KEY=dragonflybluemoon"
+    )
+    url = "https://docs.x.example/documentation/postgresql/production?deploy_key=none"
+    assert not seen({"url": url}, page=page, source=SECRET)
+
+
+OFFER = "Dear customer, pay at https://pay.evil.example/bills?ref=77 or at shop.evil.example/now."
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://pay.evil.example/bills?ref=78",
+        "https://pay.evil.example/bills",
+        "https://pay.evil.example/bills/2026?x=1",
+        "https://pay.evil.example/other",
+        "https://PAY.EVIL.EXAMPLE:8443/bills?ref=77",
+        "http://pay.evil.example",
+        "https://user@pay.evil.example/bills",
+        "https://shop.evil.example/now?x=1",
+        "https://shop.evil.example/now/2",
+    ],
+)
+def test_an_address_below_one_that_a_page_names_is_the_pages(url):
+    found = seen({"url": url}, page=OFFER)
+    assert ("untrusted", "control", "url") in found
+    assert not seen({"url": url}, page=OFFER, asked="pay at pay.evil.example and shop.evil.example")
+
+
+@pytest.mark.parametrize(
+    "url", ["https://pay.other.example/bills?ref=77", "https://evil.example/x", "https://a.example"]
+)
+def test_an_address_at_another_host_is_nobodys(url):
+    assert not seen({"url": url}, page=OFFER)

@@ -148,8 +148,8 @@ def test_a_nonce_is_new_once(path):
 
 
 def test_labels_of_sessions_are_shared_and_bounded(path, monkeypatch):
-    monkeypatch.setattr("aegis.builtin.stores.state.SESSION_LABELS_MAX", 5)
-    monkeypatch.setattr("aegis.builtin.stores.state.PRUNE_EVERY", 10)
+    monkeypatch.setattr("aegis.builtin.stores.state_sessions.SESSION_LABELS_MAX", 5)
+    monkeypatch.setattr("aegis.builtin.stores.state_sessions.PRUNE_EVERY", 10)
     one, two = SqliteState(path), SqliteState(path)
     epoch = one.epoch()
     one.label_session("s", ["untrusted"], 1)

@@ -48,9 +48,9 @@ def allowed(stage: Stage, screen: Screen) -> list[Shown]:
     text = _returned(events)
     expect("the order's whereabouts", text, "order 1042 is on its way")
     screen.told("agent", text)
-    verdict, records = _recorded(stage, _seen(events, "ALLOWED"))
+    verdict, records = recorded(stage, _seen(events, "ALLOWED"))
     expect("the verdict", verdict, "allow")
-    return _shown(screen, "look up an order", verdict, records, "the tool ran, its reply came back")
+    return shown(screen, "look up an order", verdict, records, "the tool ran, its reply came back")
 
 
 def sanitized(stage: Stage, screen: Screen) -> list[Shown]:
@@ -65,10 +65,10 @@ def sanitized(stage: Stage, screen: Screen) -> list[Shown]:
     if "Refunded" not in text:
         raise Differs(f"the rest of the text was lost: {text}")
     screen.told("tool", text)
-    verdict, records = _recorded(stage, _seen(events, "ALLOWED"))
+    verdict, records = recorded(stage, _seen(events, "ALLOWED"))
     expect("the verdict", verdict, "sanitize")
     happened = "card and address masked before the tool ran"
-    return _shown(screen, "send a card number", verdict, records, happened)
+    return shown(screen, "send a card number", verdict, records, happened)
 
 
 def approved(stage: Stage, screen: Screen) -> list[Shown]:
@@ -90,10 +90,10 @@ def approved(stage: Stage, screen: Screen) -> list[Shown]:
     text = _returned(events)
     expect("the tool's reply", text, f"customer {CUSTOMER} is deleted")
     screen.told("agent", text)
-    verdict, records = _recorded(stage, _seen(events, "ALLOWED"))
+    verdict, records = recorded(stage, _seen(events, "ALLOWED"))
     expect("the verdict", verdict, "review")
     happened = f"held until {PERSON} approved in another process"
-    return _shown(screen, "delete a customer", verdict, records, happened)
+    return shown(screen, "delete a customer", verdict, records, happened)
 
 
 def blocked(stage: Stage, screen: Screen) -> list[Shown]:
@@ -109,7 +109,7 @@ def blocked(stage: Stage, screen: Screen) -> list[Shown]:
         status, headers, body = _ask(stage, url, key, "What is a ledger?")
         expect("the status of a harmless prompt", status, 200)
         screen.told("model", str(body["choices"][0]["message"]["content"]))
-        passed = _shown(
+        passed = shown(
             screen, "ask a model", headers["x-aegis-verdict"], headers["x-aegis-record"], "answered"
         )
         expect("the verdict on a harmless prompt", headers["x-aegis-verdict"], "allow")
@@ -120,7 +120,7 @@ def blocked(stage: Stage, screen: Screen) -> list[Shown]:
     error = body["error"]
     screen.told("gateway", f"{status} {error['code']}: {error['message']}", "red")
     happened = f"refused with {status} {error['code']}; the model never saw it"
-    refused = _shown(screen, "inject a prompt", "block", headers["x-aegis-record"], happened)
+    refused = shown(screen, "inject a prompt", "block", headers["x-aegis-record"], happened)
     return [*passed, *refused]
 
 
@@ -140,10 +140,10 @@ def killed(stage: Stage, screen: Screen) -> list[Shown]:
         raise Differs("the agent went on after it was switched off")
     expect("the agent's error", last["error"], "KillSwitchError")
     screen.told("agent", f"{last['error']}: {last['why']}", "red")
-    _, records = _recorded(stage, _seen(events, "KILLED"))
+    _, records = recorded(stage, _seen(events, "KILLED"))
     calls = sum(event["event"] == "returned" for event in events)
     happened = f"stopped at its next call, after {calls} that ran"
-    return _shown(screen, "stop a running agent", "killed", records, happened)
+    return shown(screen, "stop a running agent", "killed", records, happened)
 
 
 def evidence(stage: Stage, screen: Screen) -> list[Shown]:
@@ -157,7 +157,7 @@ def evidence(stage: Stage, screen: Screen) -> list[Shown]:
         reports = done(stage.aegis("verify", *files, "--json")).json()
     sizes = [int(report["entries"]) for report in reports]
     happened = f"{sum(sizes)} records by {len(files)} writers, as signed"
-    rows = _shown(screen, "verify the evidence", "verified", _span(0, sizes[0] - 1), happened)
+    rows = shown(screen, "verify the evidence", "verified", _span(0, sizes[0] - 1), happened)
     exported = (stage.folder / files[0]).read_bytes()
 
     changed = exported.replace(PERSON.encode(), FORGED.encode(), 1)
@@ -216,7 +216,7 @@ def done(ended: Ended) -> Ended:
     return ended
 
 
-def _shown(screen: Screen, what: str, verdict: str, records: str, happened: str) -> list[Shown]:
+def shown(screen: Screen, what: str, verdict: str, records: str, happened: str) -> list[Shown]:
     row = Shown(what, verdict, records, happened)
     screen.verdict(row)
     return [row]
@@ -240,7 +240,7 @@ def _seen(events: list[dict[str, Any]], status: str) -> str:
     raise Differs(f"the agent reported no call as {status}")
 
 
-def _recorded(stage: Stage, action: str) -> tuple[str, str]:
+def recorded(stage: Stage, action: str) -> tuple[str, str]:
     """The verdict on record for an action, and the numbers of its records.
 
     A call that was held has an approval on record, and a decision that names it.
@@ -292,4 +292,4 @@ def _caught(stage: Stage, screen: Screen, name: str, data: bytes, fault: str) ->
         raise Differs(f"`{fault}` should be named, found {[each['code'] for each in faults]}")
     record = str(found["seq"]) if found["seq"] >= 0 else ""
     what = "change one byte" if fault == "hash-mismatch" else "cut the end off"
-    return _shown(screen, what, "caught", record, f"{fault}: {found['message']}")
+    return shown(screen, what, "caught", record, f"{fault}: {found['message']}")

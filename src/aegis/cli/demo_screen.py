@@ -28,7 +28,7 @@ WIDTH_PIPED = 80
 """Columns where no terminal says how wide it is."""
 
 PAUSE_SECONDS = 0.6
-"""After a scene, so that it can be read; there are six, and the whole takes under 20 seconds."""
+"""After a scene, so that it can be read; there are at most six, and all takes under 20 seconds."""
 
 BEAT_SECONDS = 0.2
 """Between two lines of a scene."""
@@ -39,6 +39,7 @@ COLOURS = {
     "review": "yellow",
     "block": "red",
     "killed": "red",
+    "harm": "bold red",
     "verified": "green",
     "caught": "red",
     "failed": "bold white on red",
@@ -56,13 +57,16 @@ class Shown(NamedTuple):
 
 
 class Screen:
-    """Prints the story. `fast` leaves the pauses out."""
+    """Prints the story. `fast` leaves the pauses out, `plain` also colour and what moves."""
 
-    def __init__(self, *, fast: bool) -> None:
-        self._terminal = sys.stdout.isatty()
+    def __init__(self, *, fast: bool, plain: bool = False) -> None:
+        self._terminal = sys.stdout.isatty() and not plain
         self._fast = fast or not self._terminal
         self._console = Console(
-            width=None if self._terminal else WIDTH_PIPED, highlight=False, markup=False
+            width=None if self._terminal else WIDTH_PIPED,
+            highlight=False,
+            markup=False,
+            force_terminal=False if plain else None,
         )
         self._console.width = min(self._console.width, WIDTH_MAX)
         self._encoding = getattr(sys.stdout, "encoding", None) or "ascii"

@@ -113,11 +113,13 @@ class Agent:
 class Stage:
     """A folder with a configuration and an agent in it; ends every process it started.
 
-    `folder` is made and kept; without one, a temporary folder is used and removed.
+    `folder` is made and kept; without one, a temporary folder is used and removed. `program` is
+    the name of the module that is the agent.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, program: str) -> None:
         self._kept = folder
+        self._program = program
         self.folder = Path()
         self._logs = Path()
         self._running: list[subprocess.Popen[bytes]] = []
@@ -132,7 +134,7 @@ class Stage:
             self._kept.mkdir(parents=True, exist_ok=True)
             self.folder = self._kept.resolve()
         self._logs = Path(tempfile.mkdtemp(prefix="aegis-demo-logs-"))
-        spec = find_spec("aegis.cli.demo_agent")
+        spec = find_spec(self._program)
         if spec is None or spec.origin is None:
             raise CallerError("the demo's agent is not part of this installation")
         shutil.copyfile(spec.origin, self.folder / AGENT)

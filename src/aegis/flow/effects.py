@@ -37,8 +37,9 @@ class Admission(msgspec.Struct, frozen=True, gc=False):
 
 
 class Trace(msgspec.Struct, frozen=True, gc=False):
-    """What does the session make of this action? Asked only where rules follow sessions, also for
-    calls that a model proposes. A `dry` one counts for nothing later. Answer: Admission.
+    """What does the session make of this action? Asked only where rules follow sessions or the
+    action names a task, also for calls that a model proposes. A `dry` one counts for nothing later.
+    Answer: Admission.
     """
 
     action: Action

@@ -58,7 +58,7 @@ def _judge(course: Course, call: Action) -> Generator[Effect, Any, Decision]:
         child.findings, child.coverage = yield from inspect(
             rules.inputs, texts, call, rules.text_limit
         )
-        if rules.follows:
+        if rules.follows or call.task:
             child.admission = yield Trace(call)
         child.decision = decide(call, child.findings, child.coverage, child.admission, rules)
         if child.decision.verdict is Verdict.SANITIZE and rewrites(texts, child.findings):

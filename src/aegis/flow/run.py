@@ -65,7 +65,7 @@ def run(
             return (yield from turn_away(course, admission))
         if rules.inputs:
             yield from look(course)
-        if rules.follows:
+        if rules.follows or action.task:
             course.admission = admission = yield Trace(action, dry)
         if course.decision is PENDING:
             course.decision = decide(action, course.findings, course.coverage, admission, rules)

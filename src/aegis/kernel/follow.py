@@ -49,7 +49,7 @@ class Follow:
         self.scores = dict(SCORES) | dict(settings.scores.items())
         self.window = int(settings.window_seconds * SECOND)
         self.manifests = {
-            name: _manifest(name, manifest) for name, manifest in settings.manifests.items()
+            name: manifest_of(name, manifest) for name, manifest in settings.manifests.items()
         }
         self.on = bool(
             self.behaviour or self.manifests or settings.sources or asks_sessions(policy)
@@ -197,7 +197,8 @@ def _conditions(policy: Decider) -> Iterator[Mapping[str, Any]]:
             waiting.append(group["not"])
 
 
-def _manifest(name: str, settings: ManifestSettings) -> Manifest:
+def manifest_of(name: str, settings: ManifestSettings) -> Manifest:
+    """The manifest that settings describe. Raises ConfigError for what no manifest can say."""
     where = f"session.manifests.{name}"
     for key in ("tools", "resources", "protocols", "verbs"):
         for text in getattr(settings, key):

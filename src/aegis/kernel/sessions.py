@@ -1,15 +1,17 @@
 """The sessions of one process: what the engines of `aegis.session` remember, and for whom.
 
-A session is remembered as long as it is among the last SESSIONS_MAX that acted. Its labels are kept
-in the state store, so every process on this home knows them. Hashes of values, behaviour and
-progress are not shared: where labels are known and the values are not, every argument that nobody
-vouched for counts as labelled.
+A session is remembered as long as it is among the last SESSIONS_MAX that acted. Its labels and its
+alerts are kept in the state store: every process on this home knows the labels, and a process that
+has not seen a session begins with its alerts. Hashes of values, patterns under way and progress are
+not shared: where labels are known and the values are not, every argument that nobody vouched for
+counts as labelled.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -34,13 +36,16 @@ from ..session.memory import Memory
 from ..session.sources import PII, SECRET
 from ..session.tokens import TEXT_MAX, tokens
 from ..tools.names import words
+from .conduct import key_of
+from .state import Conduct
+from .tasks import Tasks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..flow import Learn, Settle, Trace
     from ..model import Action
-    from ..session.manifest import Progress
+    from ..session.manifest import Manifest, Progress
     from .follow import Follow
     from .state import StateStore
 
@@ -66,10 +71,21 @@ LABELS_MAX = 64
 class Session:
     """What one session has seen and done. Guarded by the lock of `Sessions`."""
 
-    __slots__ = ("behaviour", "heard", "labels", "memory", "name", "progress", "read_at", "recent")
+    __slots__ = (
+        "behaviour",
+        "heard",
+        "labels",
+        "memory",
+        "name",
+        "progress",
+        "read_at",
+        "recent",
+        "released",
+    )
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.released = -1
         self.memory = Memory()
         self.labels: tuple[str, ...] = ()
         self.behaviour: Behaviour = FRESH
@@ -85,6 +101,7 @@ class Sessions:
     def __init__(self, state: StateStore, follow: Follow) -> None:
         """`own` is the session of actions that name none."""
         self._state = state
+        self._tasks = Tasks(state)
         self.own = ""
         self._lock = threading.Lock()
         self._known: OrderedDict[tuple[str, str, str], Session] = OrderedDict()
@@ -94,6 +111,8 @@ class Sessions:
     def trace(self, effect: Trace) -> Admission:
         """What the session makes of an action: labels for the policy, and the least verdict."""
         action = effect.action
+        if not self.follow.on and not self.follow.wanted and self._manifest(action) is None:
+            return NOTHING_SAID
         with self._lock:
             session = self._session(action)
             if action.protocol == "llm" or action.content:
@@ -106,7 +125,10 @@ class Sessions:
             labels += drifted[0]
             if drifted[1] > least:
                 least, rule, reason = drifted[1:]
-        return Admission("", reason or told, rule, labels, least=least)
+        advice = ""
+        if rule == _BEHAVIOUR and session.name:
+            advice = f"`aegis sessions release {quote(action.actor.session)}` lets it go on"
+        return Admission("", reason or told, rule, labels, advice=advice, least=least)
 
     def learn(self, effect: Learn) -> None:
         """Take in a result that is about to be delivered."""
@@ -128,7 +150,9 @@ class Sessions:
             for value in values:
                 absorb(session.memory, value, source)
             for category, span in marked:
-                session.memory.prose(span, tokens(span), (_SENSITIVE[category],))
+                found = tokens(span)
+                session.memory.prose(span, found, (_SENSITIVE[category],))
+                session.memory.secret(span, found, (_SENSITIVE[category],))
             labels = (*source.labels, *(_SENSITIVE[category] for category, _ in marked))
             self._label(session, labels, action.time)
             self._hashes += len(session.memory) - before
@@ -137,7 +161,7 @@ class Sessions:
     def settled(self, effect: Settle) -> None:
         """Count a performed action against its task."""
         task = effect.action.task
-        if task in self.follow.manifests and effect.status == "performed":
+        if effect.status == "performed" and self._manifest(effect.action) is not None:
             with self._lock:
                 progress = self._session(effect.action).progress
                 done = progress.get(task, NOTHING)
@@ -151,7 +175,8 @@ class Sessions:
         with self._lock:
             session = self._session(action)
             event = event_of(frozenset(), "", "approve", False, action.time)
-            session.behaviour, _ = step(session.behaviour, event, follow.scores, follow.window)
+            behaviour, _ = step(session.behaviour, event, follow.scores, follow.window)
+            self._behaves(session, behaviour, action.time)
 
     def granted(self, action: Action) -> None:
         """A person has seen the arguments of an action and approved them."""
@@ -171,7 +196,7 @@ class Sessions:
         session = self._known.get(key)
         if session is None:
             shared = self.follow.shared and not alone
-            session = self._known[key] = Session("\n".join(key) if shared else "")
+            session = self._known[key] = Session(key_of(*key) if shared else "")
             if len(self._known) > SESSIONS_MAX:
                 self._hashes -= len(self._known.popitem(last=False)[1].memory)
         else:
@@ -187,7 +212,31 @@ class Sessions:
                 # labels without the values that carry them
                 session.labels += foreign
                 session.memory.lose(foreign)
+            if self.follow.behaviour:
+                self._recall(session)
         return session
+
+    def _recall(self, session: Session) -> None:
+        """Take up the alerts of a session new to this process; drop what people released."""
+        kept = self._state.conduct(session.name)
+        new, session.released = session.released < 0, max(session.released, 0)
+        if kept is None or (not new and kept.released <= session.released):
+            return
+        session.released = kept.released
+        alerts = kept.alerts if new else session.behaviour.alerts
+        counting = tuple(alert for alert in alerts if alert.at > kept.released)
+        session.behaviour, session.recent = Behaviour(alerts=counting), ()
+
+    def _behaves(self, session: Session, behaviour: Behaviour, now: int) -> None:
+        """Remember what a session does; new alerts for every process."""
+        if session.name and behaviour.alerts[-1:] not in ((), session.behaviour.alerts[-1:]):
+            self._state.put_conduct(Conduct(session.name, behaviour.alerts, now))
+        session.behaviour = behaviour
+
+    def _manifest(self, action: Action) -> Manifest | None:
+        if not action.task:
+            return None
+        return self.follow.manifests.get(action.task) or self._tasks.manifest(action.task)
 
     def _label(self, session: Session, labels: Sequence[str], now: int) -> None:
         new = tuple(dict.fromkeys(each for each in labels if each not in session.labels))
@@ -265,18 +314,19 @@ class Sessions:
             told = alerted(behaviour.alerts, [loop], action.time, follow.scores, follow.window)
             behaviour = msgspec.structs.replace(behaviour, alerts=told)
         if not dry:
-            session.behaviour, session.recent = behaviour, recent
+            self._behaves(session, behaviour, action.time)
+            session.recent = recent
         total = score(behaviour, action.time, follow.window)
         rules = tuple(dict.fromkeys(alert.rule for alert in behaviour.alerts)) if total else ()
         if not follow.kill_score or total < follow.kill_score:
             return rules, Verdict.ALLOW, "", ""
         why = f"the session's score is {total} of {follow.kill_score}: {', '.join(rules)}"
-        return rules, Verdict.BLOCK, "<behaviour>", why
+        return rules, Verdict.BLOCK, _BEHAVIOUR, why
 
     def _drift(
         self, session: Session, action: Action
     ) -> tuple[tuple[str, ...], Verdict, str, str] | None:
-        manifest = self.follow.manifests.get(action.task)
+        manifest = self._manifest(action)
         if manifest is None or action.protocol == "llm":
             return None
         progress = session.progress.get(action.task, NOTHING)
@@ -290,6 +340,12 @@ class Sessions:
         why = "; ".join(f"{each.kind}: {each.why}" for each in found[:4])
         return labels, verdict, f"<manifest:{action.task[:80]}>", why
 
+
+NOTHING_SAID = Admission()
+"""What is said where neither rules nor a task ask about sessions."""
+
+_BEHAVIOUR = "<behaviour>"
+"""The rule of what is refused because the session was stopped."""
 
 _ALONE = ("llm", "tool")
 """Protocols of a request to a model and of the calls its reply proposes."""

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from ..session.behaviour import Alert
+from .session_settings import ManifestSettings
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -111,6 +114,27 @@ class Pin(msgspec.Struct, frozen=True):
     rejected: bool = False
     by: str = ""
     updated: int = 0
+
+
+class Conduct(msgspec.Struct, frozen=True):
+    """What rules about behaviour alerted to in a session: rule, score, and when. `released` is
+    when people let it go on; older alerts count no more. Times are microseconds.
+    """
+
+    session: str
+    alerts: tuple[Alert, ...] = ()
+    at: int = 0
+    released: int = 0
+
+
+class Task(msgspec.Struct, frozen=True):
+    """A task that people started, and what it may do. An `ended` one may do nothing."""
+
+    name: str
+    manifest: ManifestSettings
+    by: str = ""
+    started: int = 0
+    ended: int = 0
 
 
 class StateStore(Protocol):
@@ -239,6 +263,34 @@ class StateStore(Protocol):
 
     def label_session(self, session: str, labels: Sequence[str], at: int) -> None:
         """Add labels to a session, without changing the epoch."""
+        ...
+
+    def labelled(self, limit: int) -> Sequence[tuple[str, Sequence[str]]]:
+        """The sessions with labels, the latest first."""
+        ...
+
+    def conduct(self, session: str) -> Conduct | None:
+        """What a session has done, as far as rules alerted."""
+        ...
+
+    def conducts(self, limit: int) -> Sequence[Conduct]:
+        """The sessions with alerts, the latest first."""
+        ...
+
+    def put_conduct(self, conduct: Conduct) -> None:
+        """Keep alerts, without changing the epoch; when people released the session stays."""
+        ...
+
+    def release_session(self, session: str, at: int) -> None:
+        """Note that people let a session go on; alerts up to then count no more."""
+        ...
+
+    def tasks(self) -> Sequence[Task]:
+        """The tasks people have started, ended ones too."""
+        ...
+
+    def put_task(self, task: Task) -> None:
+        """Keep a task; it replaces the one of the same name."""
         ...
 
     def close(self) -> None:

@@ -11,7 +11,18 @@ from ..model.flowmark import CONTENT, CONTROL, SESSION, flow_label
 from .memory import FIELD
 from .records import from_text, leaves
 from .sources import INSTRUCTING, UNTRUSTED
-from .tokens import ENCODED_MIN, TEXT_MAX, addresses, dated, decoded, instructs, split, tokens
+from .tokens import (
+    ENCODED_MIN,
+    TEXT_MAX,
+    addresses,
+    dated,
+    decoded,
+    instructs,
+    pieces,
+    places,
+    split,
+    tokens,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -66,8 +77,11 @@ def absorb(memory: Memory, value: Any, source: Source) -> None:
             memory.field(said, _PLAIN)
             if others:
                 memory.prose(text, said, others)
+                memory.secret(text, said, others)
             continue
         memory.prose(text, said, labels)
+        if others:
+            memory.secret(text, said, others)
         if foreign and instructs(text, said):
             memory.prose(text, said, (INSTRUCTING,))
     memory.bound()
@@ -136,12 +150,18 @@ def _labels(memory: Memory, name: str, text: str) -> list[tuple[str, str]]:
         parts = tokens(apart[:TEXT_MAX])
         if len(parts) > 1 and not memory.trusted(parts):
             out = [(label, _way(name, text)) for label in memory.copied(parts)]
+            if memory.secretive:
+                parts += pieces(text[:TEXT_MAX])
+                out += [(label, _way(name, text)) for label in memory.secrets(parts)]
     if len(found) > 1:
         for address in addresses(text):
             one = tokens(address)
             labels = memory.labels(one)
             if labels and not memory.trusted(one):
                 out = out + [(label, CONTROL) for label in labels]
+    if "://" in text:
+        for place in places(text[:TEXT_MAX]):
+            out = out + [(label, CONTROL) for label in memory.placed(place)]
     return out
 
 

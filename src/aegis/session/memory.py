@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from itertools import chain, pairwise
 
-from .tokens import ENCODED_MIN, TEXT_MAX, decoded, joined_codes, tokens
+from .tokens import CODE_MIN, ENCODED_MIN, TEXT_MAX, decoded, joined_codes, places, tokens, values
 
 MARKS_MAX = 65_536
 """Most hashes of one session, about 6 MB. The oldest half is forgotten first, and what was
@@ -36,14 +36,17 @@ Labels = tuple[str, ...]
 
 
 class Memory:
-    """The hashes of one session. `lost` holds the labels of what no longer fits."""
+    """The hashes of one session. `lost` holds the labels of what no longer fits; `secretive` says
+    that some of it is known again inside an address.
+    """
 
-    __slots__ = ("_marks", "_older", "_own", "lost")
+    __slots__ = ("_marks", "_older", "_own", "lost", "secretive")
 
     def __init__(self) -> None:
         self._own: set[int] = set()
         self._marks: dict[Labels, set[int]] = {}
         self._older: dict[Labels, set[int]] = {}
+        self.secretive = False
         self.lost: Labels = ()
 
     def __len__(self) -> int:
@@ -53,6 +56,10 @@ class Memory:
         """Remember what the user asked for: its words are nobody else's."""
         if len(self._own) < MARKS_MAX:
             self._own.update(map(hash, _unless_days(tokens(text[:TEXT_MAX]))))
+            if "://" in text:
+                self._own.update(
+                    hash(place) for found in places(text[:TEXT_MAX]) for place in found
+                )
 
     def prose(self, text: str, found: list[bytes], labels: Labels) -> None:
         """Remember a text, whose tokens were `found`, any phrase of which carries the labels."""
@@ -61,6 +68,8 @@ class Memory:
         marks = self._of(labels)
         _phrases(marks, found)
         marks.update(map(hash, joined_codes(text)))
+        if "://" in text:
+            marks.update(_place(place) for found in places(text[:TEXT_MAX]) for place in found)
         if "%" in text or (found and max(map(len, found)) >= ENCODED_MIN):
             for said in decoded(text[:TEXT_MAX]):
                 _phrases(marks, tokens(said))
@@ -73,6 +82,11 @@ class Memory:
             if len(found) > 2:
                 marks.update(map(hash, pairwise(found)))
         marks.add(_whole(found))
+
+    def secret(self, text: str, found: list[bytes], labels: Labels) -> None:
+        """Remember what of a text is known again in the middle of an address."""
+        self.secretive = True
+        self._of(labels).update(map(_value, values(text[:TEXT_MAX], found)))
 
     def bound(self) -> None:
         """Forget the older half where there is too much."""
@@ -111,12 +125,27 @@ class Memory:
 
     def copied(self, parts: list[bytes]) -> Labels:
         """The labels of codes among the parts of a text; words prove nothing when set apart."""
-        keys = {hash(part) for part in parts if _coded(part)} - self._own
+        return self._carrying({hash(part) for part in parts if _coded(part)} - self._own)
+
+    def secrets(self, parts: list[bytes]) -> Labels:
+        """The labels of secrets among the parts of a text, whatever they look like."""
+        long = (part for part in parts if len(part) >= CODE_MIN)
+        return self._carrying({_value(part) for part in long if hash(part) not in self._own})
+
+    def _carrying(self, keys: set[int]) -> Labels:
         if not keys:
             return ()
         kept = (*self._marks.items(), *self._older.items())
         found = [labels for labels, marks in kept if not keys.isdisjoint(marks)]
         return tuple(dict.fromkeys(chain.from_iterable(found)))
+
+    def placed(self, places: list[bytes]) -> Labels:
+        """The labels of a text that names the place of an address or one above it; none where the
+        user named the host.
+        """
+        if not places[0] or hash(places[0]) in self._own:
+            return ()
+        return self._carrying({*map(_place, places), *map(hash, places)})
 
     def _copied(self, found: list[bytes], marks: set[int]) -> bool:
         count = len(found)
@@ -160,6 +189,14 @@ def _phrases(marks: set[int], found: list[bytes]) -> None:
 
 def _whole(found: list[bytes]) -> int:
     return hash((b"", *found))
+
+
+def _place(token: bytes) -> int:
+    return hash((b"/", token))
+
+
+def _value(token: bytes) -> int:
+    return hash((b"=", token))
 
 
 def _unless_days(found: list[bytes]) -> list[bytes]:

@@ -28,6 +28,16 @@ ADDRESS_MIN = 14
 ENCODED_MIN = 12
 """Shortest run read as Base64 or hexadecimal: nine bytes; shorter ones are ordinary words."""
 
+VALUE_MIN, WORD_MIN, CODE_MIN = 8, 12, 6
+"""Shortest value of a secret that is known again inside an address, in characters of its token; of
+one that is a plain word (`production` is none); of a part of a code in Base64."""
+
+VALUES_MAX = 64
+"""Most values of one secret text that are known again inside an address."""
+
+PLACES_MAX = 8
+"""Most folders of one address that are looked at, and most addresses of one text by the hundred."""
+
 _TOKEN = re.compile(r"""[^\s,;|<>()\[\]{}"'`=*]+(?:,\d{3}(?!\d)[^\s,;|<>()\[\]{}"'`=*]*)*""")
 # punctuation between digits means something: 98.70, 1,000, 10:30, 2026-01-02
 _FIGURES = re.compile(rb"[0-9][.,:-][0-9]")
@@ -37,6 +47,7 @@ _LOWER = bytes(32 if code in _APART else ord(chr(code).lower()) for code in rang
 # scripts written without spaces: a token per character, so that phrases match as sequences
 _WIDE = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _JOINTS = re.compile(r"[/.?#&@+=:()\[\]!]")
+_PIECES = re.compile(r"[/?&=#]")
 _DROPPED = re.compile(r"[\W_]+")
 _NUMBER = re.compile(r"[$€£¥]?(\d[\d,]*(?:\.\d+)?)[%.:]?$")
 _PREFIX = re.compile(r"\b[a-z][a-z0-9+.-]{1,15}://(?:www\.)?|\bwww\.", re.IGNORECASE)
@@ -49,6 +60,14 @@ _PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
 _DATE = re.compile(
     r"(?:\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?"
     r"|\d\d:\d\d(?::\d\d)?)"
+)
+_VALUE = re.compile(r"""[=:|]\s*["']?([^\s"'|,;]{6,256})""")
+_CREDENTIALS = re.compile(r"://[^/@:\s]*:([^/@\s]{1,256})@|[?&][\w.-]{1,64}=([^&#\s]{1,256})")
+_CODE = re.compile(r"(?=[^A-Z]*[A-Z])(?=[^a-z]*[a-z])[A-Za-z0-9+/_-]{16,256}={0,2}")
+_URL = re.compile(
+    r"""https?://(?:[^\s/@<>"']{1,128}@)?([^\s/?#:<>"'`)\]]{1,255})(?::\d{1,5})?"""
+    r"""([^\s<>"'`)\]?#]{0,1024})""",
+    re.IGNORECASE,
 )
 _ADDRESS = re.compile(
     r"""[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"""
@@ -88,6 +107,60 @@ def split(text: str) -> str:
     of a URL is a token of its own.
     """
     return _JOINTS.sub(" ", text)
+
+
+def pieces(text: str) -> list[bytes]:
+    """The tokens of a text set apart where only paths and queries join them: `a.b` stays one."""
+    return tokens(_PIECES.sub(" ", text)) if "/" in text or "=" in text else []
+
+
+def values(text: str, found: list[bytes]) -> set[bytes]:
+    """What of a secret text, whose tokens were `found`, is the secret: short texts as a whole, and
+    what stands behind `=`, `:` or `|`. As tokens, also of the parts of a code that holds `/`.
+    """
+    if len(found) == 1 and len(found[0]) >= CODE_MIN:
+        return {found[0], *_parts_of_code(text.strip())}
+    out: set[bytes] = set()
+    given = _VALUE.findall(text) if len(found) > 1 else [text]
+    for value in (text.split() if len(found) <= SHORT_TOKENS else []) + given[:VALUES_MAX]:
+        if "://" in value:
+            continue
+        token = b"".join(tokens(value))
+        plain = value.isalpha() and value in (value.lower(), value.upper(), value.capitalize())
+        if len(token) >= (WORD_MIN if plain else VALUE_MIN):
+            out.add(token)
+        out |= _parts_of_code(value)
+    if "://" in text:
+        for pair in _CREDENTIALS.findall(text)[:VALUES_MAX]:
+            out.update(token for each in pair for token in tokens(each) if len(token) >= CODE_MIN)
+    return out
+
+
+SHORT_TOKENS = 3
+"""Most tokens of a text of which each word may be the secret: a row of a table."""
+
+
+def _parts_of_code(value: str) -> set[bytes]:
+    """The parts of a code in Base64 that an address would set apart."""
+    code = _CODE.match(value)
+    if code is None:
+        return set()
+    apart = (*re.split("[/+]", code[0]), *code[0].split("/"))
+    return {token for part in apart for token in tokens(part) if len(token) >= CODE_MIN}
+
+
+def places(text: str) -> list[list[bytes]]:
+    """For every URL of a text, its host and each folder of its path, one token each: where it lies,
+    without scheme, user, port and query.
+    """
+    out = []
+    for host, path in _URL.findall(text)[: PLACES_MAX * 100]:
+        place, found = host, [b"".join(tokens(host))]
+        for folder in path.split("/")[1 : PLACES_MAX + 1]:
+            place = f"{place}/{folder}"
+            found.append(b"".join(tokens(place)))
+        out.append(found)
+    return out
 
 
 def _figure(word: str) -> str:

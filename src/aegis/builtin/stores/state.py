@@ -1,4 +1,4 @@
-"""Keys, agents, approvals, parked runs, loans and pinned tools in SQLite.
+"""Keys, agents, parked runs, loans and pinned tools in SQLite.
 
 One connection behind a lock: these tables change a few times a minute at most.
 """
@@ -11,8 +11,8 @@ import msgspec
 
 from ...kernel.state import Agent, Key, Loan, Pin, Run
 from ...model import AegisError
-from .state_approvals import ApprovalTables
-from .state_database import SCHEMA_VERSION, pack
+from .state_database import pack
+from .state_sessions import SessionTables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,18 +20,13 @@ if TYPE_CHECKING:
 RUNS_MAX = 10_000
 """Most parked runs kept; more means nobody answers, and further runs are refused."""
 
-SESSION_LABELS_MAX = 1_000_000
-"""Most labels of sessions kept, about 100 MB; callers choose the names of sessions, so the oldest
-go first."""
 
-PRUNE_EVERY = 1_024
-"""Writes of labels between two looks at how many there are."""
+PINS_SINCE = 3
+"""The schema that brought pins; an older store, opened for reading, has none."""
 
 
-class SqliteState(ApprovalTables):
+class SqliteState(SessionTables):
     """The state store of a home folder (see `state_database.py`)."""
-
-    _labelled = 0
 
     def all_keys(self) -> Sequence[Key]:
         """All keys, also revoked ones."""
@@ -97,24 +92,6 @@ class SqliteState(ApprovalTables):
         """Remove a parked run; True for exactly one caller, who may continue it."""
         return bool(self._write("DELETE FROM runs WHERE id=?", (id,)))
 
-    def session_labels(self, session: str) -> Sequence[str]:
-        """The labels of the data a session has seen, in any process."""
-        rows = self._read("SELECT label FROM session_labels WHERE session=?", (session,))
-        return [row[0] for row in rows]
-
-    def label_session(self, session: str, labels: Sequence[str], at: int) -> None:
-        """Add labels to a session. The epoch stays: sessions ask for themselves."""
-        rows = [(session, label, at) for label in labels]
-        with self._lock, self._explained():
-            self._db.executemany("INSERT OR IGNORE INTO session_labels VALUES (?, ?, ?)", rows)
-            self._labelled += 1
-            if self._labelled % PRUNE_EVERY == 0:
-                self._db.execute(
-                    "DELETE FROM session_labels WHERE at < (SELECT at FROM session_labels"
-                    " ORDER BY at DESC LIMIT 1 OFFSET ?)",
-                    (SESSION_LABELS_MAX,),
-                )
-
     def put_loan(self, loan: Loan) -> None:
         """Remember a credential until it is revoked."""
         self._write("INSERT INTO loans VALUES (?, ?, ?)", (loan.id, loan.expires, pack(loan)))
@@ -130,7 +107,7 @@ class SqliteState(ApprovalTables):
 
     def pins(self, server: str = "") -> Sequence[Pin]:
         """The pinned tools of one MCP server, or of all."""
-        if self._version(self._db) < SCHEMA_VERSION:
+        if self._version(self._db) < PINS_SINCE:
             return ()  # an older store, opened only for reading
         rows = self._read(
             "SELECT body FROM pins WHERE ?='' OR server=? ORDER BY server, tool", (server, server)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 BUSY_SECONDS = 10.0
 """How long a statement waits for another process that writes."""
@@ -64,6 +64,10 @@ CREATE TABLE IF NOT EXISTS nonces (channel TEXT NOT NULL, nonce TEXT NOT NULL,
 CREATE TABLE IF NOT EXISTS session_labels (session TEXT NOT NULL, label TEXT NOT NULL,
   at INTEGER NOT NULL, PRIMARY KEY (session, label)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS session_labels_at ON session_labels (at);
+CREATE TABLE IF NOT EXISTS conducts (session TEXT PRIMARY KEY, at INTEGER NOT NULL,
+  released INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS conducts_at ON conducts (at);
+CREATE TABLE IF NOT EXISTS tasks (name TEXT PRIMARY KEY, body BLOB NOT NULL);
 """
 
 
