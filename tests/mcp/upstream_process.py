@@ -98,7 +98,7 @@ def answer(id, method, params):
         return {
             "protocolVersion": params["protocolVersion"],
             "capabilities": {"tools": {"listChanged": True}, "resources": {}, "prompts": {}},
-            "serverInfo": {"name": "faulty", "version": "1"},
+            "serverInfo": {"name": os.environ.get("CALLED", "faulty"), "version": "1"},
             "instructions": "Notes are kept here.",
         }
     if method == "tools/list":

@@ -86,11 +86,10 @@ async def call_tool(hub: Hub, asker: Asker, params: Frame) -> Frame:
     if asker.modern and asker.channel is not None and asker.channel.headers is not None:
         marked = mirror.marks(definition.get("inputSchema"))
         mirror.check_arguments(asker.channel.headers, arguments, marked)
-    fact = hub.upstreams[server].spec.tools.get(tool)
     given = with_inputs(arguments, params)
     full = f"{server}{SEPARATOR}{tool}"
     labels = known.label(tool)
-    action = action_of(asker.session.actor, full, definition, given, fact, labels)
+    action = action_of(asker.session.actor, full, definition, given, known.fact(tool), labels)
     reason = known.quarantined.get(tool)
     runtime = hub.runtime if reason is None else tightened(hub.runtime, _quarantine(action, reason))
     rest = outgoing(params)

@@ -117,7 +117,8 @@ class Session:
         """The tools of an upstream, judged; read anew where it said that they changed."""
         known = self._known.get(link.name)
         if known is None or known.stale or again:
-            known = self._known[link.name] = await listed(link)
+            known = await listed(link, self._upstreams[link.name].spec)
+            self._known[link.name] = known
         if known.epoch == self._pins.epoch():
             return known
         return await known.judged(link.name, self._pins)
