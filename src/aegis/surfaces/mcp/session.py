@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .pins import Pins
     from .protocol import Channel, Frame
     from .subscriptions import Subscription
+    from .tasks import Task
     from .upstream import Upstream
 
 RUNNING_MAX = 256
@@ -42,7 +43,7 @@ OFFERED = ("sampling", "elicitation", "roots")
 class Asker:
     """On whose behalf something runs: a request of a session, and where answers to it go."""
 
-    __slots__ = ("action", "asks", "capabilities", "channel", "id", "modern", "session")
+    __slots__ = ("action", "asks", "capabilities", "channel", "id", "modern", "session", "task")
 
     def __init__(
         self, session: Session, channel: Channel | None, params: Frame, id: Any = None
@@ -56,6 +57,7 @@ class Asker:
         self.capabilities: Frame = said if isinstance(said, dict) else {}
         self.action = ""
         self.asks: Any = None
+        self.task: Task | None = None
 
 
 class Session:
