@@ -22,6 +22,7 @@ DEADLINE = 30.0
 NAMES = (
     "read_note", "write_note", "delete_note", "die", "hang", "count", "noise", "environment",
     "fail", "read_poison", "ask_person", "ask_model", "grow", "log", "read_slowly",
+    "deep", "very_deep", "not_json",
 )  # fmt: skip
 
 ALLOWING = "policy: { defaults: { approval: auto } }\n"

@@ -99,6 +99,31 @@ def test_noise_of_an_upstream_changes_nothing(connect):
     assert connect().call("noise")["result"]["content"][0]["text"] == "after noise"
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("deep", "nested deeper than 100 levels"),
+        ("very_deep", "nested deeper than 100 levels"),
+        ("not_json", "not valid JSON"),
+    ],
+)
+def test_an_answer_that_cannot_be_read_is_an_error_at_once(connect, name, said):
+    client = connect()
+    error = client.answer(client.begin("tools/call", {"name": f"notes__{name}"}), seconds=10)
+    assert error["error"]["code"] == 50201
+    assert said in error["error"]["message"]
+    assert "result" in client.call("read_note")
+
+
+@pytest.mark.parametrize("depth", [101, 3_000])
+def test_a_deep_frame_of_a_client_is_an_error_of_its_request(gateway, depth):
+    nested = b"[" * depth + b"]" * depth
+    gateway.raw(b'{"jsonrpc":"2.0","id":70,"method":"ping","params":{"a":%b}}\n' % nested)
+    error = gateway.answer(70, seconds=10)["error"]
+    assert error["code"] == -32700
+    assert "nested deeper than 100 levels" in error["message"]
+
+
 def test_an_upstream_that_cannot_be_started_is_named(place, connect):
     place.config.write_text("upstreams: { gone: { command: /no/such/program } }\n")
     client = connect()

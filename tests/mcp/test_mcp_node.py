@@ -109,3 +109,12 @@ def test_the_typescript_sdk_uses_the_reference_servers(served, modules, kind):
     assert seen["file"] == "hello there\n"
     assert seen["secret"] == {"code": 40301, "rule": "secrets"}
     assert seen["prompt"] == 1
+
+
+@pytest.mark.soak
+def test_the_catalogue_knows_the_tools_of_the_reference_servers(served):
+    place = served.place
+    shown = json.loads(place.aegis("mcp", "tools", "--json", "--config", place.config))
+    said = {row["tool"]: row["said_by"] for row in shown}
+    assert len(said) > 20
+    assert set(said.values()) == {"catalogue/everything", "catalogue/filesystem"}

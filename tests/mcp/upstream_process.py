@@ -56,6 +56,14 @@ def call(id, name, arguments, meta):
         sys.stdout.write("this is no frame\n")
         send({"id": 999_999, "result": text("for nobody")})
         send({"id": id, "result": text("after noise")})
+    elif name in ("deep", "very_deep"):
+        depth = 150 if name == "deep" else 3_000
+        nested = "[" * depth + "]" * depth
+        sys.stdout.write(f'{{"jsonrpc": "2.0", "id": {id}, "result": {nested}}}\n')
+        sys.stdout.flush()
+    elif name == "not_json":
+        sys.stdout.write(f'{{"result": {{"n": NaN}}, "id": {id}, "jsonrpc": "2.0"}}\n')
+        sys.stdout.flush()
     elif name == "environment":
         print(f"token {os.environ.get('TOKEN')}", file=sys.stderr, flush=True)
         send({"id": id, "result": text(" ".join(sorted(os.environ)))})
@@ -98,7 +106,7 @@ def answer(id, method, params):
         return {
             "protocolVersion": params["protocolVersion"],
             "capabilities": {"tools": {"listChanged": True}, "resources": {}, "prompts": {}},
-            "serverInfo": {"name": "faulty", "version": "1"},
+            "serverInfo": {"name": os.environ.get("CALLED", "faulty"), "version": "1"},
             "instructions": "Notes are kept here.",
         }
     if method == "tools/list":

@@ -61,6 +61,7 @@ VERBS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("mcp install", "mcp_client:install", "Put Aegis into the configuration of a client."),
         ("mcp uninstall", "mcp_client:uninstall", "Take it out again."),
         ("mcp serve", "mcp_own:serve", "Let an agent ask Aegis; it can change nothing."),
+        ("mcp tools", "mcp_tools:tools", "Show what is known of the tools of MCP servers."),
         ("mcp pins", "mcp:pins", "Show pinned tools; accept or reject what one has become."),
     ),
     "People": (

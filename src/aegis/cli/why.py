@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..model import UNDECIDED, CallerError
 from ..tools.dangers import DANGERS
-from ..tools.reading import DANGER
+from ..tools.reading import DANGER, DESCRIBED
 from . import home, output
 from .simulate import Scene, as_json
 
@@ -95,6 +95,11 @@ def _does(fields: dict[str, Any]) -> list[tuple[str, str]]:
     more = [f"and {len(resources) - SHOWN_MAX} more"] if len(resources) > SHOWN_MAX else []
     return [
         ("does", " in ".join(filter(None, (fields.get("capability"), fields.get("environment"))))),
+        *(
+            ("said by", label.removeprefix(DESCRIBED))
+            for label in labels
+            if label.startswith(DESCRIBED)
+        ),
         *(("danger", f"{id}: {DANGERS.get(id, 'a danger of a newer version')}") for id in dangers),
         *(("unread", "a part of it cannot be read") for label in labels if label == UNDECIDED),
         *(("touches", text) for text in (*resources[:SHOWN_MAX], *more)),

@@ -14,7 +14,7 @@ import msgspec.inspect as shape
 
 from ..policy.schema import schema as policy_schema
 from ..policy.source import resolved
-from .settings import Guardrail, ProviderSettings, Settings
+from .settings import Guardrail, McpTool, McpUpstream, ProviderSettings, Settings
 from .typed import bare, bounds, type_of
 
 if TYPE_CHECKING:
@@ -153,6 +153,8 @@ def _sections() -> Iterator[tuple[str, str, type[msgspec.Struct]]]:
             yield field.name, f"{field.name}.", type_.cls
     yield "guardrails.NAME", "guardrails.NAME.", Guardrail
     yield "providers.NAME", "providers.NAME.", ProviderSettings
+    yield "mcp.upstreams.NAME", "mcp.upstreams.NAME.", McpUpstream
+    yield "mcp.upstreams.NAME.tools.TOOL", "mcp.upstreams.NAME.tools.TOOL.", McpTool
 
 
 def _rows(path: str, cls: type[msgspec.Struct]) -> Iterator[str]:

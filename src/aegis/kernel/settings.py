@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from ..tools.catalogue import Name
 from .meaning import DAY, Capability, Durability, about
 from .session_settings import SessionSettings
 
@@ -217,7 +218,10 @@ class McpTool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     target: Annotated[str, about("the argument that names what it acts on")] = ""
     resources: Annotated[
         dict[str, str],
-        about("arguments that name resources, each with the kind: `path: file`, `table: table`"),
+        about(
+            "arguments that name resources, each with the kind: `path: file`, `table: table`; "
+            "`files.path` for one within another, `read ref` for one that is only read"
+        ),
     ] = {}
     reads: Annotated[
         Literal["", "shell", "sql", "git", "http", "nothing"],
@@ -253,7 +257,16 @@ class McpUpstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeout_seconds: Annotated[
         float, Meta(gt=0, le=DAY), about("how long one answer may take, without progress")
     ] = 60.0
-    tools: Annotated[dict[str, McpTool], about("facts about its tools, by name")] = {}
+    catalogue: Annotated[
+        Literal["", "none", Name],
+        about(
+            "the entry of the catalogue that describes its tools; empty finds it by the command, "
+            "the host, or what the server calls itself, `none` uses none"
+        ),
+    ] = ""
+    tools: Annotated[
+        dict[str, McpTool], about("facts about its tools, by name; they go before the catalogue's")
+    ] = {}
 
 
 class McpOAuth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,7 +1,8 @@
 """What a call acts on, by the names of its arguments.
 
 A tool whose arguments nobody declared still says much by what it calls them: `path`, `url`,
-`repo`, `table`. This is a guess; it adds facts a policy may match, and takes none away.
+`repo`, `table`. This is a guess; it adds facts a policy may match, and takes none away. Arguments
+within arguments are looked at, too, and those that stand in a text as JSON.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from ..model import Resource
+from ..model import CAPABILITIES, Resource
 from .names import words
+from .nested import carried, last_word, walked
 from .read import COMMAND_KEYS, STATEMENT_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
+
+    from .nested import Place
 
 RESOURCES_MAX = 64
 """Most resources named for one call; a call on more is undecided."""
@@ -43,11 +47,11 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "host": "host",
         "hostname": "host",
         "domain": "host",
-        "repo": "repository",
-        "repository": "repository",
-        "branch": "branch",
-        "ref": "branch",
-        "base": "branch",
+        "repo": "repo",
+        "repository": "repo",
+        "branch": "ref",
+        "ref": "ref",
+        "base": "ref",
         "table": "table",
         "tables": "table",
         "collection": "table",
@@ -71,7 +75,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
 
 _ORDER = (
     "file",
-    "repository",
+    "repo",
     "table",
     "database",
     "url",
@@ -118,63 +122,106 @@ def acts_on(
     verb: str,
     *,
     kinds: Mapping[str, str] | None = None,
+    guesses: bool = False,
     target: str = "",
     declared: Container[str] | None = None,
 ) -> Named:
-    """What a call acts on: by `kinds` (argument → kind) where they are given, else by what the
-    arguments are called.
+    """What a call acts on: by `kinds` where they are given, else by what the arguments are called.
 
-    The target is what the argument `target` names; else the first resource of `kinds`, or of the
-    most telling kind. `owner` and `repo` are joined as `owner/repo`. A URL names its host, too.
-    `declared` holds the arguments the tool declares: another one gives no certain target where
-    a declared one would give one, too.
+    `kinds` maps arguments (`files.path` for those within others) to a kind, with a verb before it
+    where that is not the call's (`read ref`); an empty kind names nothing. With `guesses`, the
+    arguments that `kinds` does not have are guessed at. What nothing is said of, within an argument
+    that has a kind, is of that kind.
+
+    The target is what the argument `target` names; else the first resource of `kinds`, or (where
+    is guessed) of the most telling kind. `owner` and `repo` are joined as `owner/repo`. A URL names
+    its host, too. `declared` holds the arguments the tool declares: another one gives no certain
+    target where a declared one would give one, too.
     """
-    found = _Found(verb)
-    for name, value in params.items():
-        kind = kinds.get(name) if kinds else KINDS.get(_last_word(name))
-        for text in found.texts(name, value) if kind is not None else ():
-            found.add(name, kind or "", _owned(text, params) if kind == "repository" else text)
+    found = _Found(verb, kinds or {}, guesses or not kinds)
+    walk = walked(params)
+    if walk.beyond:
+        found.doubts(walk.beyond)
+    for place in walk.places:
+        found.take(place, params)
     if target:
-        return found.aimed(target, params.get(target))
-    order = tuple(dict.fromkeys(kinds.values())) if kinds else _ORDER
-    return found.guessed(order, declared)
+        return found.aimed([p.value for p in walk.places if p.names[0] == target], target)
+    named = dict.fromkeys(_split(kind, "")[1] for kind in found.kinds.values())
+    return found.guessed(_ORDER if found.guesses else tuple(named), declared)
 
 
-def _owned(repository: str, params: Mapping[str, Any]) -> str:
-    owner = params.get("owner")
-    joined = isinstance(owner, str) and owner and "/" not in repository
-    return f"{owner}/{repository}" if joined else repository
+def mappings(params: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The arguments and every mapping within them, at most RESOURCES_MAX."""
+    found = {id(params): params}
+    for place in walked(params).places:
+        if len(found) < RESOURCES_MAX:
+            found[id(place.around)] = place.around
+    return list(found.values())
+
+
+def _owned(repository: str, *around: Mapping[str, Any]) -> str:
+    owner = next((found for each in around if isinstance(found := each.get("owner"), str)), "")
+    return f"{owner}/{repository}" if owner and "/" not in repository else repository
+
+
+def _split(kind: str, verb: str) -> tuple[str, str]:
+    """Verb and kind of `[verb ]kind`."""
+    first, _, rest = kind.partition(" ")
+    return (first, rest) if rest and first in CAPABILITIES else (verb, kind)
 
 
 class _Found:
     """Collects the resources of one call, and why they are not certain."""
 
-    def __init__(self, verb: str) -> None:
+    def __init__(self, verb: str, kinds: Mapping[str, str], guesses: bool) -> None:
         self.resources: dict[Resource, None] = {}
         self.unclear = ""
+        self.kinds = kinds
+        self.guesses = guesses
         self._verb = verb
         self._said: list[tuple[str, str, str]] = []
 
-    def texts(self, name: str, value: Any) -> list[str]:
-        """An argument as the names it holds; what is no text is not passed over in silence."""
-        items = value if isinstance(value, (list, tuple)) else (value,)
-        if any(item is not None and not isinstance(item, str) for item in items):
-            self.doubts(f"`{name}` is neither a text nor a list of texts")
-        return [item for item in items if isinstance(item, str) and item]
+    def take(self, place: Place, params: Mapping[str, Any]) -> None:
+        """One value; what is no text is not passed over in silence."""
+        names, value, around = place
+        kind, inherited = self._kind(names)
+        if not kind or value is None or value == "":
+            return
+        text = value if isinstance(value, str) else ""
+        if inherited and not text and any(last_word(str(name)) in KINDS for name in around):
+            return  # `mode` beside `path`
+        if inherited or not text:
+            self.doubts(f"`{names[0][:80]}` is neither a text nor a list of texts")
+        if text:
+            verb, kind = _split(kind, self._verb)
+            name = _owned(text, around, params) if kind == "repo" else text
+            self.add(names[0], Resource(kind, name, verb))
 
-    def add(self, name: str, kind: str, text: str) -> None:
-        host = _host(text) if kind == "url" else ""
-        for resource in (
-            Resource(kind, text, self._verb),
-            *((Resource("host", host, self._verb),) if host else ()),
-        ):
-            if resource in self.resources:
+    def _kind(self, names: tuple[str, ...]) -> tuple[str, bool]:
+        """The kind of what a value names (empty: none), and whether that is said of what it stands
+        in.
+        """
+        for end in range(len(names), 0, -1):
+            kind = self.kinds.get(".".join(names[:end]))
+            if kind is None and self.guesses:
+                kind = KINDS.get(names[end - 1]) or KINDS.get(last_word(names[end - 1]))
+            if kind is not None:
+                return kind, end < len(names)
+            if end == len(names) and carried(names):
+                break
+        return "", False
+
+    def add(self, argument: str, resource: Resource) -> None:
+        host = _host(resource.name) if resource.kind == "url" else ""
+        beside = (Resource("host", host, resource.verb),) if host else ()
+        for each in (resource, *beside):
+            if each in self.resources:
                 continue
             if len(self.resources) >= RESOURCES_MAX:
                 self.doubts(f"it names more than {RESOURCES_MAX} resources")
                 return
-            self.resources[resource] = None
-        self._said.append((name, kind, text))
+            self.resources[each] = None
+        self._said.append((argument, resource.kind, resource.name))
 
     def guessed(self, order: tuple[str, ...], declared: Container[str] | None) -> Named:
         """With the first resource of the first kind of `order` as target."""
@@ -188,23 +235,18 @@ class _Found:
             self.doubts(f"the tool declares no argument `{name}`")
         return Named(target, tuple(self.resources), self.unclear)
 
-    def aimed(self, argument: str, value: Any) -> Named:
+    def aimed(self, values: list[Any], argument: str) -> Named:
         """With what one argument names as target."""
-        texts = self.texts(argument, value)
-        if len(set(texts)) > 1:
+        texts = dict.fromkeys(value for value in values if isinstance(value, str) and value)
+        if len(texts) > 1:
             self.doubts(f"`{argument}` names more than one target")
+        if any(value is not None and not isinstance(value, str) for value in values):
+            self.doubts(f"`{argument}` is neither a text nor a list of texts")
         return Named(next(iter(texts), ""), tuple(self.resources), self.unclear)
 
     def doubts(self, reason: str) -> None:
         """The first reason stands."""
         self.unclear = self.unclear or reason
-
-
-def _last_word(name: str) -> str:
-    if name in KINDS:
-        return name
-    found = words(name)
-    return found[-1] if found else ""
 
 
 def _host(url: str) -> str:

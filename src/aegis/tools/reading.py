@@ -42,6 +42,11 @@ DANGER = "danger:"
 DOES = "does:"
 """How a label begins that names one capability of one step, where steps differ."""
 
+DESCRIBED = "described:"
+"""How the label begins that says who described the tool of a call; where nobody did, it has none
+and what it does was read from names.
+"""
+
 
 class Reading(msgspec.Struct, frozen=True):
     """What a call would do.

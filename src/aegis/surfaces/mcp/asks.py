@@ -109,10 +109,9 @@ class Parking:
         }
 
     def _taken(self, params: Frame, bound: str) -> Parked | None:
-        state = params.get("requestState")
-        if not isinstance(state, str) or not state.startswith(STATE):
+        if not resumed(params):
             return None
-        token = state.removeprefix(STATE)
+        token = params["requestState"].removeprefix(STATE)
         parked = self._parked.get(token)
         if parked is None or parked.bound != bound:
             raise rpc.RpcError(
@@ -132,6 +131,12 @@ class Parking:
         for parked in list(self._parked.values()):
             parked.timer.cancel()
             parked.task.cancel()
+
+
+def resumed(params: Frame) -> bool:
+    """Whether a request says that it goes on with a parked one."""
+    state = params.get("requestState")
+    return isinstance(state, str) and state.startswith(STATE)
 
 
 def _bound(asker: Asker, method: str, params: Frame) -> str:

@@ -29,6 +29,7 @@ from ...model import (
 from ..refusal import about, said
 from . import mirror
 from . import protocol as rpc
+from .follow import satisfied
 from .link import error_in
 from .reviews import ours
 from .tools import SEPARATOR, action_of
@@ -51,9 +52,6 @@ PIN_RULE = "<pin>"
 
 INPUTS = "io.modelcontextprotocol/inputResponses"
 """Where what a client answers to an upstream stands among the params of an action."""
-
-ROUNDS_MAX = 8
-"""Most times a stateless upstream may ask for more input in answer to one request."""
 
 CODES = {
     "policy": rpc.BLOCKED,
@@ -86,11 +84,10 @@ async def call_tool(hub: Hub, asker: Asker, params: Frame) -> Frame:
     if asker.modern and asker.channel is not None and asker.channel.headers is not None:
         marked = mirror.marks(definition.get("inputSchema"))
         mirror.check_arguments(asker.channel.headers, arguments, marked)
-    fact = hub.upstreams[server].spec.tools.get(tool)
     given = with_inputs(arguments, params)
     full = f"{server}{SEPARATOR}{tool}"
     labels = known.label(tool)
-    action = action_of(asker.session.actor, full, definition, given, fact, labels)
+    action = action_of(asker.session.actor, full, definition, given, known.fact(tool), labels)
     reason = known.quarantined.get(tool)
     runtime = hub.runtime if reason is None else tightened(hub.runtime, _quarantine(action, reason))
     rest = outgoing(params)
@@ -101,7 +98,7 @@ async def call_tool(hub: Hub, asker: Asker, params: Frame) -> Frame:
             decided = dict(decided)
             body["inputResponses"] = decided.pop(INPUTS)
         body["arguments"] = decided
-        return await satisfied(hub, link, asker, "tools/call", body)
+        return await answered(hub, link, asker, "tools/call", body)
 
     return await govern(hub, asker, runtime, action, params, forward)
 
@@ -195,7 +192,9 @@ async def govern(
             result: Frame = result_of(outcome)
             return result
         except HeldError as error:
-            if not await reviews.talked(error.approval) or not reviews.held(action):
+            if asker.task is not None:
+                await reviews.awaited(error, asker, asker.task)
+            elif not await reviews.talked(error.approval) or not reviews.held(action):
                 return reviews.pending(error, asker)
         except LedgerError as error:
             log.error("the ledger failed: %s", error)
@@ -277,32 +276,20 @@ async def _fetched(hub: Hub, asker: Asker, link: Link, action: Action, params: F
         body = {**rest, **decided}
         if INPUTS in body:
             body["inputResponses"] = body.pop(INPUTS)
-        return await satisfied(hub, link, asker, action.type, body)
+        return await answered(hub, link, asker, action.type, body)
 
     return await govern(hub, asker, hub.runtime, action, params, forward)
 
 
-async def satisfied(hub: Hub, link: Link, asker: Asker, method: str, body: Frame) -> Frame:
-    """The response of an upstream. A stateless one that wants input of a client with a session is
-    given what the client answers, and asked again.
-    """
-    for _ in range(ROUNDS_MAX):
-        response = await link.exchange(method, body, asker)
-        result = response.get("result")
-        if asker.modern or not isinstance(result, dict):
-            return response
-        if result.get("resultType") != "input_required":
-            return response
-        asked = result.get("inputRequests")
-        answers: Frame = {}
-        for key, request in asked.items() if isinstance(asked, dict) else ():
-            answers[key] = await ask_client(
-                hub, link, asker, rpc.check({"jsonrpc": "2.0", **request})
-            )
-        body = {**body, "inputResponses": answers, "requestState": result.get("requestState")}
-    raise rpc.RpcError(
-        rpc.UPSTREAM, f"upstream `{link.name}` asked for input {ROUNDS_MAX} times and had no end"
-    )
+async def answered(hub: Hub, link: Link, asker: Asker, method: str, body: Frame) -> Frame:
+    """The final response of an upstream to a request that has been decided."""
+
+    async def ask(frame: Frame) -> Any:
+        if frame.get("method", "").partition("/")[0] not in asker.capabilities:
+            raise rpc.RpcError(rpc.UPSTREAM, "the upstream requires what the client cannot do")
+        return await ask_client(hub, link, asker, frame)
+
+    return await satisfied(link, asker, method, body, ask)
 
 
 def outgoing(params: Frame) -> Frame:

@@ -124,6 +124,7 @@ class Mounted:
         data = await turn.read(self._hub.runtime.settings.limits.body_bytes)
         accept = turn.headers.get(b"accept", b"*/*")
         streams = b"text/event-stream" in accept or accept == b"*/*"
+        value: Any = None
         try:
             value = rpc.decode(data)
             if self._stateless(turn, value):
@@ -131,11 +132,7 @@ class Mounted:
             else:
                 await self._answer(turn, principal, value, streams)
         except rpc.RpcError as error:
-            id = (
-                value.get("id")
-                if error.code != rpc.PARSE_ERROR and isinstance(value, dict)
-                else None
-            )
+            id = value.get("id") if isinstance(value, dict) else getattr(error, "id", None)
             reply = Reply(turn, False)
             await reply.finish(_status(error), rpc.error_of(id, error))
 

@@ -10,9 +10,9 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from . import calls, lists, subscriptions
+from . import calls, lists, subscriptions, tasks
 from . import protocol as rpc
-from .asks import Parking
+from .asks import Parking, resumed
 from .pins import Pins
 from .reviews import Reviews
 from .session import RUNNING_MAX, Asker, Session
@@ -64,6 +64,7 @@ class Hub:
         }
         self.reviews = Reviews(runtime, settings.client_approval, user or "local user")
         self.parking = Parking()
+        self.tasks = tasks.Tasks()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def session(self, actor: Actor, *, local: bool = False) -> Session:
@@ -74,6 +75,7 @@ class Hub:
         """End what is under way; sessions are ended by who made them."""
         self.reviews.close()
         self.parking.close()
+        self.tasks.close()
         for task in list(self._tasks):
             task.cancel()
 
@@ -117,7 +119,9 @@ class Hub:
             return await handler(self, asker, params)
         self._check_revision(params)
         work: Any = handler(self, asker, params)
-        if method in INTERACTIVE:
+        if method == "tools/call" and tasks.declared(asker.capabilities) and not resumed(params):
+            work = self.tasks.run(asker, work)
+        elif method in INTERACTIVE:
             work = self.parking.run(asker, method, params, work)
         result = await work
         return lists.cacheable(method, {"resultType": "complete", **result})
@@ -250,6 +254,7 @@ async def initialize(hub: Hub, asker: Asker, params: Frame) -> Frame:
 async def discover(hub: Hub, asker: Asker, _: Frame) -> Frame:
     """Answer `server/discover`."""
     capabilities, instructions = await greeting(hub, asker)
+    capabilities["extensions"] = {tasks.EXTENSION: {}}
     answer: Frame = {
         "supportedVersions": list(rpc.REVISIONS),
         "capabilities": capabilities,
@@ -263,14 +268,14 @@ async def greeting(hub: Hub, asker: Asker) -> tuple[Frame, str]:
 
     One that takes longer to begin is not waited for: its tools are listed once it has.
     """
-    tasks = [
+    greeted = [
         asyncio.get_running_loop().create_task(hub.link(asker, name)) for name in hub.upstreams
     ]
-    if tasks:
-        await asyncio.wait(tasks, timeout=GREET_SECONDS)
+    if greeted:
+        await asyncio.wait(greeted, timeout=GREET_SECONDS)
     together: Frame = {"tools": {"listChanged": True}, "logging": {}}
     told = []
-    for task in tasks:
+    for task in greeted:
         if not task.done():
             continue
         error = task.exception()
@@ -323,6 +328,9 @@ METHODS: dict[str, Method] = {
     "prompts/list": lists.prompts,
     "prompts/get": calls.get_prompt,
     "completion/complete": calls.complete,
+    "tasks/get": tasks.get,
+    "tasks/update": tasks.update,
+    "tasks/cancel": tasks.cancel,
 }
 """What clients may ask."""
 

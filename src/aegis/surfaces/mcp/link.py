@@ -8,12 +8,14 @@ tells the one who asked about progress. It greets the upstream in its revision.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ...model import UpstreamError
 from . import protocol as rpc
+from .tasks import EXTENSION
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -143,7 +145,8 @@ class Link:
     async def _discover(self, capabilities: Frame, client: Frame) -> None:
         self.meta = {
             rpc.META_REVISION: rpc.MODERN,
-            rpc.META_CAPABILITIES: capabilities,
+            # the gateway follows tasks itself, whatever its client knows
+            rpc.META_CAPABILITIES: {**capabilities, "extensions": {EXTENSION: {}}},
             rpc.META_CLIENT: client,
         }
         self.wire.greeted(rpc.MODERN)
@@ -250,6 +253,15 @@ class Link:
         if method != "initialize" and not self.closed:
             note = rpc.notification("notifications/cancelled", {"requestId": id, "reason": reason})
             self._spawn(("cancel", id), self._quietly(self.wire.send(note)))
+
+    def later(self, method: str, params: Frame) -> None:
+        """Send a request whose answer nobody waits for."""
+
+        async def ask() -> None:
+            with contextlib.suppress(UpstreamError):
+                await self.exchange(method, params)
+
+        self._spawn(object(), ask())
 
     async def notify(self, method: str, params: Frame | None = None) -> None:
         """Send a notification. Raises UpstreamError."""

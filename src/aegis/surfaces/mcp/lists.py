@@ -35,11 +35,10 @@ async def tools(hub: Hub, asker: Asker, _: Frame) -> Frame:
 
     async def of(link: Link) -> list[Frame]:
         known = await asker.session.tools(link, again=True)
-        facts = hub.upstreams[link.name].spec.tools
         found = []
         for name, tool in known.items():
             action = action_of(
-                asker.session.actor, f"{link.name}{SEPARATOR}{name}", tool, {}, facts.get(name)
+                asker.session.actor, f"{link.name}{SEPARATOR}{name}", tool, {}, known.fact(name)
             )
             if name not in known.quarantined and _reachable(hub, action):
                 found.append({**tool, "name": hub.public(link.name, name)})

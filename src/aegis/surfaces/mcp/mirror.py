@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 
     Marks = dict[tuple[str, ...], str]
 
-NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+NAMED = {
+    "tools/call": "name",
+    "prompts/get": "name",
+    "resources/read": "uri",
+    "tasks/get": "taskId",
+    "tasks/update": "taskId",
+    "tasks/cancel": "taskId",
+}
 """Methods whose `Mcp-Name` header repeats a parameter."""
 
 PARAM = "mcp-param-"

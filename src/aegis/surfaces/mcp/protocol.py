@@ -7,6 +7,7 @@ https://modelcontextprotocol.io/specification, revisions below; JSON-RPC 2.0.
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Protocol
@@ -64,8 +65,14 @@ FRAME_MAX = 10_485_760
 TEXT_MAX = 8_192
 """Longest name or address a client may ask by, in characters: it stands in records."""
 
+DEPTH_MAX = 100
+"""Deepest nesting of a frame: guards read 64 levels, and a frame wraps those in a few more."""
+
 ID_MAX = 256
 """Longest request id, in characters: it is kept while the request runs."""
+
+NEAR_BYTES = 512
+"""How far from its ends the id of a frame is looked for that cannot be read."""
 
 Frame = dict[str, Any]
 encode = msgspec.json.Encoder().encode
@@ -114,12 +121,59 @@ def about() -> Frame:
     return {"name": NAME, "title": TITLE, "version": number}
 
 
+class FrameError(RpcError):
+    """A frame that cannot be read; `id` is the request it belongs to, None where that is open."""
+
+    def __init__(self, message: str, id: Any = None) -> None:
+        super().__init__(PARSE_ERROR, message)
+        self.id = id
+
+
 def decode(data: bytes) -> Any:
-    """The value of one frame. Raises RpcError."""
+    """The value of one frame. Raises FrameError."""
     try:
-        return _decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RpcError(PARSE_ERROR, f"the frame is not valid JSON: {str(error)[:200]}") from None
+        value = _decode(data)
+    except RecursionError:
+        raise _too_deep(data) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise FrameError(f"the frame is not valid JSON: {str(error)[:200]}") from None
+    # counting costs nothing; only a frame with many brackets is walked
+    if data.count(b"[") + data.count(b"{") > DEPTH_MAX and _deep(value):
+        raise _too_deep(data)
+    return value
+
+
+def id_near(data: bytes) -> Any:
+    """The id that stands near an end of a frame which cannot be read; None where none does. Who
+    sent the frame could have written any other.
+    """
+    for part in (data[:NEAR_BYTES], data[-NEAR_BYTES:]):
+        found = _ID.search(part)
+        if found is not None:
+            return _decode(found[1])
+    return None
+
+
+_ID = re.compile(rb'"id"\s*:\s*([0-9]{1,15}|"[A-Za-z0-9_.:/-]{1,200}")\s*[,}]')
+
+
+def _too_deep(data: bytes) -> FrameError:
+    return FrameError(f"the frame is nested deeper than {DEPTH_MAX} levels", id_near(data))
+
+
+def _deep(value: Any) -> bool:
+    """Whether a value is nested deeper than DEPTH_MAX."""
+    level = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(DEPTH_MAX):
+        level = [
+            item
+            for each in level
+            for item in (each.values() if isinstance(each, dict) else each)
+            if isinstance(item, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
 
 
 def check(frame: Any) -> Frame:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ...approval import digest
+from ...approval import PENDING, digest
 from ...model import Action, CallerError, HeldError
 from . import protocol as rpc
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ...kernel.runtime import Runtime
     from .protocol import Frame
     from .session import Asker, Session
+    from .tasks import Task
 
 KEY = "aegis.approval"
 """The name of our request among the `inputRequests` of a result."""
@@ -32,6 +33,9 @@ an approval only ever continues the identical action."""
 
 RETRY_SECONDS = 5
 """How soon it is worth asking again."""
+
+LOOK_SECONDS = 0.25
+"""How often a task looks whether its approval was answered: a read of the state each."""
 
 CHANNEL = "mcp"
 """The channel answers are recorded under."""
@@ -93,6 +97,24 @@ class Reviews:
         await asyncio.wait((talk,))
         return True
 
+    async def awaited(self, error: HeldError, asker: Asker, task: Task) -> None:
+        """Turn a held call into a task of its client, and wait until somebody has answered."""
+        task.detach(f"a person has to approve this first: approval `{error.approval}`")
+        desk = self._runtime.desk
+        request = desk.find(error.approval)
+        asking = None
+        answers = "elicitation" in asker.capabilities and self._may_answer(asker.session)
+        if request is not None and answers:
+            asking = asyncio.get_running_loop().create_task(self._talk(request, asker))
+        try:
+            while request is not None and request.state == PENDING:
+                await asyncio.sleep(LOOK_SECONDS)
+                request = desk.find(error.approval)
+        finally:
+            if asking is not None:
+                asking.cancel()
+        task.detach()
+
     def pending(self, error: HeldError, asker: Asker) -> Frame:
         """The answer while a person has to agree first. Raises RpcError for older clients."""
         request = self._runtime.desk.find(error.approval)
@@ -128,7 +150,7 @@ class Reviews:
     def _filed(self, request: Request) -> None:
         """A request for approval was filed on this thread."""
         asker = self._under_way.get(request.action)
-        if asker is None or "elicitation" not in asker.capabilities:
+        if asker is None or ("elicitation" not in asker.capabilities and asker.task is None):
             return
         if asker.modern:
             self._runtime.desk.release(request.id)
@@ -142,7 +164,10 @@ class Reviews:
         session = asker.session
         form = self._form(request, session)
         try:
-            answer = await session.ask("elicitation/create", form, asker.channel)
+            if asker.task is not None:
+                answer = await asker.task.ask("elicitation/create", form)
+            else:
+                answer = await session.ask("elicitation/create", form, asker.channel)
         except rpc.RpcError:
             return  # the request stays on file for others to answer
         self._take(request, answer, session)

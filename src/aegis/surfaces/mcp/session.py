@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .pins import Pins
     from .protocol import Channel, Frame
     from .subscriptions import Subscription
+    from .tasks import Task
     from .upstream import Upstream
 
 RUNNING_MAX = 256
@@ -42,7 +43,7 @@ OFFERED = ("sampling", "elicitation", "roots")
 class Asker:
     """On whose behalf something runs: a request of a session, and where answers to it go."""
 
-    __slots__ = ("action", "asks", "capabilities", "channel", "id", "modern", "session")
+    __slots__ = ("action", "asks", "capabilities", "channel", "id", "modern", "session", "task")
 
     def __init__(
         self, session: Session, channel: Channel | None, params: Frame, id: Any = None
@@ -56,6 +57,7 @@ class Asker:
         self.capabilities: Frame = said if isinstance(said, dict) else {}
         self.action = ""
         self.asks: Any = None
+        self.task: Task | None = None
 
 
 class Session:
@@ -117,7 +119,8 @@ class Session:
         """The tools of an upstream, judged; read anew where it said that they changed."""
         known = self._known.get(link.name)
         if known is None or known.stale or again:
-            known = self._known[link.name] = await listed(link)
+            known = await listed(link, self._upstreams[link.name].spec)
+            self._known[link.name] = known
         if known.epoch == self._pins.epoch():
             return known
         return await known.judged(link.name, self._pins)

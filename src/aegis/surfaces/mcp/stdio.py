@@ -100,6 +100,8 @@ async def _answer(hub: Hub, session: Session, line: bytes | TooLong, outlet: _Ou
             told: Any = [answer for answer in answers if answer is not None]
         else:
             told = await _one(hub, session, value, outlet)
+    except rpc.FrameError as error:
+        told = rpc.error_of(error.id, error)
     except rpc.RpcError as error:
         told = rpc.error_of(None, error)
     if told:

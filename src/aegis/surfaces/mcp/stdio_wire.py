@@ -153,15 +153,25 @@ class StdioWire:
             if line.isspace():
                 continue
             try:
-                self._receive(rpc.decode(line), None)
-            except rpc.RpcError:
-                log.warning("upstream `%s` printed a line that is no frame", self.name)
+                frame = rpc.decode(line)
+            except rpc.RpcError as error:
+                self._unreadable(line, error)
+            else:
+                self._receive(frame, None)
         if reason:
             _signal(process, signal.SIGTERM)
         code = await process.wait()
         if self._lost is not None:
             how = reason or (f"ended with exit code {code}" if code >= 0 else f"died ({-code})")
             self._lost(f"upstream `{self.name}` {how}", None)
+
+    def _unreadable(self, line: bytes, error: rpc.RpcError) -> None:
+        """A line that is no frame: noise, or an answer that somebody waits for in vain."""
+        request = rpc.id_near(line) if line.startswith(b"{") else None
+        if isinstance(request, int) and self._lost is not None:
+            self._lost(f"upstream `{self.name}` answered no frame: {error}", request)
+        else:
+            log.warning("upstream `%s` printed a line that is no frame", self.name)
 
     async def _complain(self) -> None:
         """Log what the child prints to standard error, without the secrets it was given."""

@@ -1,7 +1,7 @@
 """The tools of one upstream as they are known, and a call of one as an Action.
 
-A call's target and resources are taken from its arguments: by the catalogue of the configuration
-where it names the tool, else from what the arguments are called (`aegis.tools.arguments`).
+A call's target and resources are taken from its arguments: by what is said of the tool
+(`facts.py`), else from what the arguments are called (`aegis.tools.arguments`).
 """
 
 from __future__ import annotations
@@ -13,17 +13,20 @@ import uuid_utils
 
 from ...approval import DEFINITION
 from ...model import UNDECIDED, Action
-from ...tools.arguments import acts_on, spoken
+from ...tools.arguments import acts_on, mappings, spoken
 from ...tools.names import capability
 from ...tools.read import file_reading, reading_of, strictest
 from . import protocol as rpc
+from .facts import NOTHING, facts_of
 from .pins import definition_of, digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ...kernel.settings import McpTool
+    from ...kernel.settings import McpUpstream
     from ...model import Actor
+    from ...tools.reading import Reading
+    from .facts import Fact
     from .link import Link
     from .pins import Pins
 
@@ -43,18 +46,23 @@ _MILD = frozenset({"read", "execute"})
 
 
 class Known(dict[str, rpc.Frame]):
-    """Definitions by name, with the reasons of those in quarantine.
+    """Definitions by name, with what is said of the tools, and the reasons of those in quarantine.
 
     `epoch` is the state of the pins they were judged under.
     """
 
-    def __init__(self, definitions: Mapping[str, rpc.Frame]) -> None:
+    def __init__(self, definitions: Mapping[str, rpc.Frame], facts: Mapping[str, Fact]) -> None:
         super().__init__(definitions)
+        self._facts = facts
         self.bytes = {name: definition_of(tool) for name, tool in definitions.items()}
         self.labels: dict[str, tuple[str, ...]] = {}
         self.quarantined: dict[str, str] = {}
         self.epoch = -1
         self.stale = False
+
+    def fact(self, tool: str) -> Fact:
+        """What is said of a tool."""
+        return self._facts.get(tool, NOTHING)
 
     def label(self, tool: str) -> tuple[str, ...]:
         """The label of a call that says which definition it is of: an approval binds to it."""
@@ -72,7 +80,7 @@ class Known(dict[str, rpc.Frame]):
         return self
 
 
-async def listed(link: Link) -> Known:
+async def listed(link: Link, spec: McpUpstream) -> Known:
     """The tools an upstream lists now. Raises RpcError, UpstreamError."""
     definitions: dict[str, rpc.Frame] = {}
     if "tools" in link.capabilities:
@@ -81,7 +89,7 @@ async def listed(link: Link) -> Known:
             if isinstance(name, str) and 0 < len(name) <= NAME_MAX:
                 definitions.setdefault(name, tool)
     link.wire.listed(definitions)
-    return Known(definitions)
+    return Known(definitions, facts_of(spec, link.about.get("name"), definitions))
 
 
 async def pages(link: Link, method: str, member: str) -> list[rpc.Frame]:
@@ -110,24 +118,28 @@ def action_of(
     name: str,
     tool: rpc.Frame,
     arguments: dict[str, Any],
-    fact: McpTool | None,
+    fact: Fact,
     labels: tuple[str, ...] = (),
 ) -> Action:
-    """A call as an Action. `name` is `server__tool`, `fact` what the configuration says of it.
+    """A call as an Action. `name` is `server__tool`, `fact` what is said of it.
 
     A command line or SQL among the arguments is read, and files by their names: what they would do
     makes the call stricter, never milder. Where the arguments leave its target or resources
     uncertain, it is undecided.
     """
-    declared = fact.capability if fact is not None else ""
-    kind = declared or _hinted(capability(name.partition(SEPARATOR)[2], "mcp"), tool)
+    kind = fact.capability
+    if not kind or fact.claimed:
+        guessed = _hinted(capability(name.partition(SEPARATOR)[2], "mcp"), tool)
+        kind = strictest(guessed, kind)
     found = acts_on(
         arguments,
         kind,
-        kinds=fact.resources if fact is not None else None,
-        target=fact.target if fact is not None else "",
-        declared=_declared(tool),
+        kinds=fact.resources,
+        guesses=fact.guesses,
+        target=fact.target,
+        declared=declared(tool),
     )
+    said = (*labels, fact.label) if fact.label else labels
     action = Action(
         name,
         found.target,
@@ -136,10 +148,10 @@ def action_of(
         actor=actor,
         capability=kind,
         resources=found.resources,
-        labels=(*labels, UNDECIDED) if found.unclear else labels,
+        labels=(*said, UNDECIDED) if found.unclear else said,
         id=str(uuid_utils.uuid7()),
     )
-    return _read(action, fact.reads if fact is not None else "")
+    return _read(action, fact.reads)
 
 
 def _read(action: Action, language: str) -> Action:
@@ -149,12 +161,8 @@ def _read(action: Action, language: str) -> Action:
         for resource in action.resources
         if resource.kind == "file"
     ]
-    language = language or spoken(action.type, action.params)
-    if language and language != "nothing":
-        # the folder an upstream works in is its own; the call cannot say that it is another
-        params = {name: value for name, value in action.params.items() if name != "cwd"}
-        found = reading_of(language, action.type, "", params)
-        readings += [found] if found is not None else []
+    if language != "nothing":
+        readings += _texts_read(action, language)
     if not readings:
         return action
     named = [resource for resource in action.resources if resource.kind != "file"]
@@ -165,6 +173,21 @@ def _read(action: Action, language: str) -> Action:
         resources=(*named, *(resource for one in readings for resource in one.resources)),
         labels=(*action.labels, *(label for one in readings for label in one.labels)),
     )
+
+
+def _texts_read(action: Action, language: str) -> list[Reading]:
+    """What the texts among the arguments say that have a language, those within others too."""
+    found = []
+    for params in mappings(action.params):
+        spoken_here = language if language and params is action.params else ""
+        spoken_here = spoken_here or spoken(action.type, params)
+        if not spoken_here:
+            continue
+        # the folder an upstream works in is its own; the call cannot say that it is another
+        given = {name: value for name, value in params.items() if name != "cwd"}
+        reading = reading_of(spoken_here, action.type, "", given)
+        found += [reading] if reading is not None else []
+    return found
 
 
 def _hinted(kind: str, tool: rpc.Frame) -> str:
@@ -179,7 +202,7 @@ def _hinted(kind: str, tool: rpc.Frame) -> str:
     return "execute" if hints.get("readOnlyHint") is False else kind
 
 
-def _declared(tool: rpc.Frame) -> dict[str, Any] | None:
+def declared(tool: rpc.Frame) -> dict[str, Any] | None:
     """The arguments a tool declares; None where it declares none."""
     schema = tool.get("inputSchema")
     found = schema.get("properties") if isinstance(schema, dict) else None
