@@ -21,10 +21,11 @@ from aegis.builtin.brokers.github_app import GithubAppBroker
 from aegis.builtin.brokers.oauth_exchange import OauthExchangeBroker
 from aegis.builtin.brokers.postgres import PostgresBroker
 from aegis.builtin.brokers.static import StaticBroker
+from aegis.builtin.brokers.ticket import TicketBroker
 from aegis.builtin.brokers.vault import VaultBroker
 from aegis.kernel import discover
 from aegis.model import Action, AegisError, CallerError
-from aegis.plugin.broker import Credential, Wanted
+from aegis.plugin.broker import Context, Credential, Wanted
 from aegis.plugin.contracts import Broker
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/reference/brokers.md"
@@ -61,6 +62,7 @@ KINDS = {
     ),
     "postgres": (PostgresBroker, {"host": "127.0.0.1", "database": "d", "user": "u", "port": 9}),
     "static": (StaticBroker, {"fields": {"token": SECRET}}),
+    "ticket": (TicketBroker, {}),
     "vault": (VaultBroker, {"url": "http://127.0.0.1:9", "token": SECRET}),
 }
 SCOPES = {
@@ -69,13 +71,14 @@ SCOPES = {
     "oauth_exchange": {"audience": "https://api.example", "scope": "read"},
     "postgres": {"roles": ["reader"]},
     "static": {},
+    "ticket": {},
     "vault": {"role": "reader"},
 }
 
 
 def made(name, **options):
     kind, known = KINDS[name]
-    return kind(kind.Settings(**{**known, **options}), name)
+    return kind(kind.Settings(**{**known, **options}), Context(name, Path("nowhere")))
 
 
 def test_all_of_them_are_here():
@@ -98,7 +101,7 @@ def test_every_option_is_on_the_page(name):
         assert f"`{field.name}`" in own, field.name
 
 
-@pytest.mark.parametrize("name", sorted(set(KINDS) - {"static"}))
+@pytest.mark.parametrize("name", sorted(set(KINDS) - {"static", "ticket"}))
 def test_a_service_that_is_not_there_is_an_error_without_secrets(name):
     gone = "http://127.0.0.1:9"
     address = {"oauth_exchange": {"token_url": gone}, "postgres": {}, "vault": {}}
@@ -109,7 +112,7 @@ def test_a_service_that_is_not_there_is_an_error_without_secrets(name):
     assert caught.value.__cause__ is None
 
 
-@pytest.mark.parametrize("name", sorted(set(KINDS) - {"static"}))
+@pytest.mark.parametrize("name", sorted(set(KINDS) - {"static", "ticket"}))
 @pytest.mark.parametrize("scope", [{}, {"unknown": 1}])
 def test_a_scope_that_is_none_is_refused_before_anything_is_sent(name, scope):
     with pytest.raises(CallerError, match="scope"):

@@ -70,6 +70,13 @@ VERBS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("kill", "switch:kill", "Switch an agent off."),
         ("revive", "switch:revive", "Switch an agent on again."),
         ("approvals list", "approvals:list_approvals", "List what waits for a person."),
+        (
+            "ticket issue",
+            "ticket:issue",
+            "Decide a call, and print the ticket for it.",
+        ),
+        ("ticket verify", "ticket:verify", "Use a ticket up, or say why it is refused."),
+        ("ticket key", "ticket:key", "Print the key that tickets are checked with."),
         ("approve", "approvals:approve", "Let a waiting action happen."),
         ("deny", "approvals:deny", "Refuse a waiting action."),
     ),
@@ -90,6 +97,7 @@ SECTIONS = {
     "eval": "Measure what Aegis does.",
     "mcp": "The MCP gateway: agents reach their tools through it.",
     "keys": "Keys that callers of the gateway authenticate with.",
+    "ticket": "Tickets: each permits one decided call, once, in another process.",
     "approvals": "Actions that wait for a person.",
     "evidence": "Records with their proofs.",
 }

@@ -62,6 +62,7 @@ BUILTIN: dict[str, dict[str, str]] = {
         "oauth_exchange": "aegis.builtin.brokers.oauth_exchange:OauthExchangeBroker",
         "postgres": "aegis.builtin.brokers.postgres:PostgresBroker",
         "static": "aegis.builtin.brokers.static:StaticBroker",
+        "ticket": "aegis.builtin.brokers.ticket:TicketBroker",
         "vault": "aegis.builtin.brokers.vault:VaultBroker",
     },
     "secrets": {

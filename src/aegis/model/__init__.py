@@ -37,6 +37,7 @@ from .errors import (
     PolicyError,
     Problem,
     ServerError,
+    TicketError,
     UpstreamError,
 )
 from .finding import Coverage, Finding, masked, rewrites
@@ -83,6 +84,7 @@ __all__ = [
     "RiskLevel",
     "ServerError",
     "Text",
+    "TicketError",
     "UNDECIDED",
     "UpstreamError",
     "Usage",

@@ -12,6 +12,7 @@
     │   ├── ApprovalDenied     because a person said no
     │   └── ApprovalTimeout    because no person answered in time
     ├── HeldError              the run waits for a person; it can be resumed by its run id
+    ├── TicketError            a ticket does not permit this call
     ├── UpstreamError          the thing behind Aegis (model, tool, database) failed
     ├── LedgerError            evidence could not be written or does not verify
     │   └── LedgerBusy         another process is writing to it
@@ -148,6 +149,16 @@ class HeldError(AegisError):
         super().__init__(message)
         self.run = run
         self.approval = approval
+
+
+class TicketError(AegisError):
+    """A ticket does not permit this call. `code` says why: `missing`, `malformed`, `issuer`,
+    `signature`, `early`, `expired`, `tool`, `agent`, `arguments` or `used`.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class UpstreamError(AegisError):

@@ -25,7 +25,7 @@ from ...plugin.broker import Credential
 from ..client import Client
 
 if TYPE_CHECKING:
-    from ...plugin.broker import Wanted
+    from ...plugin.broker import Context, Wanted
 
 JWT_SECONDS = 540
 """How long a JWT is good for: GitHub takes at most ten minutes."""
@@ -69,7 +69,7 @@ class GithubAppBroker:
     Settings = GithubAppSettings
     degraded = False
 
-    def __init__(self, settings: GithubAppSettings, name: str) -> None:
+    def __init__(self, settings: GithubAppSettings, context: Context) -> None:
         try:
             key = load_pem_private_key(settings.private_key.encode(), None)
         except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -78,8 +78,8 @@ class GithubAppBroker:
             raise ValueError("`private_key` is no RSA key; GitHub Apps sign with RSA")
         self._key = key
         self._settings = settings
-        self._name = name
-        self._client = Client(name)
+        self._name = context.name
+        self._client = Client(context.name)
 
     def mint(self, wanted: Wanted) -> Credential:
         """A token for exactly the scope. Raises AegisError."""

@@ -18,7 +18,7 @@ from ...plugin.broker import Credential
 from ..client import Client
 
 if TYPE_CHECKING:
-    from ...plugin.broker import Wanted
+    from ...plugin.broker import Context, Wanted
 
 GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a name, no secret
@@ -54,10 +54,10 @@ class OauthExchangeBroker:
     Settings = OauthExchangeSettings
     degraded = False
 
-    def __init__(self, settings: OauthExchangeSettings, name: str) -> None:
+    def __init__(self, settings: OauthExchangeSettings, context: Context) -> None:
         self._settings = settings
-        self._name = name
-        self._client = Client(name)
+        self._name = context.name
+        self._client = Client(context.name)
 
     def mint(self, wanted: Wanted) -> Credential:
         """A token for the audience and scope. Raises AegisError, also where the server gave more

@@ -13,6 +13,8 @@ import msgspec
 import uuid_utils
 
 from ...kernel.effective import tightened
+from ...kernel.lender import lent_meta
+from ...kernel.tickets import presenting
 from ...model import (
     Action,
     ActionError,
@@ -52,6 +54,10 @@ PIN_RULE = "<pin>"
 INPUTS = "io.modelcontextprotocol/inputResponses"
 """Where what a client answers to an upstream stands among the params of an action."""
 
+TICKET = "aegis/ticket"
+"""The entry of `_meta` that holds a ticket for the call; over HTTP, else the header
+`aegis-ticket`."""
+
 ROUNDS_MAX = 8
 """Most times a stateless upstream may ask for more input in answer to one request."""
 
@@ -60,6 +66,7 @@ CODES = {
     "guard": rpc.BLOCKED,
     "killed": rpc.BLOCKED,
     "identity": rpc.BLOCKED,
+    "ticket": rpc.BLOCKED,
     "limit": rpc.LIMITED,
     "denied": rpc.DENIED,
     "expired": rpc.DENIED,
@@ -178,6 +185,7 @@ async def govern(
     """Take a request along the path; returns the upstream's result. Raises RpcError."""
     reviews = hub.reviews
     reviews.responded(params, action, asker.session)
+    ticket = _ticket(asker, params)
 
     async def perform(decided: Action) -> Any:
         answer = await forward(decided.params)
@@ -191,7 +199,8 @@ async def govern(
             if run:
                 outcome = await runtime.aresume(run, perform, MCP)
             else:
-                outcome = await runtime.agovern(action, perform, MCP, park=True)
+                with presenting(ticket):
+                    outcome = await runtime.agovern(action, perform, MCP, park=True)
             result: Frame = result_of(outcome)
             return result
         except HeldError as error:
@@ -286,6 +295,9 @@ async def satisfied(hub: Hub, link: Link, asker: Asker, method: str, body: Frame
     """The response of an upstream. A stateless one that wants input of a client with a session is
     given what the client answers, and asked again.
     """
+    lent = lent_meta()
+    if lent:
+        body = {**body, "_meta": {**rpc.meta_of(body), **lent}}
     for _ in range(ROUNDS_MAX):
         response = await link.exchange(method, body, asker)
         result = response.get("result")
@@ -325,7 +337,15 @@ def with_inputs(given: Frame, params: Frame) -> Frame:
 
 
 _OWN = frozenset({"_meta", "arguments", "inputResponses", "requestState"})
-_CONNECTION = frozenset({rpc.META_REVISION, rpc.META_CAPABILITIES, rpc.META_CLIENT})
+_CONNECTION = frozenset({rpc.META_REVISION, rpc.META_CAPABILITIES, rpc.META_CLIENT, TICKET})
+
+
+def _ticket(asker: Asker, params: Frame) -> str:
+    """The ticket that came with a request; empty where none did."""
+    said = rpc.meta_of(params).get(TICKET)
+    if said is None and asker.channel is not None and asker.channel.headers is not None:
+        said = asker.channel.headers.get(b"aegis-ticket", b"").decode("latin-1")
+    return said if isinstance(said, str) else ""
 
 
 def _again(action: Action) -> Action:
