@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from aegis.builtin.brokers.aws_sts import AwsStsBroker, sign
+from aegis.builtin.brokers.azure import AzureBroker
+from aegis.builtin.brokers.gcp import GcpBroker
 from aegis.builtin.brokers.github_app import GithubAppBroker
 from aegis.builtin.brokers.oauth_exchange import OauthExchangeBroker
 from aegis.builtin.brokers.postgres import PostgresBroker
@@ -52,6 +54,8 @@ KINDS = {
             "region": "eu-central-1",
         },
     ),
+    "azure": (AzureBroker, {"tenant": "t", "client_id": "app", "client_secret": SECRET}),
+    "gcp": (GcpBroker, {"client_email": "broker@p.iam", "private_key": pem(KEY)}),
     "github_app": (
         GithubAppBroker,
         {"app_id": "7", "installation": 8, "owner": "acme", "private_key": pem(KEY)},
@@ -67,6 +71,8 @@ KINDS = {
 }
 SCOPES = {
     "aws_sts": {"policy": {"Version": "2012-10-17", "Statement": []}},
+    "azure": {"scope": "https://vault.azure.net/.default"},
+    "gcp": {"service_account": "reader@p.iam.gserviceaccount.com", "scopes": ["read"]},
     "github_app": {"repositories": ["acme/shop"], "permissions": {"contents": "read"}},
     "oauth_exchange": {"audience": "https://api.example", "scope": "read"},
     "postgres": {"roles": ["reader"]},
@@ -104,7 +110,12 @@ def test_every_option_is_on_the_page(name):
 @pytest.mark.parametrize("name", sorted(set(KINDS) - {"static", "ticket"}))
 def test_a_service_that_is_not_there_is_an_error_without_secrets(name):
     gone = "http://127.0.0.1:9"
-    address = {"oauth_exchange": {"token_url": gone}, "postgres": {}, "vault": {}}
+    address = {
+        "gcp": {"oauth_url": gone},
+        "oauth_exchange": {"token_url": gone},
+        "postgres": {},
+        "vault": {},
+    }
     broker = made(name, **address.get(name, {"base_url": gone}))
     with pytest.raises(AegisError) as caught:
         broker.mint(wanted(SCOPES[name]))
