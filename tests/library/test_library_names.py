@@ -48,6 +48,8 @@ PUBLIC = [
     "RuntimeHooks",
     "SemanticEvaluator",
     "ServerError",
+    "TicketError",
+    "TicketGate",
     "UpstreamError",
     "Verdict",
     "agent",

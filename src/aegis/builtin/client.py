@@ -24,7 +24,14 @@ SHOWN_MAX = 200
 
 
 class ServiceError(AegisError):
-    """A service did not take what it was sent. Never holds an address: some hold a token."""
+    """A service did not take what it was sent. Never holds an address: some hold a token.
+
+    `content` is what the service answered, and may hold what was sent: it is no part of the text.
+    """
+
+    def __init__(self, message: str, content: bytes = b"") -> None:
+        super().__init__(message)
+        self.content = content
 
 
 class Client:
@@ -80,7 +87,8 @@ class Client:
             raise ServiceError(f"{self._name}: {type(error).__name__}") from None
         if not 200 <= response.status_code < 300:
             said = content.decode("utf-8", "replace")[:SHOWN_MAX] if self._tells else ""
-            raise ServiceError(f"{self._name}: status {response.status_code}: {said}".rstrip(": "))
+            told = f"{self._name}: status {response.status_code}: {said}".rstrip(": ")
+            raise ServiceError(told, content)
         return content
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -19,6 +20,7 @@ def execute(
     network: bool = False,
     env: list[str] | None = None,
     agent: str = "",
+    ticket: str = "",
     quiet: bool = False,
     config: Path | None = None,
 ) -> int:
@@ -41,11 +43,14 @@ def execute(
         a variable it inherits besides the usual ones; may be repeated
     agent
         the agent it runs for
+    ticket
+        what permits this very command, once; the variable AEGIS_TICKET if left out
     quiet
         do not say what was confined
     config
         the aegis.yaml to use
     """
+    from ..kernel.tickets import presenting
     from ..surfaces.gates.command import Job, govern
     from ..surfaces.gates.confine import Limits
 
@@ -56,7 +61,8 @@ def execute(
     limits = Limits(seconds=timeout, output_bytes=output_bytes)
     folder = Path.cwd().resolve()
     job = Job(tuple(words), folder, limits, tuple(env or ()), network)
-    with home.runtime(config) as runtime:
+    token = ticket or os.environ.get("AEGIS_TICKET", "")
+    with home.runtime(config) as runtime, presenting(token):
         outcome = govern(runtime, job, Actor(home.user(), agent))
     if outcome.error is not None and outcome.status == "failed":
         raise CallerError(f"`{words[0]}` could not be started: {outcome.error}")

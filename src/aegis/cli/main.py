@@ -76,6 +76,13 @@ VERBS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("tasks list", "tasks:list_tasks", "List tasks and what each may do."),
         ("tasks end", "tasks:end", "End a task; its actions are refused from then on."),
         ("approvals list", "approvals:list_approvals", "List what waits for a person."),
+        (
+            "ticket issue",
+            "ticket:issue",
+            "Decide a call, and print the ticket for it.",
+        ),
+        ("ticket verify", "ticket:verify", "Use a ticket up, or say why it is refused."),
+        ("ticket key", "ticket:key", "Print the key that tickets are checked with."),
         ("approve", "approvals:approve", "Let a waiting action happen."),
         ("deny", "approvals:deny", "Refuse a waiting action."),
     ),
@@ -98,6 +105,7 @@ SECTIONS = {
     "keys": "Keys that callers of the gateway authenticate with.",
     "sessions": "What sessions have seen and done.",
     "tasks": "Tasks, and what each may do.",
+    "ticket": "Tickets: each permits one decided call, once, in another process.",
     "approvals": "Actions that wait for a person.",
     "evidence": "Records with their proofs.",
 }

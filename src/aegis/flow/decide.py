@@ -232,5 +232,6 @@ _SESSION_ADVICE = "look at what this session did before: `aegis audit` lists its
 _ADMISSION_ADVICE = {
     "killed": "`aegis revive` with the name of the agent switches it on again",
     "limit": "slow down and try again after the time in `retry-after`",
+    "ticket": "request the action anew where it is decided; every call has a ticket of its own",
     "identity": "use a valid key; `aegis keys create --name NAME` makes one",
 }

@@ -16,15 +16,19 @@ from ..model import NO_USAGE, Action, Decision, Finding, Receipt, Text, Usage, V
 
 
 class Admit(msgspec.Struct, frozen=True, gc=False):
-    """May this actor act at all? Kill switch, limits, budget. Answer: Admission."""
+    """May this actor act at all? Kill switch, limits, budget, tickets. A `dry` one uses no ticket
+    up. Answer: Admission.
+    """
 
     action: Action
+    dry: bool = False
 
 
 class Admission(msgspec.Struct, frozen=True, gc=False):
     """Whether the actor may act. `code` is empty where it may, else `killed`, `limit`,
-    `identity`; `labels` are those of the session; `retry_after` is in seconds; `advice` says what
-    to do next. `least` is the mildest verdict the session leaves it, by `rule` and for `reason`.
+    `identity`, `ticket`; `labels` are those of the session; `retry_after` is in seconds; `advice`
+    says what to do next. `least` is the mildest verdict the session leaves it, by `rule` and for
+    `reason`.
     """
 
     code: str = ""
@@ -97,10 +101,13 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
 
 
 class Mint(msgspec.Struct, frozen=True, gc=False):
-    """Obtain the credential that a grant gives the action. Answer: Lent."""
+    """Obtain the credential that a grant gives the action, which a `policy` of this version let
+    through. Answer: Lent.
+    """
 
     action: Action
     grant: Any
+    policy: str = ""
 
 
 class Lent(msgspec.Struct, frozen=True, gc=False):

@@ -25,7 +25,7 @@ def lend(course: Course) -> Step:
     grant = course.rules.grants.find(course.action)
     if grant is None:
         return
-    lent: Lent = yield Mint(course.action, grant)
+    lent: Lent = yield Mint(course.action, grant, course.decision.policy)
     course.lease = lent.lease
     yield Append(
         "admin",

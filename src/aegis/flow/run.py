@@ -60,7 +60,7 @@ def run(
     """
     course = Course(action, rules, view)
     try:
-        admission: Admission = yield Admit(action)
+        admission: Admission = yield Admit(action, dry)
         if admission.code:
             return (yield from turn_away(course, admission))
         if rules.inputs:

@@ -22,10 +22,12 @@ T = TypeVar("T")
 if TYPE_CHECKING:
     from ..flow import Admit
     from ..limits import Bucket, Take
+    from ..model import Action
     from .keys import Keys
     from .sessions import Sessions
     from .settings import Limits
     from .state import StateStore
+    from .tickets import Tickets
 
 BUCKETS_MAX = 20_000
 """Callers whose buckets are remembered; the longest idle one is forgotten (its bucket is full
@@ -39,6 +41,7 @@ class Gate:
 
     def __init__(self, state: StateStore, keys: Keys, limits: Limits, sessions: Sessions) -> None:
         self.sessions = sessions
+        self.tickets: Tickets | None = None
         self._state = state
         self._keys = keys
         self.limits = limits
@@ -52,9 +55,16 @@ class Gate:
 
     def admit(self, effect: Admit) -> Admission:
         """Answer an Admit effect."""
+        admission = self.readmit(effect.action)
+        if self.tickets is not None and not admission.code:
+            return self.tickets.admit(effect.action, effect.dry) or admission
+        return admission
+
+    def readmit(self, action: Action) -> Admission:
+        """Whether an action may go on that was admitted before: its ticket is used up."""
         if self._state.epoch() != self._epoch:
             self._refresh()
-        actor = effect.action.actor
+        actor = action.actor
         if self._paused:
             for name in (actor.agent, actor.principal, "*", *actor.chain):
                 # folded like the names of the policy: no other spelling keeps a killed agent alive
@@ -69,7 +79,7 @@ class Gate:
                     )
         if not self._limited or not actor.principal:
             return ADMITTED
-        return self._within_limits(actor.principal, effect.action.time)
+        return self._within_limits(actor.principal, action.time)
 
     def set_limits(self, limits: Limits) -> None:
         """Put other default limits in force."""

@@ -35,6 +35,7 @@ from .ports import now
 from .runtime import Parts, Runtime
 from .sessions import Sessions
 from .settings import Guardrail
+from .tickets import Tickets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,8 +104,9 @@ def open_runtime(
     keys = Keys(state)
     sessions = Sessions(state, Follow(settings.session, rules.policy))
     gate = Gate(state, keys, settings.limits, sessions)
+    gate.tickets = Tickets(settings, state)
     desk = build_desk(settings, rules, state, keys, None if memory else home)
-    lender = Lender(state, lambda: build_brokers(settings.credentials))
+    lender = Lender(state, lambda: build_brokers(settings))
     sinks = build_sinks(settings)
     parts = Parts(settings, rules, journal, state, keys, desk, gate, dispatch, lender, sinks)
     runtime = Runtime(parts, session=session, asker=asker)
@@ -127,12 +129,13 @@ def reload(runtime: Runtime, loaded: Loaded) -> None:
     rules = build_rules(loaded, in_force(loaded, runtime.state))
     dispatch = build_dispatch(settings)
     runtime.gate.sessions.follow = Follow(settings.session, rules.policy)
+    runtime.gate.tickets = Tickets(settings, runtime.state)
     old = runtime.rules.policy.version
     runtime.desk.courier.replace(
         lambda: build_channels(settings.approvals, links_of(settings, Path(settings.home))),
         settings.approvals.escalate_to,
     )
-    runtime.lender.replace(lambda: build_brokers(settings.credentials))
+    runtime.lender.replace(lambda: build_brokers(settings))
     runtime.replace(
         Parts(
             settings,

@@ -20,7 +20,7 @@ from ..policy.document import read_document
 from ..policy.source import Node, from_plain, parse_yaml
 from . import discover, overrides, upstreams
 from .channels import check_channels, spell_out
-from .grants import check_credentials
+from .grants import check_credentials, check_tickets
 from .settings import Settings
 from .typed import Path as Path_
 from .typed import Reader, type_of
@@ -304,6 +304,7 @@ def _check(root: Node, reader: Reader) -> None:
             _named(reader, path, node, "store")
     check_channels(root, reader)
     check_credentials(root, reader)
+    check_tickets(root, reader)
     upstreams.check(root, reader)
     home = root.value.get("home") if isinstance(root.value, dict) else None
     if home is not None and isinstance(home.value, str) and not home.value.strip():

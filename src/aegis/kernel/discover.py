@@ -58,10 +58,13 @@ BUILTIN: dict[str, dict[str, str]] = {
     },
     "broker": {
         "aws_sts": "aegis.builtin.brokers.aws_sts:AwsStsBroker",
+        "azure": "aegis.builtin.brokers.azure:AzureBroker",
+        "gcp": "aegis.builtin.brokers.gcp:GcpBroker",
         "github_app": "aegis.builtin.brokers.github_app:GithubAppBroker",
         "oauth_exchange": "aegis.builtin.brokers.oauth_exchange:OauthExchangeBroker",
         "postgres": "aegis.builtin.brokers.postgres:PostgresBroker",
         "static": "aegis.builtin.brokers.static:StaticBroker",
+        "ticket": "aegis.builtin.brokers.ticket:TicketBroker",
         "vault": "aegis.builtin.brokers.vault:VaultBroker",
     },
     "secrets": {

@@ -1,4 +1,5 @@
-"""The section `credentials`: which actions are performed with which credential.
+"""The sections `credentials` and `tickets`: which actions are performed with which credential, and
+which need a ticket.
 
 A grant matches the names of an action as policy rules do. What an agent wrote reaches a broker
 only through `{target}` and the like in a scope, and only where it is a plain name: nothing that
@@ -8,11 +9,13 @@ could be a wildcard, a path upwards or another field.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..model import CallerError
+from ..model import CallerError, LedgerError
+from ..plugin.broker import Context
 from ..policy.fold import NAME_MAX, fold
 from ..policy.glob import Glob, GlobError, separators
 from . import options
@@ -23,8 +26,9 @@ if TYPE_CHECKING:
 
     from ..model import Action
     from ..policy.source import Node
-    from .settings import CredentialGrant, Credentials
-    from .typed import Path, Reader
+    from .settings import CredentialGrant, Credentials, Settings
+    from .typed import Path as Place
+    from .typed import Reader
 
 PLACE = "credentials.brokers"
 
@@ -34,17 +38,16 @@ SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/@-]{0,199}")
 _WORD = re.compile(r"\{([a-z_]+)\}")
 
 
-class Grant:
-    """One entry of `credentials.grants`, ready to be matched."""
+class Matching:
+    """Globs over the names of actions, ready to be matched."""
 
-    __slots__ = ("_globs", "settings")
+    __slots__ = ("_globs",)
 
-    def __init__(self, settings: CredentialGrant) -> None:
+    def __init__(self, patterns: Mapping[Any, str]) -> None:
         """Raises GlobError."""
-        self.settings = settings
         self._globs = {
             field: {stops: Glob(text, stops) for stops in ("", "/", "./")}
-            for field, text in settings.match.items()
+            for field, text in patterns.items()
         }
 
     def matches(self, action: Action) -> bool:
@@ -61,13 +64,13 @@ class Grants:
     """The grants of a configuration; the first that matches counts."""
 
     def __init__(self, settings: Credentials) -> None:
-        self._grants = tuple(Grant(each) for each in settings.grants)
+        self._grants = tuple((Matching(each.match), each) for each in settings.grants)
 
     def find(self, action: Action) -> CredentialGrant | None:
         """The grant of an action; None where it needs no credential."""
-        for grant in self._grants:
-            if grant.matches(action):
-                return grant.settings
+        for matching, grant in self._grants:
+            if matching.matches(action):
+                return grant
         return None
 
 
@@ -130,14 +133,12 @@ def check_credentials(root: Node, reader: Reader) -> None:
         where = node.keys.get(name, item) if node else item
         if isinstance(item.value, dict):
             options.check(reader, "broker", ("credentials", "brokers", name), item, where)
-    listed = below(section, "grants")
-    grants = listed.value if listed and isinstance(listed.value, list) else ()
-    for index, grant in enumerate(grants):
-        path: Path = ("credentials", "grants", index)
+    for index, grant in enumerate(_items(below(section, "grants"))):
+        path: Place = ("credentials", "grants", index)
         _check_grant(reader, path, grant, brokers)
 
 
-def _check_grant(reader: Reader, path: Path, grant: Node, brokers: Mapping[str, Node]) -> None:
+def _check_grant(reader: Reader, path: Place, grant: Node, brokers: Mapping[str, Node]) -> None:
     broker = below(grant, "broker")
     if broker is not None and isinstance(broker.value, str) and broker.value not in brokers:
         message = f"there is no broker `{broker.value[:40]}`"
@@ -146,19 +147,48 @@ def _check_grant(reader: Reader, path: Path, grant: Node, brokers: Mapping[str, 
     if match is not None and match.value == {}:
         hint = "write for example `{ type: github.*, target: acme/* }`"
         reader.complain((*path, "match"), match, "an empty match would lend to every action", hint)
-    patterns = match.value if match is not None and isinstance(match.value, dict) else {}
+    if match is not None:
+        _check_globs(reader, (*path, "match"), match)
+
+
+def _check_globs(reader: Reader, path: Place, match: Node) -> None:
+    patterns = match.value if isinstance(match.value, dict) else {}
     for field, item in patterns.items():
         try:
             Glob(item.value if isinstance(item.value, str) else "")
         except GlobError as error:
-            reader.complain((*path, "match", field), item, str(error))
+            reader.complain((*path, field), item, str(error))
 
 
-def build_brokers(settings: Credentials) -> dict[str, Any]:
+def check_tickets(root: Node, reader: Reader) -> None:
+    """Complain about issuers that are no keys, and matches that match nothing or everything."""
+    section = below(root, "tickets")
+    for index, item in enumerate(_items(below(section, "issuers"))):
+        # imported here: with it comes cryptography, which few configurations need to be read
+        from ..ledger.checkpoint import Identity
+
+        try:
+            Identity.parse(item.value if isinstance(item.value, str) else "")
+        except LedgerError as error:
+            hint = "`aegis ticket key` prints the key of a home"
+            reader.complain(("tickets", "issuers", index), item, str(error), hint)
+    for index, item in enumerate(_items(below(section, "require"))):
+        path: Place = ("tickets", "require", index)
+        if item.value == {}:
+            reader.complain(path, item, "an empty match would ask every action for a ticket")
+        _check_globs(reader, path, item)
+
+
+def _items(node: Node | None) -> list[Node]:
+    return node.value if node is not None and isinstance(node.value, list) else []
+
+
+def build_brokers(settings: Settings) -> dict[str, Any]:
     """The brokers of a configuration, by name. Raises ConfigError, PluginError."""
+    home = Path(settings.home)
     return {
-        name: options.build("broker", PLACE, name, given, name)
-        for name, given in settings.brokers.items()
+        name: options.build("broker", PLACE, name, given, Context(name, home))
+        for name, given in settings.credentials.brokers.items()
     }
 
 

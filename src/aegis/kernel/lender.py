@@ -50,8 +50,8 @@ log = logging.getLogger("aegis.credentials")
 
 
 class Lease(msgspec.Struct, frozen=True):
-    """What one performance was lent: headers, variables and a connection made of the credential,
-    and its fields. Shows nothing of them when printed.
+    """What one performance was lent: headers, variables, entries of `_meta` and a connection made
+    of the credential, and its fields. Shows nothing of them when printed.
     """
 
     id: str
@@ -59,6 +59,7 @@ class Lease(msgspec.Struct, frozen=True):
     credential: Credential
     headers: Mapping[str, str]
     env: Mapping[str, str]
+    meta: Mapping[str, str]
     connection: str = ""
 
     @property
@@ -83,6 +84,12 @@ def lent_headers() -> Mapping[str, str]:
     """The headers of what the performance under way was lent; mostly none."""
     lease = _LENT.get()
     return lease.headers if lease is not None else _NONE
+
+
+def lent_meta() -> Mapping[str, str]:
+    """What it was lent for the `_meta` of a request to an MCP server; mostly nothing."""
+    lease = _LENT.get()
+    return lease.meta if lease is not None else _NONE
 
 
 _NONE: Mapping[str, str] = MappingProxyType({})
@@ -119,11 +126,11 @@ class Lender:
         for broker in (old or {}).values():
             broker.close()
 
-    def mint(self, grant: CredentialGrant, action: Action) -> Lent:
-        """A credential for an action. Raises AegisError where there is none."""
+    def mint(self, grant: CredentialGrant, action: Action, policy: str) -> Lent:
+        """A credential for an action that was decided. Raises AegisError where there is none."""
         broker = self._broker(grant.broker)
         id = f"cr_{uuid_utils.uuid7().hex}"
-        wanted = Wanted(id, action, scoped(grant.scope, action), int(grant.ttl_seconds))
+        wanted = Wanted(id, action, scoped(grant.scope, action), int(grant.ttl_seconds), policy)
         credential = broker.mint(wanted)
         at = time.time_ns() // 1000
         try:
@@ -208,14 +215,14 @@ def _lease(id: str, grant: CredentialGrant, credential: Credential) -> Lease:
     fields = credential.fields
     made = [
         {name: filled(text, fields) for name, text in part.items()}
-        for part in (grant.headers, grant.env)
+        for part in (grant.headers, grant.env, grant.meta)
     ]
     connection = filled(grant.connection, fields)
-    for value in (*made[0].values(), *made[1].values(), connection):
+    for value in (*(text for part in made for text in part.values()), connection):
         # a line end in a header would begin another one
         if len(value) > VALUE_MAX or not (value.isprintable() or not value):
             raise CallerError(f"what broker `{grant.broker}` minted cannot stand in a header")
-    return Lease(id, grant.broker, credential, made[0], made[1], connection)
+    return Lease(id, grant.broker, credential, made[0], made[1], made[2], connection)
 
 
 def _provenance(lease: Lease, action: Action, at: int, degraded: bool) -> dict[str, Any]:

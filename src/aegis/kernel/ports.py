@@ -194,11 +194,11 @@ class Ports:
         return self._placed(effect, "written")
 
     def _mint(self, effect: Mint) -> Lent:
-        return self.lender.mint(effect.grant, effect.action)
+        return self.lender.mint(effect.grant, effect.action, effect.policy)
 
     async def _mint_async(self, effect: Mint) -> Lent:
         minting = asyncio.ensure_future(
-            asyncio.to_thread(self.lender.mint, effect.grant, effect.action)
+            asyncio.to_thread(self.lender.mint, effect.grant, effect.action, effect.policy)
         )
         try:
             return await asyncio.shield(minting)

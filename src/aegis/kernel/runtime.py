@@ -17,7 +17,7 @@ import uuid_utils
 from msgspec.structs import replace
 
 from ..approval import ALWAYS, APPROVED, ONCE, PENDING, Vote
-from ..flow import PLAIN, Admit, Parked, run
+from ..flow import PLAIN, Parked, run
 from ..flow.drive import Diverged, drive_async, drive_sync, pack, replay, unpack
 from ..ledger.record import AdminBody
 from ..model import Action, ActionError, Actor, CallerError, HeldError, freeze
@@ -372,7 +372,7 @@ class Runtime:
             raise CallerError(f"no parked run `{run_id}`: it ended, or somebody continued it")
         action = msgspec.json.decode(stored.action, type=Action)
         # what was true when it was parked need not be: an agent may be switched off meanwhile
-        if (admission := self.gate.admit(Admit(action))).code:
+        if (admission := self.gate.readmit(action)).code:
             raise CallerError(f"run `{run_id}` cannot go on: {admission.reason}")
         if not self.state.take_run(run_id):
             raise CallerError(f"somebody else continued run `{run_id}`")

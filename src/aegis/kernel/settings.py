@@ -96,13 +96,14 @@ class Approvals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = ""
 
 
+Match = dict[Literal["protocol", "type", "target", "agent", "capability", "environment"], str]
+"""Globs over the names of an action."""
+
+
 class CredentialGrant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which actions get a credential of which broker, and where it goes."""
 
-    match: Annotated[
-        dict[Literal["protocol", "type", "target", "agent", "capability", "environment"], str],
-        about("a glob for each name of the action that has to match"),
-    ]
+    match: Annotated[Match, about("a glob for each name of the action that has to match")]
     broker: Annotated[str, about("the broker that mints it")]
     scope: Annotated[
         dict[str, Any],
@@ -115,6 +116,10 @@ class CredentialGrant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         dict[str, str], about("headers of the request upstream, such as `Bearer {token}`")
     ] = {}
     env: Annotated[dict[str, str], about("variables for the process that performs")] = {}
+    meta: Annotated[
+        dict[str, str],
+        about("entries of `_meta` of the request to an MCP server, on any wire"),
+    ] = {}
     connection: Annotated[str, about("a connection string made of it")] = ""
 
 
@@ -129,6 +134,23 @@ class Credentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         tuple[CredentialGrant, ...],
         about("which actions get which; the first that matches counts"),
     ] = ()
+
+
+class Tickets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Tickets that come with a request: each permits one decided call, once."""
+
+    issuers: Annotated[
+        tuple[str, ...],
+        about("keys, as `aegis ticket key` prints them, whose tickets are taken besides our own"),
+    ] = ()
+    require: Annotated[
+        tuple[Match, ...],
+        about("which actions are refused without a ticket: globs over their names, as in a grant"),
+    ] = ()
+    known_as: Annotated[
+        str,
+        about("the name of this MCP gateway at the one before it: tickets are for `NAME__TOOL`"),
+    ] = ""
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -351,6 +373,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ledger: Annotated[Ledger, about("evidence")] = Ledger()
     approvals: Annotated[Approvals, about("actions that need a person")] = Approvals()
     credentials: Annotated[Credentials, about("credentials of single actions")] = Credentials()
+    tickets: Annotated[Tickets, about("tickets that come with requests")] = Tickets()
     limits: Annotated[Limits, about("rates and sizes")] = Limits()
     session: Annotated[SessionSettings, about("flows of data, behaviour and tasks")] = (
         SessionSettings()

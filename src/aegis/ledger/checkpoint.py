@@ -90,6 +90,14 @@ class Identity:
                     continue
         raise LedgerError(f"no valid signature by `{self.name}` ({self.fingerprint})")
 
+    def verify(self, data: bytes, signature: bytes) -> bool:
+        """Whether this key made a bare signature over bytes (see `Signer.sign_bytes`)."""
+        try:
+            self._key.verify(signature, data)
+        except InvalidSignature:
+            return False
+        return True
+
 
 class Signer:
     """The private half of a ledger's key."""
@@ -121,6 +129,10 @@ class Signer:
             raise LedgerError("a note's text must end in a newline")
         blob = self.identity.id + self._key.sign(text.encode())
         return f"{text}\n— {self.identity.name} {b64encode(blob).decode()}\n"
+
+    def sign_bytes(self, data: bytes) -> bytes:
+        """The bare signature over bytes. Not for the key of a ledger, which signs notes alone."""
+        return self._key.sign(data)
 
 
 class Checkpoint(msgspec.Struct, frozen=True, gc=False):

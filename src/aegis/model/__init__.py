@@ -41,6 +41,7 @@ from .refusals import (
     HeldError,
     KillSwitchError,
     LimitError,
+    TicketError,
 )
 from .shown import joined, shown
 from .text import KINDS, Digest, Path, Text, bounded, freeze, put, texts_of
@@ -85,6 +86,7 @@ __all__ = [
     "RiskLevel",
     "ServerError",
     "Text",
+    "TicketError",
     "UNDECIDED",
     "UpstreamError",
     "Usage",

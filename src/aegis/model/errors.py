@@ -12,6 +12,7 @@
     │   ├── ApprovalDenied     because a person said no
     │   └── ApprovalTimeout    because no person answered in time
     ├── HeldError              the run waits for a person; it can be resumed by its run id
+    ├── TicketError            a ticket does not permit this call
     ├── UpstreamError          the thing behind Aegis (model, tool, database) failed
     ├── LedgerError            evidence could not be written or does not verify
     │   └── LedgerBusy         another process is writing to it

@@ -66,3 +66,13 @@ class HeldError(AegisError):
         super().__init__(message)
         self.run = run
         self.approval = approval
+
+
+class TicketError(AegisError):
+    """A ticket does not permit this call. `code` says why: `missing`, `malformed`, `issuer`,
+    `signature`, `early`, `expired`, `tool`, `agent`, `arguments` or `used`.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code

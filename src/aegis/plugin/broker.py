@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -11,15 +12,26 @@ import msgspec
 from ..model import Action
 
 
+class Context(msgspec.Struct, frozen=True):
+    """What a broker is given at construction: its name in the configuration, for errors, and the
+    home folder, for keys of its own.
+    """
+
+    name: str
+    home: Path
+
+
 class Wanted(msgspec.Struct, frozen=True):
     """What a credential is wanted for: the decided action, the scope the configuration gives it
-    (the action's own words filled in), how long it may live, and the id it is known by.
+    (the action's own words filled in), how long it may live, the id it is known by, and the
+    version of the policy that let the action through.
     """
 
     lease: str
     action: Action
     scope: Mapping[str, Any]
     ttl_seconds: int
+    policy: str = ""
 
 
 class Credential(msgspec.Struct, frozen=True):

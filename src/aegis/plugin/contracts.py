@@ -173,9 +173,9 @@ class Channel(Protocol):
 class Broker(Protocol):
     """Mints credentials for single actions and takes them back.
 
-    Constructed as `cls(settings, name)`: its options, read into the msgspec Struct that is the
-    class attribute `Settings`, and its name. Called from several threads, and may block for
-    seconds. What it raises ends the action, is recorded, and so must hold no secret.
+    Constructed as `cls(settings, context)`: its options, read into the msgspec Struct that is the
+    class attribute `Settings`, and a `broker.Context`. Called from several threads, and may block
+    for seconds. What it raises ends the action, is recorded, and so must hold no secret.
     """
 
     degraded: bool

@@ -22,7 +22,7 @@ from ...plugin.broker import Credential
 from ..client import Client
 
 if TYPE_CHECKING:
-    from ...plugin.broker import Wanted
+    from ...plugin.broker import Context, Wanted
 
 VERSION = "2011-06-15"
 """The version of the STS API."""
@@ -58,11 +58,11 @@ class AwsStsBroker:
     Settings = AwsStsSettings
     degraded = False
 
-    def __init__(self, settings: AwsStsSettings, name: str) -> None:
+    def __init__(self, settings: AwsStsSettings, context: Context) -> None:
         self._settings = settings
         self._url = settings.base_url or f"https://sts.{settings.region}.amazonaws.com"
-        self._name = name
-        self._client = Client(name)
+        self._name = context.name
+        self._client = Client(context.name)
 
     def mint(self, wanted: Wanted) -> Credential:
         """A session of the role under the scope's policy. Raises AegisError."""

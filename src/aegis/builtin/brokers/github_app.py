@@ -9,23 +9,18 @@ from __future__ import annotations
 
 import re
 import time
-from base64 import urlsafe_b64encode
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from ...model import AegisError, CallerError
 from ...plugin.broker import Credential
 from ..client import Client
+from .oauth import rsa_key, signed
 
 if TYPE_CHECKING:
-    from ...plugin.broker import Wanted
+    from ...plugin.broker import Context, Wanted
 
 JWT_SECONDS = 540
 """How long a JWT is good for: GitHub takes at most ten minutes."""
@@ -69,17 +64,11 @@ class GithubAppBroker:
     Settings = GithubAppSettings
     degraded = False
 
-    def __init__(self, settings: GithubAppSettings, name: str) -> None:
-        try:
-            key = load_pem_private_key(settings.private_key.encode(), None)
-        except (ValueError, TypeError, UnsupportedAlgorithm):
-            raise ValueError("`private_key` is no unencrypted private key in PEM") from None
-        if not isinstance(key, RSAPrivateKey):
-            raise ValueError("`private_key` is no RSA key; GitHub Apps sign with RSA")
-        self._key = key
+    def __init__(self, settings: GithubAppSettings, context: Context) -> None:
+        self._key = rsa_key(settings.private_key)
         self._settings = settings
-        self._name = name
-        self._client = Client(name)
+        self._name = context.name
+        self._client = Client(context.name)
 
     def mint(self, wanted: Wanted) -> Credential:
         """A token for exactly the scope. Raises AegisError."""
@@ -131,14 +120,12 @@ class GithubAppBroker:
 
     def _jwt(self) -> str:
         now = int(time.time())
-        head = {"alg": "RS256", "typ": "JWT"}
         claims = {
             "iat": now - SKEW_SECONDS,
             "exp": now + JWT_SECONDS,
             "iss": self._settings.app_id,
         }
-        said = f"{_part(head)}.{_part(claims)}"
-        return f"{said}.{_text(self._key.sign(said.encode(), PKCS1v15(), SHA256()))}"
+        return signed(claims, self._key)
 
     def _call(self, method: str, path: str, token: str, body: Any) -> Any:
         headers = {
@@ -151,11 +138,3 @@ class GithubAppBroker:
 
 _IMPLIED = {("metadata", "read")}
 """What GitHub adds to every token."""
-
-
-def _part(value: Any) -> str:
-    return _text(msgspec.json.encode(value))
-
-
-def _text(data: bytes) -> str:
-    return urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -6,7 +6,6 @@ tokens (RFC 7009), it is revoked when the action ends.
 
 from __future__ import annotations
 
-import time
 from base64 import b64encode
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
@@ -16,12 +15,10 @@ import msgspec
 from ...model import AegisError, CallerError
 from ...plugin.broker import Credential
 from ..client import Client
+from .oauth import ACCESS_TOKEN, EXCHANGE, granted
 
 if TYPE_CHECKING:
-    from ...plugin.broker import Wanted
-
-GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
-ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a name, no secret
+    from ...plugin.broker import Context, Wanted
 
 
 class OauthExchangeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,23 +38,16 @@ class _Scope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     resource: str = ""
 
 
-class _Token(msgspec.Struct, frozen=True):
-    access_token: str
-    token_type: str = ""
-    expires_in: int = 0
-    scope: str = ""
-
-
 class OauthExchangeBroker:
     """Mints one access token for each action: field `token`."""
 
     Settings = OauthExchangeSettings
     degraded = False
 
-    def __init__(self, settings: OauthExchangeSettings, name: str) -> None:
+    def __init__(self, settings: OauthExchangeSettings, context: Context) -> None:
         self._settings = settings
-        self._name = name
-        self._client = Client(name)
+        self._name = context.name
+        self._client = Client(context.name)
 
     def mint(self, wanted: Wanted) -> Credential:
         """A token for the audience and scope. Raises AegisError, also where the server gave more
@@ -68,7 +58,7 @@ class OauthExchangeBroker:
         except msgspec.ValidationError as error:
             raise CallerError(f"{self._name}: the scope is none: {error}") from None
         form = {
-            "grant_type": GRANT,
+            "grant_type": EXCHANGE,
             "subject_token": self._settings.subject_token,
             "subject_token_type": self._settings.subject_token_type,
             "requested_token_type": ACCESS_TOKEN,
@@ -77,12 +67,9 @@ class OauthExchangeBroker:
         }
         if scope.resource:
             form["resource"] = scope.resource
-        try:
-            made = msgspec.json.decode(self._post(self._settings.token_url, form), type=_Token)
-        except msgspec.DecodeError:
-            raise AegisError(f"{self._name}: the answer is no token") from None
-        expires = int((time.time() + made.expires_in) * 1e6) if made.expires_in else 0
-        credential = Credential({"token": made.access_token}, expires, msgspec.to_builtins(scope))
+        made = granted(self._client, self._name, self._settings.token_url, form, self._proof())
+        said = msgspec.to_builtins(scope)
+        credential = Credential({"token": made.access_token}, made.expires, said)
         # a server that says nothing of the scope gave the one asked for (RFC 8693, 2.2.1)
         if set(made.scope.split()) - set(scope.scope.split()):
             self.revoke(credential)
@@ -94,18 +81,15 @@ class OauthExchangeBroker:
         token = credential.fields.get("token", "")
         if token and self._settings.revocation_url:
             form = {"token": token, "token_type_hint": "access_token"}
-            self._post(self._settings.revocation_url, form)
+            sent = {**self._proof(), "content-type": "application/x-www-form-urlencoded"}
+            url = self._settings.revocation_url
+            self._client.fetch("POST", url, urlencode(form).encode(), sent)
 
     def close(self) -> None:
         """Give back connections."""
         self._client.close()
 
-    def _post(self, url: str, form: dict[str, str]) -> bytes:
+    def _proof(self) -> dict[str, str]:
         # both are form-encoded before they are joined (RFC 6749, 2.3.1)
         pair = f"{quote(self._settings.client_id)}:{quote(self._settings.client_secret)}"
-        headers = {
-            "accept": "application/json",
-            "authorization": f"Basic {b64encode(pair.encode()).decode()}",
-            "content-type": "application/x-www-form-urlencoded",
-        }
-        return self._client.fetch("POST", url, urlencode(form).encode(), headers)
+        return {"authorization": f"Basic {b64encode(pair.encode()).decode()}"}

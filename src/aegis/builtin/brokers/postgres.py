@@ -20,7 +20,7 @@ from ...model import AegisError, CallerError, PluginError
 from ...plugin.broker import Credential
 
 if TYPE_CHECKING:
-    from ...plugin.broker import Wanted
+    from ...plugin.broker import Context, Wanted
 
 CONNECT_SECONDS = 10
 """How long reaching the server may take."""
@@ -61,9 +61,9 @@ class PostgresBroker:
     Settings = PostgresSettings
     degraded = False
 
-    def __init__(self, settings: PostgresSettings, name: str) -> None:
+    def __init__(self, settings: PostgresSettings, context: Context) -> None:
         self._settings = settings
-        self._name = name
+        self._name = context.name
 
     def mint(self, wanted: Wanted) -> Credential:
         """A login that inherits the scope's roles. Raises AegisError."""

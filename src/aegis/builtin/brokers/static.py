@@ -13,7 +13,7 @@ import msgspec
 from ...plugin.broker import Credential
 
 if TYPE_CHECKING:
-    from ...plugin.broker import Wanted
+    from ...plugin.broker import Context, Wanted
 
 
 class StaticSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,7 +28,7 @@ class StaticBroker:
     Settings = StaticSettings
     degraded = True
 
-    def __init__(self, settings: StaticSettings, name: str) -> None:
+    def __init__(self, settings: StaticSettings, context: Context) -> None:
         if not settings.fields:
             raise ValueError("`fields` is empty; name at least one")
         self._fields = settings.fields

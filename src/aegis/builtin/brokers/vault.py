@@ -17,7 +17,7 @@ from ...plugin.broker import Credential
 from ..client import Client
 
 if TYPE_CHECKING:
-    from ...plugin.broker import Wanted
+    from ...plugin.broker import Context, Wanted
 
 
 class VaultSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,11 +49,11 @@ class VaultBroker:
 
     Settings = VaultSettings
 
-    def __init__(self, settings: VaultSettings, name: str) -> None:
+    def __init__(self, settings: VaultSettings, context: Context) -> None:
         self._settings = settings
         self._mount = settings.mount or {"database": "database", "kv": "secret"}[settings.engine]
-        self._name = name
-        self._client = Client(name)
+        self._name = context.name
+        self._client = Client(context.name)
         self.degraded = settings.engine == "kv"
 
     def mint(self, wanted: Wanted) -> Credential:

@@ -75,12 +75,17 @@ class _Tap:
 
 def govern(runtime: Runtime, job: Job, actor: Actor) -> Outcome:
     """Take the command along the path; the outcome's result is what `run` returns."""
-    params: dict[str, Any] = {"argv": list(job.words), "cwd": str(job.folder)}
-    if len(job.words) == 1 and any(char.isspace() for char in job.words[0]):
-        params = {"command": job.words[0], "cwd": str(job.folder)}
     job = msgspec.structs.replace(job, hidden=Path(runtime.settings.home).absolute())
-    action = Action("exec", params=params, protocol="shell", actor=actor)
+    action = action_of(job.words, job.folder, actor)
     return runtime.govern(action, lambda decided: run(_decided(job, decided)))
+
+
+def action_of(words: Sequence[str], folder: Path, actor: Actor) -> Action:
+    """The action that running these words in a folder is."""
+    params: dict[str, Any] = {"argv": list(words), "cwd": str(folder)}
+    if len(words) == 1 and any(char.isspace() for char in words[0]):
+        params = {"command": words[0], "cwd": str(folder)}
+    return Action("exec", params=params, protocol="shell", actor=actor)
 
 
 def _decided(job: Job, action: Action) -> Job:

@@ -21,10 +21,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
+from ...approval.ticket import TOKEN_MAX
 from ...flow import PLAIN
 from ...kernel.effective import FUNCTION, MONITORED, NO_AGENT, register_agent, tightened
 from ...kernel.keys import OPERATOR
 from ...kernel.state import ACTIVE, PAUSED, Agent
+from ...kernel.tickets import presenting
 from ...model import (
     PROTOCOLS,
     Action,
@@ -92,12 +94,15 @@ class Opinion(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Begin(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of `POST /v1/aegis/actions`. `seconds` is how long performing may take."""
+    """The body of `POST /v1/aegis/actions`. `seconds` is how long performing may take; `ticket`
+    is what permits the call, where it came with one.
+    """
 
     action: Asked
     dry: bool = False
     tighten: Opinion | None = None
     seconds: Annotated[float, msgspec.Meta(gt=0, le=OPEN_SECONDS_MAX)] = OPEN_SECONDS
+    ticket: Annotated[str, msgspec.Meta(max_length=TOKEN_MAX)] = ""
 
 
 class Failure(msgspec.Struct, forbid_unknown_fields=True):
@@ -201,12 +206,15 @@ class Actions:
         if asked.tighten is not None:
             runtime = tightened(runtime, _opinion(asked.tighten))
         if asked.dry:
-            return 200, encode(_said(await runtime.agovern(action, _nothing, PLAIN, dry=True)))
+            with presenting(asked.ticket):
+                told = await runtime.agovern(action, _nothing, PLAIN, dry=True)
+            return 200, encode(_said(told))
         if self._begun >= OPEN_MAX:
             raise Refused(503, "busy", f"{OPEN_MAX} actions are under way; try again later")
         entry = _Open(principal.id)
         self._begun += 1
-        task = asyncio.create_task(runtime.agovern(action, entry.perform, PLAIN))
+        with presenting(asked.ticket):
+            task = asyncio.create_task(runtime.agovern(action, entry.perform, PLAIN))
         entry.task = task
         task.add_done_callback(self._ended)
         try:

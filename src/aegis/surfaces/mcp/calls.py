@@ -13,6 +13,8 @@ import msgspec
 import uuid_utils
 
 from ...kernel.effective import tightened
+from ...kernel.lender import lent_meta
+from ...kernel.tickets import presenting
 from ...model import (
     Action,
     ActionError,
@@ -53,11 +55,16 @@ PIN_RULE = "<pin>"
 INPUTS = "io.modelcontextprotocol/inputResponses"
 """Where what a client answers to an upstream stands among the params of an action."""
 
+TICKET = "aegis/ticket"
+"""The entry of `_meta` that holds a ticket for the call; over HTTP, else the header
+`aegis-ticket`."""
+
 CODES = {
     "policy": rpc.BLOCKED,
     "guard": rpc.BLOCKED,
     "killed": rpc.BLOCKED,
     "identity": rpc.BLOCKED,
+    "ticket": rpc.BLOCKED,
     "limit": rpc.LIMITED,
     "denied": rpc.DENIED,
     "expired": rpc.DENIED,
@@ -175,6 +182,7 @@ async def govern(
     """Take a request along the path; returns the upstream's result. Raises RpcError."""
     reviews = hub.reviews
     reviews.responded(params, action, asker.session)
+    ticket = _ticket(asker, params)
 
     async def perform(decided: Action) -> Any:
         answer = await forward(decided.params)
@@ -188,7 +196,8 @@ async def govern(
             if run:
                 outcome = await runtime.aresume(run, perform, MCP)
             else:
-                outcome = await runtime.agovern(action, perform, MCP, park=True)
+                with presenting(ticket):
+                    outcome = await runtime.agovern(action, perform, MCP, park=True)
             result: Frame = result_of(outcome)
             return result
         except HeldError as error:
@@ -289,6 +298,9 @@ async def answered(hub: Hub, link: Link, asker: Asker, method: str, body: Frame)
             raise rpc.RpcError(rpc.UPSTREAM, "the upstream requires what the client cannot do")
         return await ask_client(hub, link, asker, frame)
 
+    lent = lent_meta()
+    if lent:
+        body = {**body, "_meta": {**rpc.meta_of(body), **lent}}
     return await satisfied(link, asker, method, body, ask)
 
 
@@ -312,7 +324,15 @@ def with_inputs(given: Frame, params: Frame) -> Frame:
 
 
 _OWN = frozenset({"_meta", "arguments", "inputResponses", "requestState"})
-_CONNECTION = frozenset({rpc.META_REVISION, rpc.META_CAPABILITIES, rpc.META_CLIENT})
+_CONNECTION = frozenset({rpc.META_REVISION, rpc.META_CAPABILITIES, rpc.META_CLIENT, TICKET})
+
+
+def _ticket(asker: Asker, params: Frame) -> str:
+    """The ticket that came with a request; empty where none did."""
+    said = rpc.meta_of(params).get(TICKET)
+    if said is None and asker.channel is not None and asker.channel.headers is not None:
+        said = asker.channel.headers.get(b"aegis-ticket", b"").decode("latin-1")
+    return said if isinstance(said, str) else ""
 
 
 def _again(action: Action) -> Action:
