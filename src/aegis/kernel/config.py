@@ -20,6 +20,7 @@ from ..policy.document import read_document
 from ..policy.source import Node, from_plain, parse_yaml
 from . import discover, overrides, upstreams
 from .channels import check_channels, spell_out
+from .gate_settings import check_gates
 from .grants import check_credentials
 from .settings import Settings
 from .typed import Path as Path_
@@ -305,6 +306,7 @@ def _check(root: Node, reader: Reader) -> None:
     check_channels(root, reader)
     check_credentials(root, reader)
     upstreams.check(root, reader)
+    check_gates(root, reader)
     home = root.value.get("home") if isinstance(root.value, dict) else None
     if home is not None and isinstance(home.value, str) and not home.value.strip():
         reader.complain(("home",), home, "has to name a folder")

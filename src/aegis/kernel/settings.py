@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from .gate_settings import Gates
 from .meaning import DAY, Capability, Durability, about
 from .session_settings import SessionSettings
 
@@ -347,6 +348,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         dict[str, ProviderSettings], about("model providers by name, first match serves a model")
     ] = {}
     mcp: Annotated[Mcp, about("MCP servers behind the gateway")] = Mcp()
+    gates: Annotated[Gates, about("servers of other protocols behind Aegis")] = Gates()
     sinks: Annotated[
         tuple[str, ...],
         about("plugins that receive an event for every action; `log` writes it to the log"),
