@@ -144,6 +144,8 @@ class StreamView(PlainView):
 
 
 class _Reader:
+    kind = "reply"
+
     def __init__(self, action: Action) -> None:
         self.action = action
         self.proposed: list[Action] = []

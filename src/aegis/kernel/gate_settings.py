@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -56,12 +57,39 @@ class SqlGate(GateSettings, frozen=True, forbid_unknown_fields=True):
     ] = ""
 
 
+class HttpGate(GateSettings, frozen=True, forbid_unknown_fields=True):
+    """`aegis gate http`: a forward proxy, every request and every answer governed."""
+
+    listen: Annotated[str, about("where it listens, `host:port`; port 0 takes a free one")] = (
+        "127.0.0.1:3128"
+    )
+    private: Annotated[
+        tuple[str, ...],
+        about("networks inside that may be reached, such as `10.1.0.0/16`; none by default"),
+    ] = ()
+    tunnel_ports: Annotated[
+        tuple[Annotated[int, Meta(ge=1, le=65_535)], ...],
+        about("ports that `CONNECT` may ask for; what goes through has to be TLS"),
+    ] = (443,)
+    body_bytes: Annotated[
+        int,
+        Meta(ge=1024, le=1_073_741_824),
+        about("largest request body, and largest answer that is taken whole, decompressed"),
+    ] = 10_485_760
+    ca_file: Annotated[
+        str, about("file of further authorities that certificates of servers may come from (PEM)")
+    ] = ""
+
+
 class Gates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Gates: servers of other protocols that clients reach only through Aegis. Each is a process
     of its own, `aegis gate KIND`; changes of this section need a restart of it.
     """
 
     sql: Annotated[SqlGate, about("PostgreSQL, for `aegis gate sql`", restart=True)] = SqlGate()
+    http: Annotated[HttpGate, about("a forward proxy, for `aegis gate http`", restart=True)] = (
+        HttpGate()
+    )
 
 
 def check_gates(root: Node, reader: Reader) -> None:
@@ -78,6 +106,13 @@ def check_gates(root: Node, reader: Reader) -> None:
                 address_of(place.value)
             except ValueError as error:
                 reader.complain(("gates", kind, key), place, str(error))
+        blocks = fields.get("private")
+        listed = blocks.value if blocks is not None and isinstance(blocks.value, list) else ()
+        for index, item in enumerate(listed):
+            try:
+                ipaddress.ip_network(str(item.value))
+            except ValueError as error:
+                reader.complain(("gates", kind, "private", index), item, str(error))
         for key, other in (("certificate", "private_key"), ("private_key", "certificate")):
             if key in fields and other not in fields:
                 reader.complain(("gates", kind, key), fields[key], f"needs `{other}` beside it")
