@@ -16,6 +16,7 @@ import msgspec
 from aegis.approval import digest
 from aegis.flow import (
     ENDED,
+    OPENED,
     Abandoned,
     Admission,
     Admit,
@@ -143,6 +144,8 @@ class StreamView(PlainView):
 
 
 class _Reader:
+    kind = "reply"
+
     def __init__(self, action: Action) -> None:
         self.action = action
         self.proposed: list[Action] = []
@@ -355,7 +358,7 @@ class World:
                 if fault and rng.random() < 0.5:
                     raise ConnectionError("upstream")
                 self.performed.append(action.id)
-                if effect.stream:
+                if effect.stream and rng.random() < 0.8:
                     self.events = [
                         {"t": self.words()}
                         if rng.random() < 0.8
@@ -365,7 +368,7 @@ class World:
                         }
                         for i in range(rng.randrange(6))
                     ]
-                    return Performed(None)
+                    return OPENED
                 return Performed(rng.choice((self.words(), {"r": [self.words()]}, 7, None)))
             case Next():
                 if fault and rng.random() < 0.5:

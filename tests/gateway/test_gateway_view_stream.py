@@ -12,13 +12,13 @@ from aegis.flow import Rules, run
 from aegis.flow.drive import drive_sync
 from aegis.flow.effects import (
     ENDED,
+    OPENED,
     Admission,
     Admit,
     Append,
     Emit,
     Next,
     Perform,
-    Performed,
     Settle,
     Settled,
 )
@@ -98,7 +98,7 @@ def play(events: list[dict], guards=()) -> tuple[Any, list[dict]]:
     port = {
         Admit: lambda effect: Admission(),
         Append: lambda effect: Receipt(0, ""),
-        Perform: lambda effect: Performed(None),
+        Perform: lambda effect: OPENED,
         Next: lambda effect: next(source, ENDED),
         Emit: lambda effect: sent.append(effect.event),
         Settle: lambda effect: Settled(0),

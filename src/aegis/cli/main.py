@@ -32,6 +32,8 @@ VERBS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "Agents": (
         ("hook", "hook:hook", "Answer one event of a coding agent's hook."),
         ("exec", "exec:execute", "Run a command, governed and confined."),
+        ("gate http", "gate_http:http", "Govern what programs ask of other hosts: a proxy."),
+        ("gate sql", "gate_sql:sql", "Govern a PostgreSQL server, statement by statement."),
         ("kit install", "kit:install", "Govern a coding agent in a project, and check it."),
         ("kit remove", "kit:remove", "Take the hook out of a coding agent's settings."),
         ("kit packs", "kit:list_packs", "List the policy packs, or print one."),
@@ -97,6 +99,7 @@ VERBS: dict[str, tuple[tuple[str, str, str], ...]] = {
 """Group → (words of the verb, `module:function` in this package, one line of help)."""
 
 SECTIONS = {
+    "gate": "Servers of other protocols, reached only through Aegis.",
     "kit": "Policy packs for coding agents.",
     "policy": "Test and check policies.",
     "packs": "Rule packs: detection rules of your own or of other people.",

@@ -14,6 +14,7 @@ from cyclopts import Parameter
 
 from ..model import CallerError
 from . import home, output
+from .loops import loop_factory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -192,20 +193,10 @@ def serve_stdio_of(
         await serve_stdio(hub, agent)
 
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(serve())
     except asyncio.CancelledError:
         return 0  # told to end; what was under way has been closed
     finally:
         runtime.close()
     return 0
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """The faster event loop, where it is installed (extra `server`)."""
-    try:
-        import uvloop
-    except ModuleNotFoundError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from cyclopts import Parameter
 
+from ..kernel.listening import PORT_MAX
 from ..model import CallerError
 from . import home, output
 
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
 FIRST_KEY = "first"
 """Name of the key that is made where there is none."""
-
-PORT_MAX = 65_535
-"""Highest TCP port (RFC 9293, section 3.1)."""
 
 log = logging.getLogger("aegis")
 

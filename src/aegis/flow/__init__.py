@@ -2,6 +2,7 @@
 
 from .effects import (
     ENDED,
+    OPENED,
     Abandoned,
     Admission,
     Admit,
@@ -14,6 +15,7 @@ from .effects import (
     Lent,
     Mint,
     Next,
+    Opened,
     Parked,
     Perform,
     Performed,
@@ -30,6 +32,7 @@ from .view import PLAIN, PlainView, StreamReader, View
 __all__ = [
     "DURABILITY",
     "ENDED",
+    "OPENED",
     "PLAIN",
     "Abandoned",
     "Admission",
@@ -43,6 +46,7 @@ __all__ = [
     "Lent",
     "Mint",
     "Next",
+    "Opened",
     "Parked",
     "Perform",
     "Performed",

@@ -127,7 +127,7 @@ class Revoke(msgspec.Struct, frozen=True, gc=False):
 
 
 class Perform(msgspec.Struct, frozen=True, gc=False):
-    """Do it, with what was lent for it. Answer: Performed, or (where `stream`) Opened."""
+    """Do it, with what was lent for it. Answer: Performed; with `stream`, also Opened."""
 
     action: Action
     stream: bool = False
@@ -138,6 +138,10 @@ class Performed(msgspec.Struct, frozen=True, gc=False):
     """The performance came back with `value`."""
 
     value: Any
+
+
+class Opened(msgspec.Struct, frozen=True, gc=False):
+    """The performance answers in pieces; each is asked for with Next."""
 
 
 class Next(msgspec.Struct, frozen=True, gc=False):
@@ -174,6 +178,7 @@ class Ended:
 
 ENDED = Ended()
 NEXT = Next()
+OPENED = Opened()
 
 Effect = (
     Admit | Trace | Learn | Scan | Append | Ask | Mint | Perform | Next | Emit | Revoke | Settle

@@ -31,7 +31,7 @@ from .decide import (
     unforeseen,
     unusable,
 )
-from .effects import Abandoned, Admit, Append, Learn, Perform, Settle, Settled, Trace
+from .effects import Abandoned, Admit, Append, Learn, Opened, Perform, Settle, Settled, Trace
 from .inspect import bound, inspect
 from .lend import give_back, lend
 from .propose import propose
@@ -53,7 +53,8 @@ if TYPE_CHECKING:
 def run(
     action: Action, rules: Rules, view: View, *, stream: bool = False, dry: bool = False
 ) -> Flow:
-    """Take one stamped action along the path. With `dry`, stop after the decision.
+    """Take one stamped action along the path. With `dry`, stop after the decision; with `stream`,
+    the performance may answer in pieces.
 
     The ordinary course of an action stands in this one function, so that it costs no generator
     but this; what happens more rarely has a function of its own.
@@ -88,9 +89,9 @@ def run(
         try:
             if rules.grants is not None:
                 yield from lend(course)
-            answer: Performed = yield Perform(course.action, stream, course.lease)
+            answer: Performed | Opened = yield Perform(course.action, stream, course.lease)
             course.status = "performed"
-            if stream:
+            if isinstance(answer, Opened):
                 yield from relay(course)
             else:
                 course.value = answer.value

@@ -82,7 +82,7 @@ def _pass_on(course: Course, window: Window, reader: StreamReader) -> Step:
 def _read_whole(course: Course, window: Window) -> Step:
     """Guards that cannot read in pieces get the complete texts."""
     for guard, index, text in window.whole():
-        texts = (Text(text, "reply"),)
+        texts = (Text(text, window.reader.kind),)
         try:
             if guard.pure:
                 found = guard.inspect(texts, course.action)

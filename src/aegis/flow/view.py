@@ -70,7 +70,11 @@ class View(Protocol):
 
 
 class StreamReader(Protocol):
-    """Reads one streamed reply, event by event. Channels are independent texts (choices)."""
+    """Reads one streamed reply, event by event. Channels are independent texts (choices); `kind` is
+    what their texts are to guards (see `Text`).
+    """
+
+    kind: str
 
     def read(self, event: Any) -> tuple[Sequence[tuple[int, str]], bool]:
         """The (channel, text) pieces of an event, and whether it carries part of a tool call."""

@@ -34,7 +34,7 @@ class TooMuch(Exception):
 class _Channel:
     """One independent text of the reply: its scanners and what they have found so far."""
 
-    def __init__(self, guards: Sequence[Guarding], index: int, restoring: Any) -> None:
+    def __init__(self, guards: Sequence[Guarding], index: int, kind: str, restoring: Any) -> None:
         self.index = index
         self.restoring = restoring
         self.restored: list[tuple[int, int, str]] = []
@@ -44,7 +44,7 @@ class _Channel:
         self.parts: list[str] = []
         self.findings: list[Finding] = []
         for guard in guards:
-            scan = guard.stream("reply")
+            scan = guard.stream(kind)
             if scan is None:
                 self.whole.append(guard)
             else:
@@ -128,7 +128,8 @@ class Window:
         return self._release()
 
     def _open(self, index: int) -> _Channel:
-        return _Channel(self.guards, index, self._restoring() if self._restoring else None)
+        restoring = self._restoring() if self._restoring else None
+        return _Channel(self.guards, index, self.reader.kind, restoring)
 
     def close(self) -> None:
         """Settle everything; afterwards `rest` gives the remaining events."""

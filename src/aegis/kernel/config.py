@@ -20,6 +20,7 @@ from ..policy.document import read_document
 from ..policy.source import Node, from_plain, parse_yaml
 from . import discover, overrides, upstreams
 from .channels import check_channels, spell_out
+from .gate_settings import check_gates
 from .grants import check_credentials, check_tickets
 from .settings import Settings
 from .typed import Path as Path_
@@ -306,6 +307,7 @@ def _check(root: Node, reader: Reader) -> None:
     check_credentials(root, reader)
     check_tickets(root, reader)
     upstreams.check(root, reader)
+    check_gates(root, reader)
     home = root.value.get("home") if isinstance(root.value, dict) else None
     if home is not None and isinstance(home.value, str) and not home.value.strip():
         reader.complain(("home",), home, "has to name a folder")

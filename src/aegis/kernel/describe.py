@@ -74,13 +74,17 @@ def default_policy() -> str:
 
 def _inactive(field: shape.Field) -> str:
     """A key with its default, commented out."""
+    return textwrap.indent(_default_lines(field), "# ")
+
+
+def _default_lines(field: shape.Field) -> str:
     type_ = bare(field.type)
     if not isinstance(type_, shape.StructType):
-        return f"# {field.name}: {literal(default(field))}\n"
-    lines = [f"# {field.name}:\n"]
+        return f"{field.name}: {literal(default(field))}\n"
+    lines = [f"{field.name}:\n"]
     for below in type_.fields:
-        lines.append(textwrap.indent(_comment(meaning(below)), "#   "))
-        lines.append(f"#   {below.name}: {literal(default(below))}\n")
+        lines.append(textwrap.indent(_comment(meaning(below)), "  "))
+        lines.append(textwrap.indent(_default_lines(below), "  "))
     return "".join(lines)
 
 
@@ -147,14 +151,21 @@ def reference() -> str:
 
 
 def _sections() -> Iterator[tuple[str, str, type[msgspec.Struct]]]:
-    for field in type_of(Settings).fields:
-        type_ = bare(field.type)
-        if isinstance(type_, shape.StructType):
-            yield field.name, f"{field.name}.", type_.cls
+    yield from _below("", Settings)
     yield "guardrails.NAME", "guardrails.NAME.", Guardrail
     yield "providers.NAME", "providers.NAME.", ProviderSettings
     yield "mcp.upstreams.NAME", "mcp.upstreams.NAME.", McpUpstream
     yield "mcp.upstreams.NAME.tools.TOOL", "mcp.upstreams.NAME.tools.TOOL.", McpTool
+
+
+def _below(path: str, cls: type[msgspec.Struct]) -> Iterator[tuple[str, str, type[msgspec.Struct]]]:
+    """The sections in a section, each before the ones in it."""
+    for field in type_of(cls).fields:
+        type_ = bare(field.type)
+        if isinstance(type_, shape.StructType):
+            name = f"{path}{field.name}"
+            yield name, f"{name}.", type_.cls
+            yield from _below(f"{name}.", type_.cls)
 
 
 def _rows(path: str, cls: type[msgspec.Struct]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..approval import APPROVED, approvers_of
 from ..flow import (
     ENDED,
+    OPENED,
     Admit,
     Answer,
     Append,
@@ -20,6 +21,7 @@ from ..flow import (
     Lent,
     Mint,
     Next,
+    Opened,
     Parked,
     Perform,
     Performed,
@@ -119,7 +121,7 @@ class Ports:
     ) -> Port:
         """The answers for one flow on an event loop."""
 
-        async def do(effect: Perform) -> Performed:
+        async def do(effect: Perform) -> Performed | Opened:
             if effect.lease is None:
                 value = perform(effect.action)
                 if value.__class__ is CoroutineType or hasattr(value, "__await__"):
@@ -129,9 +131,9 @@ class Ports:
                     value = perform(effect.action)
                     if hasattr(value, "__await__"):
                         value = await value
-            if effect.stream:
+            if effect.stream and hasattr(value, "__aiter__"):
                 source.open(value)
-                value = None
+                return OPENED
             return Performed(value)
 
         port = {

@@ -153,9 +153,9 @@ class Runtime:
     ) -> Coroutine[Any, Any, Outcome]:
         """Take an action along the path on an event loop.
 
-        `perform(action)` returns the result or an awaitable of it; with `stream`, an async
-        iterator of events, and `emit(event)` hands the judged ones to the caller. With `park`,
-        an action nobody approves in time is stored and HeldError raised: `aresume` continues it.
+        `perform(action)` returns the result or an awaitable of it; with `stream`, also an async
+        iterator of events: `emit(event)` hands the judged ones to the caller. With `park`, an
+        action nobody approves in time is stored and HeldError raised: `aresume` continues it.
         """
         action = self._stamp(action, view.private)
         flow = run(action, self.rules, view, stream=stream, dry=dry)

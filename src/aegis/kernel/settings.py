@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from ..tools.catalogue import Name
+from .gate_settings import Gates
 from .meaning import DAY, Capability, Durability, about
 from .session_settings import SessionSettings
 
@@ -383,6 +384,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         dict[str, ProviderSettings], about("model providers by name, first match serves a model")
     ] = {}
     mcp: Annotated[Mcp, about("MCP servers behind the gateway")] = Mcp()
+    gates: Annotated[Gates, about("servers of other protocols behind Aegis")] = Gates()
     sinks: Annotated[
         tuple[str, ...],
         about("plugins that receive an event for every action; `log` writes it to the log"),

@@ -6,13 +6,12 @@ written as numbers in any of the forms that `inet_aton` takes are read as what t
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
+from .address import special
 from .names import METHODS
 from .reading import DELETE, EXECUTE, READ, WRITE, Notes, Reading
+from .url import canonical_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,17 +21,9 @@ ADDRESS_MAX = 8_192
 """Longest address that is read, in characters (the limit servers commonly set)."""
 
 METADATA_HOSTS = frozenset(
-    (
-        "169.254.169.254",
-        "fd00:ec2::254",
-        "metadata.google.internal",
-        "metadata",
-        "100.100.100.200",
-        "169.254.170.2",
-        "metadata.azure.internal",
-    )
+    ("metadata.google.internal", "metadata", "metadata.azure.internal", "instance-data")
 )
-"""Where clouds hand out credentials: AWS and Azure (link-local), Google, Alibaba, AWS ECS."""
+"""Names under which clouds hand out credentials; their addresses stand in `address.SPECIAL`."""
 
 
 def read(type: str, target: str, params: Mapping[str, Any]) -> Reading:
@@ -67,76 +58,39 @@ def note_address(url: str, method: str, notes: Notes) -> None:
         notes.doubts("the host is only known when it runs")
         return
     try:
-        parts = urlsplit(url if "://" in url else "http://" + url)
-        host = canonical_host(parts.hostname or "")
-        port = parts.port
-    except ValueError:
-        notes.doubts("the address is not a URL")
+        found = canonical_url(url)
+    except ValueError as error:
+        notes.doubts(f"the address is not a URL: {error}")
         return
     verb = {READ: READ, DELETE: DELETE}.get(capability_of(method), WRITE)
-    notes.touches("host", host, verb)
-    if parts.path.strip("/"):
-        shown = f"{host}:{port}" if port else host
-        notes.touches("url", f"{shown}{parts.path}".replace("\0", "?"), verb)
-    if host in METADATA_HOSTS:
+    notes.touches("host", found.host, verb)
+    if found.path.strip("/"):
+        notes.touches("url", f"{found.authority}{found.path}".replace("\0", "?"), verb)
+    if metadata(found.host):
         notes.threatens("metadata-service")
-    elif private(host) and not loopback(host):
+    elif private(found.host) and not loopback(found.host):
         notes.threatens("private-address")
 
 
-def canonical_host(host: str) -> str:
-    """A host as it is compared: lower case, IDNA, numbers as an address. Raises ValueError."""
-    host = host.strip().rstrip(".").lower()
-    if not host:
-        raise ValueError("no host")
-    number = _number(host)
-    if number is not None:
-        return str(ipaddress.IPv4Address(number))
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return host if host.isascii() else host.encode("idna").decode("ascii")
-    mapped = getattr(address, "ipv4_mapped", None)
-    return str(mapped or address)
+def metadata(host: str) -> bool:
+    """Whether a canonical host hands out credentials of a cloud."""
+    return host in METADATA_HOSTS or _special(host) == "a metadata service"
 
 
 def private(host: str) -> bool:
-    """Whether a canonical host is inside: private, loopback, link-local or a local name."""
-    try:
-        return not ipaddress.ip_address(host).is_global
-    except ValueError:
-        return host == "localhost" or host.endswith((".localhost", ".internal", ".local"))
+    """Whether a canonical host is inside: no public address, or a local name."""
+    if host == "localhost" or host.endswith((".localhost", ".internal", ".local")):
+        return True
+    return bool(_special(host))
 
 
 def loopback(host: str) -> bool:
     """Whether a canonical host is this machine."""
+    return host == "localhost" or host.endswith(".localhost") or _special(host) == "loopback"
+
+
+def _special(host: str) -> str:
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return special(host)
     except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
-_NUMERIC = re.compile(r"(?:0x[0-9a-f]+|\d+)(?:\.(?:0x[0-9a-f]+|\d+)){0,3}")
-
-
-def _number(host: str) -> int | None:
-    """An IPv4 address in one to four parts, decimal, octal or hexadecimal (inet_aton)."""
-    if not _NUMERIC.fullmatch(host):
-        # a name whose last label is a number is no name (WHATWG URL, host parsing)
-        if ":" not in host and host.rpartition(".")[2].isdigit():
-            raise ValueError("not an address")
-        return None
-    try:
-        parts = [
-            int(part, 16 if part.startswith("0x") else 8 if part[0] == "0" else 10)
-            for part in host.split(".")
-        ]
-    except ValueError:
-        raise ValueError("not an address") from None
-    *first, last = parts
-    if any(part > 255 for part in first) or last >= 256 ** (4 - len(first)):
-        raise ValueError("not an address")
-    number = last
-    for place, part in enumerate(first):
-        number |= part << (8 * (3 - place))
-    return number
+        return ""

@@ -34,13 +34,16 @@ TICK_SECONDS = 0.25
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """Where an upstream is: parts of its base URL. `host` is the Host header (RFC 9110, 7.2)."""
+    """Where an upstream is: parts of its base URL. `host` is the Host header (RFC 9110, 7.2),
+    `name` what its certificate has to bear where that is not its address.
+    """
 
     address: str
     port: int
     tls: bool
     host: str
     path: str
+    name: str = ""
 
 
 def origin(url: str) -> Origin:
@@ -195,7 +198,7 @@ class Pool:
                     at.address,
                     at.port,
                     ssl=self._tls,
-                    server_hostname=at.address if self._tls else None,
+                    server_hostname=(at.name or at.address) if self._tls else None,
                 )
         except BaseException as error:
             self._opening -= 1

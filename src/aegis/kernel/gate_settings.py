@@ -1,0 +1,118 @@
+"""The `gates` section of `aegis.yaml` (see `settings.py`): one part for each protocol."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+from msgspec import Meta
+
+from .listening import address_of
+from .meaning import DAY, about
+
+if TYPE_CHECKING:
+    from ..policy.source import Node
+    from .typed import Reader
+
+
+class GateSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What every gate has. Without keys it refuses addresses other than loopback unless
+    `allow_unauthenticated` is set.
+    """
+
+    listen: Annotated[str, about("where it listens, `host:port`; port 0 takes a free one")]
+    require_key: Annotated[bool, about("whether a client needs a key (`aegis keys create`)")] = True
+    allow_unauthenticated: Annotated[
+        bool, about("serve addresses other than loopback although no key is required")
+    ] = False
+    certificate: Annotated[
+        str, about("file of the certificate shown to clients, with its chain (PEM); empty: no TLS")
+    ] = ""
+    private_key: Annotated[str, about("file of the certificate's key (PEM)")] = ""
+    connections: Annotated[
+        int, Meta(ge=1, le=100_000), about("connections served at once; more are turned away")
+    ] = 100
+    connect_seconds: Annotated[
+        float,
+        Meta(gt=0, le=DAY),
+        about("how long greeting a client, or reaching upstream, may take"),
+    ] = 10.0
+    idle_seconds: Annotated[
+        float, Meta(gt=0, le=DAY), about("how long a connection may stand unused")
+    ] = 3600.0
+    shutdown_seconds: Annotated[
+        float, Meta(ge=0, le=DAY), about("how long what is under way may take at shutdown")
+    ] = 10.0
+
+
+class SqlGate(GateSettings, frozen=True, forbid_unknown_fields=True):
+    """`aegis gate sql`: speaks PostgreSQL to clients, in front of one server."""
+
+    listen: Annotated[str, about("where it listens, `host:port`; port 0 takes a free one")] = (
+        "127.0.0.1:6432"
+    )
+    upstream: Annotated[
+        str, about("the server, `host:port`; or the folder of its socket, `/folder:port`")
+    ] = ""
+
+
+class HttpGate(GateSettings, frozen=True, forbid_unknown_fields=True):
+    """`aegis gate http`: a forward proxy, every request and every answer governed."""
+
+    listen: Annotated[str, about("where it listens, `host:port`; port 0 takes a free one")] = (
+        "127.0.0.1:3128"
+    )
+    private: Annotated[
+        tuple[str, ...],
+        about("networks inside that may be reached, such as `10.1.0.0/16`; none by default"),
+    ] = ()
+    tunnel_ports: Annotated[
+        tuple[Annotated[int, Meta(ge=1, le=65_535)], ...],
+        about("ports that `CONNECT` may ask for; what goes through has to be TLS"),
+    ] = (443,)
+    body_bytes: Annotated[
+        int,
+        Meta(ge=1024, le=1_073_741_824),
+        about("largest request body, and largest answer that is taken whole, decompressed"),
+    ] = 10_485_760
+    ca_file: Annotated[
+        str, about("file of further authorities that certificates of servers may come from (PEM)")
+    ] = ""
+
+
+class Gates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Gates: servers of other protocols that clients reach only through Aegis. Each is a process
+    of its own, `aegis gate KIND`; changes of this section need a restart of it.
+    """
+
+    sql: Annotated[SqlGate, about("PostgreSQL, for `aegis gate sql`", restart=True)] = SqlGate()
+    http: Annotated[HttpGate, about("a forward proxy, for `aegis gate http`", restart=True)] = (
+        HttpGate()
+    )
+
+
+def check_gates(root: Node, reader: Reader) -> None:
+    """Complain about addresses that are none, and TLS with half of what it needs."""
+    section = root.value.get("gates") if isinstance(root.value, dict) else None
+    kinds = section.value if section is not None else None
+    for kind, node in kinds.items() if isinstance(kinds, dict) else ():
+        fields = node.value if isinstance(node.value, dict) else {}
+        for key in ("listen", "upstream"):
+            place = fields.get(key)
+            if place is None or not isinstance(place.value, str) or not place.value:
+                continue
+            try:
+                address_of(place.value)
+            except ValueError as error:
+                reader.complain(("gates", kind, key), place, str(error))
+        blocks = fields.get("private")
+        listed = blocks.value if blocks is not None and isinstance(blocks.value, list) else ()
+        for index, item in enumerate(listed):
+            try:
+                ipaddress.ip_network(str(item.value))
+            except ValueError as error:
+                reader.complain(("gates", kind, "private", index), item, str(error))
+        for key, other in (("certificate", "private_key"), ("private_key", "certificate")):
+            if key in fields and other not in fields:
+                reader.complain(("gates", kind, key), fields[key], f"needs `{other}` beside it")

@@ -1,0 +1,182 @@
+"""The gate as a whole: who may come in, and what becomes of each request on a connection."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from ....model import Action, ConfigError
+from ....tools.read import as_read
+from ..parked import ParkedRuns
+from . import request
+from .exchange import Exchange, ended
+from .places import Places
+from .refusals import Refusal, of_bad, of_outcome
+from .tunnel import Tunnel
+from .upstream import Upstreams
+from .wire import BadRequest, Gone, Wire
+
+if TYPE_CHECKING:
+    from ....kernel.runtime import Runtime
+    from ....model import Actor
+    from ....tools.url import Url
+    from .places import Resolve
+    from .wire import Head
+
+CROWDED = (
+    b"HTTP/1.1 503 Service Unavailable\r\nproxy-status: aegis; error=connection_limit_reached\r\n"
+    b"retry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+)
+"""What a client is told for which there is no room (RFC 9209, 2.3.12)."""
+
+
+class HttpGate:
+    """Speaks HTTP/1.1 as a forward proxy (RFC 9110, 7.3)."""
+
+    def __init__(self, runtime: Runtime, resolve: Resolve | None = None) -> None:
+        """`resolve(host, port)` gives the addresses of a name; by default the system does.
+
+        Raises ConfigError.
+        """
+        self.runtime = runtime
+        self.settings = runtime.settings.gates.http
+        try:
+            places = Places(self.settings.private, resolve)
+        except ValueError as error:
+            raise ConfigError(f"`gates.http.private`: {error}") from None
+        self.upstreams = Upstreams(places, self.settings)
+        self.parked = ParkedRuns(runtime, "http")
+        self.name = f"aegis-{secrets.token_hex(4)}"
+        self.via = f"1.1 {self.name}"
+        self._idle: set[Wire] = set()
+        self._draining = False
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop it runs on."""
+        return asyncio.get_running_loop()
+
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection to its end."""
+        wire = Wire(reader, writer)
+        lasting = True
+        while lasting and not self._draining:
+            self._idle.add(wire)
+            try:
+                head = await wire.head()
+                if head is None:
+                    return
+            except Gone:
+                return
+            except BadRequest as error:
+                await self._refuse(wire, of_bad(error), lasting=False)
+                return
+            finally:
+                self._idle.discard(wire)
+            lasting = await self._turn(wire, head)
+
+    def crowded(self) -> bytes:
+        """What a client is told for which there is no room."""
+        return CROWDED
+
+    def drain(self) -> None:
+        """Let unused connections end now, and others after their answer."""
+        self._draining = True
+        for wire in self._idle:
+            wire.writer.close()
+
+    async def _turn(self, wire: Wire, head: Head) -> bool:
+        """Answer one request; whether the connection goes on."""
+        lasting = head.lasting
+        try:
+            if head.method == "CONNECT":
+                lasting = False
+                await self._tunnel(wire, head)
+            else:
+                await self._forward(wire, head)
+        except Gone:
+            wire.writer.transport.abort()
+            return False
+        except BadRequest as error:
+            lasting = False
+            await self._refuse(wire, of_bad(error), lasting)
+        except Refusal as error:
+            # a body nobody read would be taken for the next request
+            lasting = lasting and (wire.read or not _bodied(head))
+            await self._refuse(wire, error, lasting)
+        return lasting and not wire.ahead
+
+    async def _refuse(self, wire: Wire, refusal: Refusal, lasting: bool) -> None:
+        if wire.started:
+            wire.writer.transport.abort()
+            return
+        fields = refusal.fields() if lasting else [*refusal.fields(), ("connection", "close")]
+        try:
+            await wire.whole(refusal.status, fields, refusal.body())
+        except Gone:
+            wire.writer.transport.abort()
+            return
+        if not lasting:
+            await wire.leave()
+
+    async def _forward(self, wire: Wire, head: Head) -> None:
+        """Govern a request for an address. Raises Refusal, BadRequest, Gone."""
+        actor = self._actor(head)
+        url = request.url_of(head)
+        self._check(head)
+        limit = self.settings.body_bytes
+        raw = await wire.body(head, limit)
+        asked = request.asked(head, url, raw, actor, limit)
+        asked = replace(asked, action=self._placed(asked.action))
+        await wire.attend(Exchange(self, wire, asked).run())
+
+    async def _tunnel(self, wire: Wire, head: Head) -> None:
+        """Govern a tunnel. Raises Refusal, Gone."""
+        actor = self._actor(head)
+        url = request.url_of(head)
+        if _bodied(head):
+            raise Refusal(400, "`CONNECT` has no body (RFC 9110, 9.3.6)", "invalid_request")
+        action = self._placed(_connect(url, actor))
+        tunnel = Tunnel(wire, url, self.upstreams.places, self.settings)
+
+        async def perform(_: Action) -> Any:
+            return await tunnel.run()
+
+        refusal = of_outcome(await ended(self, wire, action, perform))
+        if refusal is not None:
+            raise refusal
+
+    def _actor(self, head: Head) -> Actor:
+        principal, name = request.caller(head, self.runtime.keys, self.settings.require_key)
+        return request.actor_of(head, principal, name)
+
+    def _check(self, head: Head) -> None:
+        """Refuse what a proxy of this kind cannot do. Raises Refusal."""
+        if head.method == "TRACE":
+            message = "`TRACE` would send credentials back; it is not passed on"
+            raise Refusal(405, message, "method_not_allowed", (("allow", "GET, HEAD, POST"),))
+        if "websocket" in head.get("upgrade").lower():
+            message = "a websocket is not inspected here; use `wss:`, which asks for a tunnel"
+            raise Refusal(501, message, "upgrade_refused")
+        if self.name in head.get("via"):
+            raise Refusal(508, "this proxy has seen the request before", "proxy_loop")
+
+    def _placed(self, action: Action) -> Action:
+        """The action with the environment that its address says, so that a parked run of it is
+        found again.
+        """
+        environment = as_read(action).environment or self.runtime.settings.environment
+        return replace(action, environment=environment)
+
+
+def _connect(url: Url, actor: Actor) -> Action:
+    place = f"[{url.host}]:{url.port}" if ":" in url.host else f"{url.host}:{url.port}"
+    params = {"method": "CONNECT", "url": place}
+    return Action("CONNECT", place, params, protocol="http", actor=actor)
+
+
+def _bodied(head: Head) -> bool:
+    return bool(head.get("transfer-encoding")) or head.get("content-length") not in ("", "0")
