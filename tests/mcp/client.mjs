@@ -61,7 +61,7 @@ const call = async (name, args, options) => {
 seen.sum = await call("every__get-sum", { a: 2, b: 3 });
 seen.long = await call(
   "every__trigger-long-running-operation",
-  { duration: 0.2, steps: 2 },
+  { duration: 0.3, steps: 3 },
   { onprogress: (progress) => steps.push(progress.progress) },
 );
 seen.steps = steps;
