@@ -63,6 +63,17 @@ class HttpGate(GateSettings, frozen=True, forbid_unknown_fields=True):
     listen: Annotated[str, about("where it listens, `host:port`; port 0 takes a free one")] = (
         "127.0.0.1:3128"
     )
+    connections: Annotated[
+        int, Meta(ge=1, le=100_000), about("connections served at once; more are turned away")
+    ] = 512
+    connect_seconds: Annotated[
+        float,
+        Meta(gt=0, le=DAY),
+        about("how long the head of a request, or reaching a server, may take"),
+    ] = 10.0
+    idle_seconds: Annotated[
+        float, Meta(gt=0, le=DAY), about("how long a tunnel may carry nothing")
+    ] = 3600.0
     private: Annotated[
         tuple[str, ...],
         about("networks inside that may be reached, such as `10.1.0.0/16`; none by default"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
@@ -21,6 +22,10 @@ NAME_MAX = 253
 
 DECODINGS_MAX = 3
 """How often a path is decoded in search of a hidden `..`; servers in a row decode twice."""
+
+
+MEMO_MAX = 256
+"""Most addresses remembered: each is looked at several times on its way, by gate and reader."""
 
 
 class Url(msgspec.Struct, frozen=True):
@@ -52,6 +57,7 @@ class Url(msgspec.Struct, frozen=True):
         return self.place + (f"?{self.query}" if self.query else "")
 
 
+@lru_cache(maxsize=MEMO_MAX)
 def canonical_url(text: str) -> Url:
     """The address a text stands for; without a scheme, `http`. Raises ValueError saying why not."""
     if any(char < " " and char != "\0" for char in text) or "\x7f" in text:

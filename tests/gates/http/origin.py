@@ -22,6 +22,7 @@ PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)) * 8
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def handle_any(self):
         size = int(self.headers.get("content-length") or 0)
@@ -78,10 +79,11 @@ class Handler(BaseHTTPRequestHandler):
     def page_bigtext(self, query, seen):
         line = f"a line of text with {TOKEN} in it\n" if "leak" in query else "a line of text\n"
         body = (line * (int(query["kib"]) * 1024 // len(line) + 1)).encode()
+        media = query.get("media", "text/plain")
         if "gzip" in query:
-            self.say(gzip.compress(body), content_encoding="gzip")
+            self.say(gzip.compress(body), media, content_encoding="gzip")
         else:
-            self.say(body)
+            self.say(body, media)
 
     def page_redirect(self, query, seen):
         self.say(b"", status=302, location=query["to"])
@@ -111,7 +113,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("content-length", "5000000")
         self.end_headers()
-        self.wfile.write(b"x" * int(query["after"]))
+        self.wfile.write(b"\xff" * int(query["after"]))
         self.wfile.flush()
         self.connection.shutdown(socket.SHUT_RDWR)
         self.close_connection = True
@@ -132,6 +134,7 @@ class Origin:
     def __init__(self, context=None, address="127.0.0.1"):
         self.server = ThreadingHTTPServer((address, 0), Handler)
         self.server.daemon_threads = True
+        self.server.handle_error = lambda *_: None  # clients may leave
         self.server.seen = []
         if context is not None:
             self.server.socket = context.wrap_socket(self.server.socket, server_side=True)

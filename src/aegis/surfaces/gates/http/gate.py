@@ -61,7 +61,7 @@ class HttpGate:
 
     async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection to its end."""
-        wire = Wire(reader, writer)
+        wire = Wire(reader, writer, self.settings.connect_seconds)
         lasting = True
         while lasting and not self._draining:
             self._idle.add(wire)

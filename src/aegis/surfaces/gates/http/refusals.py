@@ -41,8 +41,10 @@ _STATUS = {
     408: "http_protocol_error",
     413: "http_request_error",
     429: "http_request_denied",
+    501: "http_request_error",
     502: "destination_unavailable",
     504: "connection_timeout",
+    505: "http_protocol_error",
     508: "proxy_loop_detected",
 }
 """The error type of `Proxy-Status` (RFC 9209, section 2.3) by status; of others
@@ -151,7 +153,7 @@ def _failed(outcome: Outcome, fields: tuple[tuple[str, str], ...]) -> Refusal:
     error = outcome.error
     told = {"action": outcome.action.id, "status": "failed"}
     if isinstance(error, Refused):
-        return Refusal(403, str(error), "place_refused", fields, told)
+        return Refusal(403, str(error), "gate_refused", fields, told)
     if isinstance(error, UpstreamError):
         status = 504 if error.status == 504 else 502
         return Refusal(status, str(error), "upstream_error", fields, told)

@@ -121,8 +121,6 @@ def _named(name: str, what: str) -> str:
 def url_of(head: Head) -> Url:
     """Where a request goes: an absolute address, or host and port of `CONNECT`. Raises Refusal."""
     target = head.target
-    if len(head.every("host")) > 1:
-        raise Refusal(400, "the header `host` stands there twice", "invalid_request")
     try:
         if head.method == "CONNECT":
             if not target.rpartition(":")[2].isdigit() or "/" in target or "?" in target:

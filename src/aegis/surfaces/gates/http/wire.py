@@ -35,9 +35,6 @@ CHUNKING_MAX = 1024 * 1024
 IDLE_SECONDS = 65.0
 """How long a client may keep an unused connection: longer than the idle limit of common clients."""
 
-HEAD_SECONDS = 15.0
-"""How long a head may take from its first byte on; slower ones hold connections for their sake."""
-
 GAP_SECONDS = 30.0
 """How long a body may stand still, and a client may refuse to take more of an answer."""
 
@@ -127,11 +124,15 @@ class Wire:
     the body of the one under way was, and `started` that its answer has begun.
     """
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head_seconds: float
+    ) -> None:
+        """`head_seconds` is how long the first request may take to begin, and each head to end."""
         self.writer = writer
         self.ahead = False
         self.started = self.read = False
         self._reader = reader
+        self._head_seconds = self._patience = head_seconds
         self._kept = b""
         self._sink = _Sink()
         self._parser = httptools.HttpRequestParser(self._sink)
@@ -142,7 +143,7 @@ class Wire:
         """The next request; None where the client has no more. Raises BadRequest, Gone."""
         self.started = self.read = False
         try:
-            async with asyncio.timeout(IDLE_SECONDS):
+            async with asyncio.timeout(self._patience):
                 while not self._kept.lstrip(b"\r\n"):
                     self._kept = await self._reader.read(PIECE_BYTES)
                     if not self._kept:
@@ -152,10 +153,11 @@ class Wire:
         # empty lines before a request are passed over (RFC 9112, 2.2)
         self._kept = self._kept.lstrip(b"\r\n")
         try:
-            async with asyncio.timeout(HEAD_SECONDS):
+            async with asyncio.timeout(self._head_seconds):
                 raw = await self._whole_head()
         except TimeoutError:
-            raise BadRequest(408, f"the head took more than {HEAD_SECONDS:g} s") from None
+            raise BadRequest(408, f"the head took more than {self._head_seconds:g} s") from None
+        self._patience = IDLE_SECONDS
         return self._parsed(raw)
 
     async def _whole_head(self) -> bytes:
@@ -187,6 +189,8 @@ class Wire:
         if version not in ("1.0", "1.1"):
             raise BadRequest(505, "only HTTP/1.1 and 1.0 are spoken here")
         self._plain = version == "1.0"
+        if sum(name == "host" for name, _ in sink.fields) > 1:
+            raise BadRequest(400, "the header `host` stands there twice")
         tokens = {
             token.strip().lower()
             for name, value in sink.fields
