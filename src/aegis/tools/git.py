@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 ZERO = "0" * 40
 """The object name that stands for no object (gitprotocol-pack): a ref is created or deleted."""
 
-FETCH = "git-upload-pack"
-"""The service that fetches and clones ask for (gitprotocol-http)."""
+FETCH, PUSH = "git-upload-pack", "git-receive-pack"
+"""The services of gitprotocol-http: fetches and clones, and pushes."""
 
 NAMED_MAX = RESOURCES_MAX // 4
 """Most changed files that are named one by one; of more, the folders are."""
@@ -39,9 +39,9 @@ class RefUpdate(msgspec.Struct, frozen=True, gc=False):
 
 def read(type: str, target: str, params: Mapping[str, Any]) -> Reading:
     """What a git action would do: `params` holds `args` (the words behind `git`); or, over the
-    wire, `service` for a fetch, or `updates` (objects with `ref`, `old`, `new`, `forward`) with
-    `paths` (pairs of a status letter and a path) for a push. `unread` says why nobody could read
-    a push to its end.
+    wire, `service` for what is only asked or fetched, or `updates` (objects with `ref`, `old`,
+    `new`, `forward`) and `paths` (pairs of a status letter and a path) for a push. `unread` says
+    why nobody could read a push to its end.
     """
     notes = Notes()
     updates, args = params.get("updates"), params.get("args")
@@ -56,7 +56,8 @@ def read(type: str, target: str, params: Mapping[str, Any]) -> Reading:
         note_changes(changed, notes)
         if params.get("unread"):
             notes.doubts(str(params["unread"]))
-    elif params.get("service") == FETCH:
+    elif params.get("service") in (FETCH, PUSH):
+        # without updates even a push only asks what is there
         notes.does(READ)
         notes.touches("repo", repository_name(target), READ)
     elif isinstance(args, (list, tuple)) and all(isinstance(word, str) for word in args):

@@ -9,6 +9,7 @@ from ...model import CallerError
 NAMES = (
     "coding-agent-permissive",
     "coding-agent-strict",
+    "git-protect",
     "infra-review",
     "pr-writer",
     "readonly",
