@@ -46,8 +46,11 @@ def test_a_branch_of_its_own_is_made_and_goes_on(world):
     first = branch(world, "fix/a", {"src/b.py": "b = 1\n"})
     world.push("origin", "fix/a", ok=True)
     assert world.tips()["refs/heads/fix/a"] == first
+    fetched = len(world.records("git.fetch"))
     second = world.commit({"src/a.py": None})
     done = world.push("origin", "fix/a", ok=True)
+    # what the server took is known here, and not fetched again
+    assert len(world.records("git.fetch")) == fetched
     assert world.tips()["refs/heads/fix/a"] == second
     assert f"{first[:7]}..{second[:7]}" in done.stderr
     decision, outcome = decided(world)

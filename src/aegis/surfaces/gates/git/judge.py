@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ....model import Text
-from .child import STEP_SECONDS, Git, GitError, bounds
+from .child import STEP_SECONDS, Bounds, Git, GitError
 from .mirror import REFS
 
 if TYPE_CHECKING:
@@ -116,12 +116,11 @@ class _Judge:
         """Everything about it."""
         size = path.stat().st_size
         commands = self._push.commands
-        self._need(self._known, [command.old for command in commands])
+        self._need([command.old for command in commands])
         if any(not none(command.new) for command in commands):
             self._index(path, size)
         elif size > self._push.end:
             raise BadPack("a push that only deletes has no pack")
-        self._need(self._git, [command.new for command in commands])
         updates = tuple(self._update(command) for command in commands)
         fresh = self._fresh(commands)
         named: dict[str, str] = {}
@@ -129,10 +128,10 @@ class _Judge:
         texts = tuple(self._texts(named, paths))
         return Facts(updates, paths, texts, len(fresh), self._binaries, self._unread)
 
-    def _need(self, git: Git, ids: Sequence[str]) -> None:
-        """That objects are here. Raises Missing, GitError."""
+    def _need(self, ids: Sequence[str]) -> None:
+        """That the mirror has objects. Raises Missing, GitError."""
         wanted = sorted({id for id in ids if not none(id)})
-        known = git.sizes(wanted) if wanted else {}
+        known = self._known.sizes(wanted) if wanted else {}
         lacking = [id for id in wanted if id not in known]
         if lacking:
             raise Missing(f"objects of the upstream are not here: {' '.join(lacking)}")
@@ -141,7 +140,7 @@ class _Judge:
         """Take the pack into the quarantine; git checks every object on the way."""
         if size == self._push.end:
             return  # everything is there already: a ref is made of, or moved to, known objects
-        limits = bounds(STEP_SECONDS, size * _GROWTH + _GROWTH_LEAST)
+        limits = Bounds(STEP_SECONDS, size * _GROWTH + _GROWTH_LEAST)
         words = ("index-pack", "--stdin", "--fix-thin", "--strict", f"--max-input-size={size}")
         try:
             with path.open("rb", buffering=0) as pack:
@@ -196,14 +195,24 @@ class _Judge:
         """
         found: dict[tuple[str, str], None] = {}
         words = ("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev")
-        wanted = "".join(f"{id}\n" for id in fresh).encode()
+        wanted = list(fresh)
+        apart: list[Command] = []
+        for command in commands:
+            if none(command.old) or none(command.new):
+                continue
+            if command.ref.startswith("refs/heads/"):
+                # a commit and another is read as a commit and its parent (git-diff-tree(1))
+                wanted.append(f"{command.new} {command.old}")
+            else:
+                apart.append(command)
+        given = "".join(f"{row}\n" for row in wanted).encode()
+        rows: list[str] = []
         try:
-            rows = self._git.rows(
-                *words, "-c", "--root", "--stdin", "--no-commit-id", given=wanted, end=b"\0"
-            )
-            for command in commands:
-                if not none(command.old) and not none(command.new):
-                    rows += self._git.rows(*words, command.old, command.new, end=b"\0")
+            if wanted:
+                options = ("-c", "--root", "--stdin", "--no-commit-id")
+                rows = self._git.rows(*words, *options, given=given, end=b"\0")
+            for command in apart:
+                rows += self._git.rows(*words, command.old, command.new, end=b"\0")
         except GitError as error:
             raise Missing(str(error)) from None
         for head, path in zip(rows[::2], rows[1::2], strict=True):
@@ -242,10 +251,11 @@ class _Judge:
 
     def _brought(self) -> dict[str, tuple[str, int]]:
         """Type and size of the objects in the pack that the mirror does not have."""
-        ids: list[str] = []
-        for index in sorted((self._quarantine / "pack").glob("*.idx")):
-            with index.open("rb") as handle, self._git.run("show-index", given=handle) as printed:
-                ids += [row.split()[1].decode() for row in printed]
+        ids = [
+            id
+            for index in sorted((self._quarantine / "pack").glob("*.idx"))
+            for id in packed(index.read_bytes(), 32 if self._push.format == "sha256" else 20)
+        ]
         if len(ids) > OBJECTS_MAX:
             self._doubt(f"it brings more than {OBJECTS_MAX} objects")
             ids = ids[:OBJECTS_MAX]
@@ -260,7 +270,7 @@ _GROWTH = 4
 _GROWTH_LEAST = 256 << 20
 """How large files of the quarantine may become: a thin pack takes in its bases, whole."""
 
-_LARGE = bounds(STEP_SECONDS, 2 << 30)
+_LARGE = Bounds(STEP_SECONDS, 2 << 30)
 """For the files that are too large to be read whole."""
 
 
@@ -271,6 +281,15 @@ _ADDRESS = re.compile(
     rb"^((?:author|committer|tagger) [^<>\n]{0,200}) <[^<>\n]{0,254}>", re.MULTILINE
 )
 """The address of who made a commit or tag: it is where it belongs, and no personal data found."""
+
+
+def packed(index: bytes, length: int) -> list[str]:
+    """The names in the index of a pack, version 2: after its head and 256 counts of four bytes
+    each, names of `length` bytes in order (gitformat-pack(5)).
+    """
+    count = int.from_bytes(index[8 + 4 * 255 : 8 + 4 * 256])
+    at = 8 + 4 * 256
+    return [index[at + length * n : at + length * (n + 1)].hex() for n in range(count)]
 
 
 def none(id: str) -> bool:

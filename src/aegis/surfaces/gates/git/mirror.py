@@ -15,13 +15,12 @@ import threading
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from .child import Git, GitError, bounds
+from .child import Bounds, Git, GitError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from ..confine import Limits
 
 REFS = "refs/up/"
 """Where the refs of an upstream lie, so that none of them means anything to git here."""
@@ -58,9 +57,9 @@ class Mirrors:
         os.utime(path)
         return Mirror(self, path, url)
 
-    def limits(self) -> Limits:
+    def limits(self) -> Bounds:
         """What bringing one up to date may use."""
-        return bounds(self._seconds, self._most)
+        return Bounds(self._seconds, self._most)
 
     def tidy(self, keep: Path) -> None:
         """Remove the longest unused mirrors until the rest fits. Raises GitError where `keep`
@@ -116,6 +115,20 @@ class Mirror:
         Git(self.path).run(
             *words, self._url, *wanted, limits=self._owner.limits(), settings=(*LOW_SPEED, *said)
         ).close()
+
+    def adopt(self, quarantine: Path, tips: Mapping[str, str]) -> None:
+        """Keep the objects of a push that the upstream took, and its new branches and tags (full
+        name → object), so that the next push needs no fetch. Raises GitError, OSError.
+        """
+        for file in sorted((quarantine / "pack").iterdir(), key=lambda one: one.suffix == ".idx"):
+            # the index last: with it the pack comes into use
+            shutil.move(file, self.path / "objects" / "pack" / file.name)
+        rows = [
+            f"update {REFS}{name.removeprefix('refs/')} {id}\n"
+            for name, id in tips.items()
+            if name.split("/")[1] in KINDS
+        ]
+        Git(self.path).run("update-ref", "--stdin", given="".join(rows).encode()).close()
 
 
 def _size(path: Path) -> int:

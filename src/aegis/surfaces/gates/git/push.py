@@ -24,7 +24,7 @@ from ..http.wire import BadRequest
 from . import upstream as upstreams
 from .child import GitError
 from .client import spooled
-from .judge import BadPack, Facts, Missing, judge, unestablished
+from .judge import BadPack, Facts, Missing, judge, none, unestablished
 from .pkt import HEAD_MAX, Report, WireError, read_push, read_report, write_report
 from .view import PUSH_VIEW, REWRITTEN
 
@@ -94,12 +94,13 @@ class Pushes:
                 # a client asks whether it may push, before it sends a large one
                 await wire.answer(RESULT, b"")
                 return
-            report = await self._reported(_Push(request, path, size, head, route, actor))
-        body = write_report(report, request.capabilities)
-        if body:
-            await wire.answer(RESULT, body)
-        else:
-            await wire.say(403, report.messages.strip() or "the push was refused")
+            push = _Push(request, path, size, head, route, actor)
+            report = await self._reported(push)
+            body = write_report(report, request.capabilities)
+            if body:
+                await wire.answer(RESULT, body)
+            else:
+                await wire.say(403, report.messages.strip() or "the push was refused")
 
     async def _reported(self, push: _Push) -> Report:
         """What became of a push, as its client is told."""
@@ -120,15 +121,31 @@ class Pushes:
             log.error("a push could not be judged: %s", error)
             message = "aegis: the push could not be judged; the gate's log names the cause"
             return rejected(push.request, message, "aegis is unavailable")
-        return reported(push.request, outcome)
+        report = reported(push.request, outcome)
+        if outcome.ok and not facts.unread and taken(report):
+            await self._adopted(push)
+        return report
+
+    async def _adopted(self, push: _Push) -> None:
+        """Bring the mirror up to date with what the upstream took; else the next push fetches."""
+        commands = push.request.commands
+        tips = {one.ref: one.new for one in commands if not none(one.new)}
+        try:
+            mirror = await self._mirror(push)
+            await asyncio.to_thread(mirror.adopt, push.path.with_name("objects"), tips)
+        except (GitError, OSError) as error:
+            log.info("a mirror stays behind: %s", error)
+
+    async def _mirror(self, push: _Push) -> Mirror:
+        url = push.route.upstream.url(push.route.repository)
+        return await asyncio.to_thread(self._mirrors.open, url, push.request.format)
 
     async def _facts(self, push: _Push) -> Facts:
         """What the push would do; with another look at the upstream where its history is not here.
         Raises BadPack, OSError.
         """
-        url = push.route.upstream.url(push.route.repository)
         try:
-            mirror = await asyncio.to_thread(self._mirrors.open, url, push.request.format)
+            mirror = await self._mirror(push)
             try:
                 return await self._judged(push, mirror)
             except Missing as missing:
@@ -229,6 +246,12 @@ def _action(push: _Push, facts: Facts) -> Action:
     return Action("git.push", target, params, protocol="git", actor=push.actor, content=facts.texts)
 
 
+def taken(report: Report) -> bool:
+    """Whether the upstream took every ref of a push."""
+    lines = report.lines
+    return bool(lines) and not report.fatal and all(not line.startswith("ng ") for line in lines)
+
+
 def rejected(request: PushRequest, messages: str, reason: str, unpack: str = "ok") -> Report:
     """A report in which no ref was updated."""
     short = " ".join(reason.split())[:REASON_MAX]
@@ -253,10 +276,6 @@ def reported(request: PushRequest, outcome: Outcome) -> Report:
     reason = f"refused by rule {outcome.decision.rule}"
     if outcome.approval and outcome.code == "expired":
         reason = f"needs approval {outcome.approval}"
-        messages.append(
-            f"aegis: needs approval {outcome.approval}; push the same again once a person has "
-            f"agreed (`aegis approve {outcome.approval}`)"
-        )
     messages.append(f"aegis: recorded as {outcome.action.id}")
     return rejected(request, "\n".join(messages), reason)
 
