@@ -5,6 +5,8 @@ import json
 import jsonschema
 import pytest
 
+from aegis.policy import packs
+
 POLICY = """\
 version: "1"
 defaults: { approval: block }
@@ -205,3 +207,8 @@ class TestPolicyLint:
         done = aegis("policy", "lint", "p.yaml", code=1)
         assert "never" in done.out
         assert aegis("policy", "lint", "p.yaml", "--json", code=1).json[0]["line"] > 0
+
+
+@pytest.mark.parametrize("name", packs.NAMES)
+def test_a_pack_is_printed_as_the_file_it_becomes(aegis, name):
+    assert aegis("kit", "packs", name).out == packs.text(name)

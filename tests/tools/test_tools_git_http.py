@@ -43,6 +43,69 @@ def test_git_actions(params, expected):
     assert touched(as_read(Action("git", params=params, protocol="git"))) == expected
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("git mv .claude x", {"delete file:.claude", "write file:x/.claude", "write file:x"}),
+        ("git mv a/.claude .", {"delete file:a/.claude", "write file:.claude", "write file:."}),
+        ("git checkout HEAD~1 -- a.yaml", {"write file:a.yaml"}),
+        ("git checkout main b/a.yaml", {"write file:main", "write file:b/a.yaml"}),
+        ("git checkout -b fix origin/main", set()),
+        ("git restore -s HEAD~1 a", {"write file:a"}),
+        ("git restore --staged a", set()),
+        ("git -C sub restore ':(top)a'", {"write file:sub/a"}),
+        ("git restore ':!a'", {"write file:?"}),
+        ("git restore --pathspec-from-file=list", {"write file:?"}),
+        ("git rm --cached a", set()),
+        ("git rm a", {"delete file:a"}),
+        ("git clean -fd a", {"delete file:a"}),
+        ("git stash push -- a", {"write file:a"}),
+        ("git format-patch -o a HEAD~1", {"write file:a"}),
+        ("git log --output=a", {"write file:a"}),
+        ("git worktree add ../a", {"write file:../a"}),
+        ("git add .gitlab-ci.yml", {"write ci:.gitlab-ci.yml"}),
+    ],
+)
+def test_paths_that_git_changes_are_files_that_are_written(line, expected):
+    found = as_read(Action("Bash", params={"command": line}, protocol="shell"))
+    kinds = ("file", "ci")
+    said = {f"{r.verb} {r.kind}:{r.name}" for r in found.resources if r.kind in kinds}
+    assert said == expected
+
+
+def pushed(**params):
+    updates = [{"ref": "refs/heads/a", "old": OLD, "new": NEW}]
+    return as_read(Action("git.push", "gh/o/r", {"updates": updates, **params}, protocol="git"))
+
+
+def test_the_files_of_a_push_are_resources():
+    found = pushed(paths=[("M", "src/a.py"), ("D", "b"), ("A", ".github/workflows/x.yml")])
+    assert {"write file:src/a.py", "delete file:b", "write ci:.github/workflows/x.yml"} <= touched(
+        found
+    )
+    assert "danger:ci-write" in found.labels
+
+
+def test_of_many_files_of_a_push_the_folders_are_named_and_pipelines_one_by_one():
+    paths = [("M", f"src/{n}/a.py") for n in range(500)]
+    found = pushed(paths=[*paths, ("M", "CODEOWNERS")])
+    assert {"write file:src/?", "delete file:src/?", "write ci:CODEOWNERS"} <= touched(found)
+    assert UNDECIDED not in found.labels
+    scattered = pushed(paths=[("M", f"{n}/a.py") for n in range(500)])
+    assert "write file:?" in touched(scattered)
+
+
+def test_what_of_a_push_could_not_be_read_is_undecided():
+    assert UNDECIDED in pushed(unread="it has too many commits").labels
+    assert UNDECIDED in pushed(paths="all").labels
+
+
+def test_a_fetch_over_the_wire_reads():
+    params = {"service": "git-upload-pack"}
+    found = as_read(Action("git.fetch", "gh/o/r", params, protocol="git"))
+    assert (found.capability, touched(found)) == ("read", {"read repo:gh/o/r"})
+
+
 def test_a_push_of_no_readable_shape_is_undecided():
     action = as_read(Action("push", params={"updates": [{"ref": 7}]}, protocol="git"))
     assert UNDECIDED in action.labels

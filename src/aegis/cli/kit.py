@@ -65,7 +65,8 @@ def list_packs(name: str = "", /) -> int:
         the pack to print as YAML
     """
     if name:
-        output.say(packs.text(name).rstrip())
+        for line in packs.text(name).splitlines():
+            output.say(line)
         return 0
     for pack in packs.NAMES:
         output.say(pack)

@@ -46,3 +46,5 @@ def configure(log: Log) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if log.format == "json" else _Text())
     logging.basicConfig(handlers=[handler], level=log.level.upper(), force=True)
+    # one line per request to an upstream: the ledger has a better one
+    logging.getLogger("httpx2").setLevel(logging.WARNING)

@@ -33,6 +33,7 @@ VERBS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("hook", "hook:hook", "Answer one event of a coding agent's hook."),
         ("exec", "exec:execute", "Run a command, governed and confined."),
         ("gate http", "gate_http:http", "Govern what programs ask of other hosts: a proxy."),
+        ("gate git", "gate_git:git", "Govern Git servers, push by push."),
         ("gate sql", "gate_sql:sql", "Govern a PostgreSQL server, statement by statement."),
         ("kit install", "kit:install", "Govern a coding agent in a project, and check it."),
         ("kit remove", "kit:remove", "Take the hook out of a coding agent's settings."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -92,6 +93,45 @@ class HttpGate(GateSettings, frozen=True, forbid_unknown_fields=True):
     ] = ""
 
 
+class GitUpstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One Git server. A credential that is lent to an action is shown in place of `password`."""
+
+    url: Annotated[str, about("where its repositories begin, such as `https://github.com`")]
+    username: Annotated[
+        str, about("who logs in there; with tokens of GitHub `x-access-token` for all")
+    ] = "x-access-token"
+    password: Annotated[
+        str, about("password or token; write it as a `secret://` reference; empty sends none")
+    ] = ""
+    headers: Annotated[dict[str, str], about("headers added to every request to it")] = {}
+
+
+class GitGate(GateSettings, frozen=True, forbid_unknown_fields=True):
+    """`aegis gate git`: speaks Git's smart HTTP to clients, in front of servers by name."""
+
+    listen: Annotated[str, about("where it listens, `host:port`; port 0 takes a free one")] = (
+        "127.0.0.1:8418"
+    )
+    upstreams: Annotated[
+        dict[str, GitUpstream],
+        about("servers by name; their repositories are `/NAME/owner/repo.git` here"),
+    ] = {}
+    push_bytes: Annotated[
+        int, Meta(ge=1024, le=1 << 40), about("largest push that is taken, decompressed")
+    ] = 1 << 30
+    history_bytes: Annotated[
+        int,
+        Meta(ge=1 << 20, le=1 << 50),
+        about("how large all copies of histories may be together; unused ones are removed first"),
+    ] = 10 << 30
+    history_seconds: Annotated[
+        float, Meta(gt=0, le=DAY), about("how long fetching a history to compare with may take")
+    ] = 300.0
+    timeout_seconds: Annotated[
+        float, Meta(gt=0, le=DAY), about("how long a server may be silent; hooks take their time")
+    ] = 300.0
+
+
 class Gates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Gates: servers of other protocols that clients reach only through Aegis. Each is a process
     of its own, `aegis gate KIND`; changes of this section need a restart of it.
@@ -101,6 +141,7 @@ class Gates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     http: Annotated[HttpGate, about("a forward proxy, for `aegis gate http`", restart=True)] = (
         HttpGate()
     )
+    git: Annotated[GitGate, about("Git servers, for `aegis gate git`", restart=True)] = GitGate()
 
 
 def check_gates(root: Node, reader: Reader) -> None:
@@ -124,6 +165,29 @@ def check_gates(root: Node, reader: Reader) -> None:
                 ipaddress.ip_network(str(item.value))
             except ValueError as error:
                 reader.complain(("gates", kind, "private", index), item, str(error))
+        check_upstreams(fields.get("upstreams"), kind, reader)
         for key, other in (("certificate", "private_key"), ("private_key", "certificate")):
             if key in fields and other not in fields:
                 reader.complain(("gates", kind, key), fields[key], f"needs `{other}` beside it")
+
+
+def check_upstreams(node: Node | None, kind: str, reader: Reader) -> None:
+    """Complain about servers whose name or address could not stand in a URL."""
+    for name, server in node.value.items() if node and isinstance(node.value, dict) else ():
+        path = ("gates", kind, "upstreams", name)
+        if not NAME.fullmatch(name):
+            reader.complain(path, server, "a name holds letters, digits, `.`, `_` and `-`")
+        url = server.value.get("url") if isinstance(server.value, dict) else None
+        if url is None or not isinstance(url.value, str):
+            continue
+        if not ADDRESS.fullmatch(url.value):
+            hint = "a login stands in `username` and `password`"
+            message = "has to be `https://host` or `https://host/path`"
+            reader.complain((*path, "url"), url, message, hint)
+
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""What an upstream may be called: it is a part of a path."""
+
+ADDRESS = re.compile(r"https?://[^\s@/?#]+(?:/[^\s@?#]*)?")
+"""The address of an upstream (RFC 3986), without a login, query or fragment."""

@@ -97,6 +97,7 @@ def _word(name: str, action: Action) -> str:
         "agent": action.actor.agent,
         "capability": action.capability,
         "environment": action.environment,
+        "repository": "/".join(action.target.split("/")[-2:]),
         "target": action.target,
         "tenant": action.actor.tenant,
         "type": action.type,

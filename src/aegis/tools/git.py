@@ -1,64 +1,29 @@
-"""Git: what a command line, or the ref updates of a push, would do to repositories and refs.
-
-A push names its refs where its refspecs do; a push without refspecs may update any, which is
-noted as the unknown ref. Files that decide about continuous integration are resources of their
-own (`ci:.github/workflows/x.yml`).
+"""Git: what an action of its protocol would do. A command line is read by `git_commands.py`; here
+are requests over the wire, as the gate for Git takes them apart.
 """
 
 from __future__ import annotations
 
-import re
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from .reading import DELETE, EXECUTE, READ, UNKNOWN, WRITE, Notes, Reading
+from .git_commands import note_arguments
+from .git_names import decides_integration, note_path, repository_name, short_ref
+from .reading import DELETE, READ, RESOURCES_MAX, UNKNOWN, WRITE, Notes, Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
 ZERO = "0" * 40
 """The object name that stands for no object (gitprotocol-pack): a ref is created or deleted."""
 
-_VALUED = frozenset(
-    (
-        "-C",
-        "-c",
-        "--git-dir",
-        "--work-tree",
-        "--namespace",
-        "--exec-path",
-        "--config-env",
-        "--super-prefix",
-        "--attr-source",
-    )
-)
-"""Options before the verb that take the next word (git(1))."""
+FETCH, PUSH = "git-upload-pack", "git-receive-pack"
+"""The services of gitprotocol-http: fetches and clones, and pushes."""
 
-_RUNS = re.compile(
-    r"^(?:core\.(?:sshcommand|pager|editor|fsmonitor|hookspath|askpass|gitproxy|alternaterefscommand)"
-    r"|alias\..*|diff\..*(?:command|textconv|external)|diff\.external|filter\..*|credential\..*helper|merge\..*driver"
-    r"|gpg\..*program|gpg\.program|sequence\.editor|protocol\..*allow|uploadpack\.packobjectshook"
-    r"|pager\..*|remote\..*(?:uploadpack|receivepack|vcs)|(?:diff|merge)tool\..*|interactive\.difffilter"
-    r"|init\.templatedir|submodule\..*update|trailer\..*command|browser\..*|man\..*|web\.browser|include.*\.path)$"
-)
-"""Keys of git-config(1) whose value git runs, or that lead to more such keys."""
-
-_READS = frozenset(
-    """status log diff show blame grep ls-files ls-tree ls-remote rev-parse rev-list describe
-    shortlog cat-file reflog name-rev merge-base for-each-ref show-ref var version help cherry
-    whatchanged
-    count-objects fsck diff-tree diff-index diff-files verify-commit verify-tag check-ignore
-    check-attr range-diff annotate request-pull archive""".split()  # noqa: SIM905
-)
-_WRITES = frozenset(
-    """add commit checkout switch restore mv stash init clone fetch pull merge rebase cherry-pick
-    revert tag branch remote apply am notes worktree submodule sparse-checkout bundle gc repack
-    format-patch update-index read-tree write-tree commit-tree hash-object symbolic-ref update-ref
-    maintenance pack-refs lfs subtree citool gui replace rerere""".split()  # noqa: SIM905
-)
+NAMED_MAX = RESOURCES_MAX // 4
+"""Most changed files that are named one by one; of more, the folders are."""
 
 
 class RefUpdate(msgspec.Struct, frozen=True, gc=False):
@@ -73,19 +38,29 @@ class RefUpdate(msgspec.Struct, frozen=True, gc=False):
 
 
 def read(type: str, target: str, params: Mapping[str, Any]) -> Reading:
-    """What a git action would do: `params` holds `args` (the words behind `git`), or `updates`
-    (objects with `ref`, `old`, `new`, `forward`) for a push over the wire.
+    """What a git action would do: `params` holds `args` (the words behind `git`); or, over the
+    wire, `service` for what is only asked or fetched, or `updates` (objects with `ref`, `old`,
+    `new`, `forward`) and `paths` (pairs of a status letter and a path) for a push. `unread` says
+    why nobody could read a push to its end.
     """
     notes = Notes()
     updates, args = params.get("updates"), params.get("args")
     if isinstance(updates, (list, tuple)):
         try:
             parsed = msgspec.convert(list(updates), list[RefUpdate])
+            changed = msgspec.convert(params.get("paths", ()), list[tuple[str, str]])
         except msgspec.ValidationError:
-            notes.doubts("its ref updates have no readable shape")
+            notes.doubts("its ref updates or paths have no readable shape")
             return notes.reading()
-        return read_updates(parsed, target)
-    if isinstance(args, (list, tuple)) and all(isinstance(word, str) for word in args):
+        notes.joins(read_updates(parsed, target))
+        note_changes(changed, notes)
+        if params.get("unread"):
+            notes.doubts(str(params["unread"]))
+    elif params.get("service") in (FETCH, PUSH):
+        # without updates even a push only asks what is there
+        notes.does(READ)
+        notes.touches("repo", repository_name(target), READ)
+    elif isinstance(args, (list, tuple)) and all(isinstance(word, str) for word in args):
         note_arguments([str(word) for word in args], notes)
     else:
         note_arguments(
@@ -114,282 +89,24 @@ def read_updates(updates: Iterable[RefUpdate], repository: str = "") -> Reading:
     return notes.reading()
 
 
-def note_arguments(
-    args: list[str],
-    notes: Notes,
-    path: Callable[[str], str] = str,
-    run: Callable[[str], None] | None = None,
-) -> None:
-    """Notes what `git ARGS…` would do. `path` normalises paths, `run` judges a command line that
-    git would hand to a shell.
+def note_changes(changed: Sequence[tuple[str, str]], notes: Notes) -> None:
+    """The files that the commits of a push change. Of many, files that decide about integration
+    are named, and of the others the folders: `src/?` may be any file below `src`.
     """
-    at = 0
-    while at < len(args) and args[at].startswith("-"):
-        text = args[at]
-        value = args[at + 1] if text in _VALUED and at + 1 < len(args) else text.partition("=")[2]
-        if text == "-c" or text.startswith("--config-env"):
-            _config(value, notes)
-        elif text.startswith("--exec-path=") or (text.startswith("-c") and len(text) > 2):
-            notes.threatens("git-config-code")
-        at += 2 if text in _VALUED else 1
-    if at >= len(args):
-        notes.does(READ)
-        return
-    verb, rest = args[at], args[at + 1 :]
-    if any(
-        text.startswith(
-            ("--upload-pack", "--receive-pack", "--exec=", "ext::", "--open-files-in-pager")
-        )
-        for text in rest
-    ):
-        notes.threatens("git-config-code")
-        notes.does(EXECUTE)
-    judge = _VERBS.get(verb)
-    if judge is not None:
-        judge(rest, notes)
-    elif verb in _READS:
-        notes.does(READ)
-    elif verb in _WRITES:
-        notes.does(WRITE)
-    elif "\0" in verb:
-        notes.doubts("the git command is only known when it runs")
-    else:
-        notes.does(EXECUTE)
-    if any(text.startswith(("--output=", "--output")) for text in rest) or (
-        verb == "archive" and any(text.startswith("-o") for text in rest)
-    ):
-        notes.does(WRITE)
-    if verb in ("clone", "fetch", "pull", "ls-remote"):
-        _remote(rest, notes, READ)
-    if verb in ("add", "rm", "mv", "checkout", "restore", "commit"):
-        for text in rest:
-            if not text.startswith("-"):
-                note_ci(path(text), notes, WRITE)
-    if run is not None:
-        for command in _commands(verb, rest):
-            run(command)
-
-
-def note_ci(path: str, notes: Notes, verb: str) -> None:
-    """A file that decides about continuous integration is a resource of its own."""
-    from .shell.paths import CI
-
-    if CI.search(path):
-        notes.touches("ci", path, verb)
-        if verb != READ:
-            notes.threatens("ci-write")
-
-
-def _commands(verb: str, rest: list[str]) -> list[str]:
-    """Command lines inside the arguments: rebase --exec, bisect run, submodule foreach."""
-    if verb == "rebase":
-        found = values_of(rest, "-x", "--exec")
-        return found + [text.partition("=")[2] for text in rest if text.startswith("--exec=")]
-    if verb == "bisect" and rest[:1] == ["run"]:
-        return [" ".join(rest[1:])]
-    if verb == "submodule" and "foreach" in rest:
-        return [" ".join(t for t in rest[rest.index("foreach") + 1 :] if t != "--recursive")]
-    return []
-
-
-def _config(pair: str, notes: Notes) -> None:
-    if _RUNS.match(pair.partition("=")[0].lower()):
-        notes.threatens("git-config-code")
-        notes.does(EXECUTE)
-
-
-def _push(rest: list[str], notes: Notes) -> None:
-    flags = [text for text in rest if text.startswith("-")]
-    operands = operands_of(rest, ("-o", "--push-option", "--repo", "--receive-pack", "--exec"))
-    short = "".join(text[1:] for text in flags if not text.startswith("--"))
-    forced = "f" in short or any(
-        text.startswith(("--force", "--mirror")) and text != "--force-if-includes" for text in flags
-    )
-    deleting = "d" in short or "--delete" in flags
-    notes.does(WRITE)
-    if any(text in ("--dry-run",) for text in flags) or "n" in short:
-        notes.capabilities.discard(WRITE)
-        notes.does(READ)
-    _remote(operands[:1], notes, WRITE)
-    refs = operands[1:]
-    if not refs or "--all" in flags or "--mirror" in flags:
-        notes.touches("ref", UNKNOWN, WRITE)
-    for ref in refs:
-        source, colon, aim = ref.lstrip("+").partition(":")
-        name = short_ref((aim if colon else source).replace("\0", UNKNOWN))
-        gone = deleting or (colon and not source)
-        notes.touches("ref", UNKNOWN if name == "HEAD" else name, DELETE if gone else WRITE)
-        forced = forced or ref.startswith("+")
-        if gone:
-            notes.does(DELETE)
-            notes.threatens("ref-delete")
-    if forced:
-        notes.does(DELETE)
-        notes.threatens("force-push")
-
-
-def operands_of(rest: list[str], valued: tuple[str, ...] = ()) -> list[str]:
-    found: list[str] = []
-    skip = False
-    for text in rest:
-        if skip:
-            skip = False
-        elif text in valued:
-            skip = True
-        elif not text.startswith("-"):
-            found.append(text)
-    return found
-
-
-def values_of(args: list[str], *names: str) -> list[str]:
-    """What follows each of these options."""
-    return [value for name, value in pairwise(args) if name in names]
-
-
-def _remote(rest: list[str], notes: Notes, verb: str) -> None:
-    for text in operands_of(rest, ("-b", "--branch", "--depth", "-o", "--origin", "-j", "--jobs"))[
-        :1
-    ]:
-        name = repository_name(text)
-        if name != text or "/" in text:
-            notes.touches("repo", name, verb)
-            host = re.match(r"(?:\w+://)?(?:[^@/]*@)?([\w.-]+\.[a-z]+)[:/]", text)
-            if host:
-                notes.touches("host", host[1].lower(), verb)
+    many = len(changed) > NAMED_MAX
+    folders: dict[str, None] = {}
+    pipelines = 0
+    for status, path in changed:
+        verb = DELETE if status == "D" else WRITE
+        if not many:
+            note_path(path, notes, verb)
+        elif decides_integration(path):
+            pipelines += 1
+            note_path(path if pipelines <= NAMED_MAX else f"{UNKNOWN}/.github", notes, verb)
         else:
-            notes.touches("remote", text.replace("\0", UNKNOWN), verb)
-
-
-def _reset(rest: list[str], notes: Notes) -> None:
-    notes.does(WRITE)
-    if "--hard" in rest:
-        notes.does(DELETE)
-        notes.threatens("work-discard")
-
-
-def _clean(rest: list[str], notes: Notes) -> None:
-    short = "".join(text[1:] for text in rest if text.startswith("-") and not text.startswith("--"))
-    if "n" in short or "--dry-run" in rest:
-        notes.does(READ)
-        return
-    notes.does(DELETE)
-    if "f" in short or "--force" in rest:
-        notes.threatens("work-discard")
-
-
-def _checkout(rest: list[str], notes: Notes) -> None:
-    notes.does(WRITE)
-    if "." in rest or "-f" in rest or "--force" in rest or "--discard-changes" in rest:
-        notes.threatens("work-discard")
-
-
-def _branch(rest: list[str], notes: Notes) -> None:
-    deleting = any(text in ("-d", "-D", "--delete") for text in rest)
-    operands = operands_of(rest)
-    notes.does(DELETE if deleting else WRITE if operands else READ)
-    for name in operands[:1] if not deleting else operands:
-        notes.touches("ref", short_ref(name.replace("\0", UNKNOWN)), DELETE if deleting else WRITE)
-
-
-def _stash(rest: list[str], notes: Notes) -> None:
-    if rest[:1] in (["list"], ["show"]):
-        notes.does(READ)
-    elif rest[:1] in (["drop"], ["clear"]):
-        notes.does(DELETE)
-        notes.threatens("work-discard")
-    else:
-        notes.does(WRITE)
-
-
-def _configures(rest: list[str], notes: Notes) -> None:
-    operands = operands_of(rest, ("-f", "--file", "--blob", "--type"))
-    reading = any(
-        text in ("--get", "--list", "-l", "--get-all", "--get-regexp", "get", "list")
-        for text in rest
-    )
-    notes.does(READ if reading or len(operands) < 2 else WRITE)
-    if not reading and len(operands) > 1:
-        _config(operands[1] if operands[0] == "set" else operands[0], notes)
-
-
-def _rewrites(rest: list[str], notes: Notes) -> None:
-    del rest
-    notes.does(DELETE)
-    notes.threatens("history-rewrite")
-
-
-def _rebases(rest: list[str], notes: Notes) -> None:
-    notes.does(WRITE)
-    if "--root" in rest:
-        notes.threatens("history-rewrite")
-
-
-def _removes(rest: list[str], notes: Notes) -> None:
-    notes.does(
-        READ if "--dry-run" in rest or "-n" in rest else WRITE if "--cached" in rest else DELETE
-    )
-
-
-def _reflog(rest: list[str], notes: Notes) -> None:
-    if rest[:1] in (["expire"], ["delete"]):
-        _rewrites(rest, notes)
-    else:
-        notes.does(READ)
-
-
-def _remotes(rest: list[str], notes: Notes) -> None:
-    operands = operands_of(rest)
-    notes.does(READ if not operands or operands[0] in ("show", "get-url") else WRITE)
-
-
-def _updates_ref(rest: list[str], notes: Notes) -> None:
-    deleting = "-d" in rest
-    notes.does(DELETE if deleting else WRITE)
-    for name in operands_of(rest)[:1]:
-        notes.touches("ref", short_ref(name), DELETE if deleting else WRITE)
-    notes.threatens("history-rewrite")
-
-
-def _merges(rest: list[str], notes: Notes) -> None:
-    del rest
-    notes.does(WRITE)
-
-
-_VERBS: dict[str, Callable[[list[str], Notes], None]] = {
-    "push": _push,
-    "send-pack": _push,
-    "reset": _reset,
-    "clean": _clean,
-    "checkout": _checkout,
-    "restore": _checkout,
-    "branch": _branch,
-    "tag": _branch,
-    "stash": _stash,
-    "config": _configures,
-    "rebase": _rebases,
-    "filter-branch": _rewrites,
-    "filter-repo": _rewrites,
-    "rm": _removes,
-    "reflog": _reflog,
-    "remote": _remotes,
-    "update-ref": _updates_ref,
-    "merge": _merges,
-}
-
-
-def short_ref(ref: str) -> str:
-    """A ref as people name it: without `refs/heads/`; tags keep `tags/`."""
-    for prefix in ("refs/heads/", "heads/"):
-        if ref.startswith(prefix):
-            return ref[len(prefix) :]
-    return ref.removeprefix("refs/")
-
-
-_URL = re.compile(r"^(?:[a-z+]+://(?:[^@/]*@)?[^/:]+(?::\d+)?/|[\w.-]+@[\w.-]+:)(.+)$")
-
-
-def repository_name(text: str) -> str:
-    """`owner/name` of a repository's address; anything else stays as it is."""
-    found = _URL.match(text)
-    name = found[1] if found else text
-    return name.strip("/").removesuffix(".git") or text
+            folder, slash, _ = path.partition("/")
+            folders[f"{folder}/{UNKNOWN}" if slash else path] = None
+    named = folders if len(folders) <= NAMED_MAX else (UNKNOWN,)
+    for name in named:
+        notes.touches("file", name, WRITE)
+        notes.touches("file", name, DELETE)

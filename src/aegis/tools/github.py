@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .git import operands_of, repository_name, values_of
+from .git_names import repository_name
+from .git_worktree import operands_of, values_of
 from .http import capability_of
 from .reading import APPROVE, DELETE, EXECUTE, READ, WRITE, Notes
 

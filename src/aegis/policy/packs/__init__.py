@@ -10,6 +10,7 @@ NAMES = (
     "coding-agent-permissive",
     "coding-agent-strict",
     "egress",
+    "git-protect",
     "infra-review",
     "pr-writer",
     "readonly",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from .. import git
+from ..git_commands import note_arguments
 from ..github import note_github
 from ..reading import EXECUTE, READ, WRITE
 from . import paths
@@ -304,7 +304,7 @@ def makes(call: Call) -> None:
 
 def versions(call: Call) -> None:
     """git: judged by its own reader."""
-    git.note_arguments(
+    note_arguments(
         call.texts, call.notes, call.scene.path, lambda line: call.scene.line(line, call.scene)
     )
 

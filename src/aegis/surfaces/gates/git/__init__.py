@@ -1,0 +1,1 @@
+"""The Git gate: smart HTTP to clients, every fetch and push governed before the server."""
