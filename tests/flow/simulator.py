@@ -143,6 +143,8 @@ class StreamView(PlainView):
 
 
 class _Reader:
+    kind, due = "reply", False
+
     def __init__(self, action: Action) -> None:
         self.action = action
         self.proposed: list[Action] = []

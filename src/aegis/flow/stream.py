@@ -64,12 +64,15 @@ def _pass_on(course: Course, window: Window, reader: StreamReader) -> Step:
             return
         for item in ready:
             yield Emit(item)
-    try:
-        window.close()
-    except Exception as error:
-        _fail(window, error, None)
-    yield from _read_whole(course, window)
-    judged = _judged(course, window)
+        if reader.due:
+            judged = yield from _settle(course, window)
+            if judged.verdict >= Verdict.REVIEW:
+                yield from _cut(course, reader, judged)
+                return
+            for item in window.rest({}, {}):
+                yield Emit(item)
+            window.renew()
+    judged = yield from _settle(course, window)
     if judged.verdict >= Verdict.REVIEW:
         yield from _cut(course, reader, judged)
         return
@@ -79,10 +82,20 @@ def _pass_on(course: Course, window: Window, reader: StreamReader) -> Step:
     course.decision = judged
 
 
+def _settle(course: Course, window: Window) -> Generator[Effect, Any, Decision]:
+    """Judge all that the window has read, as complete texts."""
+    try:
+        window.close()
+    except Exception as error:
+        _fail(window, error, None)
+    yield from _read_whole(course, window)
+    return _judged(course, window)
+
+
 def _read_whole(course: Course, window: Window) -> Step:
     """Guards that cannot read in pieces get the complete texts."""
     for guard, index, text in window.whole():
-        texts = (Text(text, "reply"),)
+        texts = (Text(text, window.reader.kind),)
         try:
             if guard.pure:
                 found = guard.inspect(texts, course.action)

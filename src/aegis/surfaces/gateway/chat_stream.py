@@ -66,6 +66,9 @@ class _Call:
 class ChatReader:
     """Reads one streamed reply (see `flow.view.StreamReader`)."""
 
+    kind = "reply"
+    due = False
+
     def __init__(self, action: Action) -> None:
         self._action = action
         self._frame: dict[str, Any] = {}
