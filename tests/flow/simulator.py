@@ -144,7 +144,7 @@ class StreamView(PlainView):
 
 
 class _Reader:
-    kind = "reply"
+    kind, due = "reply", False
 
     def __init__(self, action: Action) -> None:
         self.action = action

@@ -38,6 +38,7 @@ DANGEROUS = {
     "sql-server": ["ALTER SYSTEM SET archive_command = 'x'", "SET GLOBAL general_log = 1",
                    "ATTACH DATABASE '/x' AS y", "SELECT pg_terminate_backend(1)",
                    "CREATE EXTENSION dblink", "SET ROLE admin", "PRAGMA writable_schema=1"],
+    "sql-session": ["SET search_path = mine", "SET NAMES 'gbk'"],
     "sql-hidden": ["DELETE/**/FROM a", "SELECT 1 /*!50000 ; DROP TABLE a */",
                    "DO $$ BEGIN EXECUTE 'drop table a'; END $$"],
     "sql-injection": ["SELECT * FROM a WHERE name = '' OR 1=1", "SELECT pg_sleep(9)",
@@ -215,3 +216,44 @@ def test_hostile_texts_cost_little(text):
     start = time.process_time()
     read_text(text)
     assert time.process_time() - start < 3
+
+
+@pytest.mark.parametrize(
+    "name", ["levenshtein", "LEVENSHTEIN", '"Split"', "ai_generate", "arg_max", "list", "explode"]
+)
+def test_a_function_the_parser_knows_from_elsewhere_is_not_built_in(name):
+    """Anybody may have written a PostgreSQL function of that name."""
+    assert read_text(f"SELECT {name}(a, b) FROM t", "postgres").undecided
+    assert not read_text("SELECT lower(a), date_trunc('day', b), now(), a::int FROM t").undecided
+
+
+@pytest.mark.parametrize(
+    ("text", "changes"),
+    [
+        ("SET search_path = mine", True),
+        ("SET LOCAL search_path TO a, b", True),
+        ('SET "search_path" = a', True),
+        ("SET/**/search_path = a", True),
+        ("SET SCHEMA 'x'", True),
+        ("SET NAMES 'gbk'", True),
+        ("SET sql_mode = 'ANSI_QUOTES'", True),
+        ("SET standard_conforming_strings = off", True),
+        ("SET SESSION AUTHORIZATION bob", True),
+        ("SELECT set_config('search_path', 'a', false)", True),
+        ("SELECT set_config('search' || '_path', 'a', false)", True),
+        ("SET client_encoding = 'UTF8'", False),
+        ("SET NAMES utf8mb4", False),
+        ("SET standard_conforming_strings TO on", False),
+        ("SET timezone = 'UTC'", False),
+        ("SELECT set_config('app.user', 'a', false)", False),
+    ],
+)
+def test_settings_that_change_what_statements_mean(text, changes):
+    assert ("sql-session" in read_text(text).dangers) is changes
+
+
+def test_looking_at_catalogues_only_is_no_injection():
+    catalogue = "SELECT a, NULL, NULL FROM pg_catalog.pg_class UNION "
+    right = "SELECT b, NULL, NULL FROM information_schema.tables"
+    assert "sql-injection" not in read_text(catalogue + right).dangers
+    assert "sql-injection" in read_text("SELECT a, b, c FROM users UNION " + right).dangers

@@ -64,12 +64,15 @@ def _pass_on(course: Course, window: Window, reader: StreamReader) -> Step:
             return
         for item in ready:
             yield Emit(item)
-    try:
-        window.close()
-    except Exception as error:
-        _fail(window, error, None)
-    yield from _read_whole(course, window)
-    judged = _judged(course, window)
+        if reader.due:
+            judged = yield from _settle(course, window)
+            if judged.verdict >= Verdict.REVIEW:
+                yield from _cut(course, reader, judged)
+                return
+            for item in window.rest({}, {}):
+                yield Emit(item)
+            window.renew()
+    judged = yield from _settle(course, window)
     if judged.verdict >= Verdict.REVIEW:
         yield from _cut(course, reader, judged)
         return
@@ -77,6 +80,16 @@ def _pass_on(course: Course, window: Window, reader: StreamReader) -> Step:
     for item in window.rest(refused, restored_calls(course, reader)):
         yield Emit(item)
     course.decision = judged
+
+
+def _settle(course: Course, window: Window) -> Generator[Effect, Any, Decision]:
+    """Judge all that the window has read, as complete texts."""
+    try:
+        window.close()
+    except Exception as error:
+        _fail(window, error, None)
+    yield from _read_whole(course, window)
+    return _judged(course, window)
 
 
 def _read_whole(course: Course, window: Window) -> Step:

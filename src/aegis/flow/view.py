@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 class View(Protocol):
     """Reads and rewrites one wire. `plain` says that results neither report usage nor propose
     tool calls; `private`, that its actions' params were made for this call, so that nobody else
-    can change them.
+    can change them; `read`, that the surface read its actions itself, knowing more than their words
+    say: which server a statement is for.
     """
 
     plain: bool
     private: bool
+    read: bool
 
     def texts(self, action: Action) -> Sequence[Text]:
         """The texts of a request."""
@@ -70,11 +72,15 @@ class View(Protocol):
 
 
 class StreamReader(Protocol):
-    """Reads one streamed reply, event by event. Channels are independent texts (choices); `kind` is
-    what their texts are to guards (see `Text`).
+    """Reads one streamed reply, event by event. Channels are independent texts (choices).
+
+    `kind` is what guards take the texts for. `due` says, after an event was read, that everything
+    read so far is to be judged as a whole and released before the next event is asked for; so a
+    reply without end needs no memory without end, and what asks for an answer gets one.
     """
 
     kind: str
+    due: bool
 
     def read(self, event: Any) -> tuple[Sequence[tuple[int, str]], bool]:
         """The (channel, text) pieces of an event, and whether it carries part of a tool call."""
@@ -120,6 +126,7 @@ class PlainView:
 
     plain: bool = True
     private: bool = False
+    read: bool = False
 
     def texts(self, action: Action) -> Sequence[Text]:
         """The named content, or every string of the params."""

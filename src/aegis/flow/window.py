@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 PENDING_MAX = 100_000
 """Most events held back; more means a provider that floods, and the stream is cut."""
 
+FINDINGS_MAX = 1_000
+"""Most findings kept of the sections of a reply that were released: they stand in its record."""
+
 FOREVER = 1 << 62
 
 
@@ -34,7 +37,7 @@ class TooMuch(Exception):
 class _Channel:
     """One independent text of the reply: its scanners and what they have found so far."""
 
-    def __init__(self, guards: Sequence[Guarding], index: int, kind: str, restoring: Any) -> None:
+    def __init__(self, guards: Sequence[Guarding], index: int, restoring: Any, kind: str) -> None:
         self.index = index
         self.restoring = restoring
         self.restored: list[tuple[int, int, str]] = []
@@ -129,7 +132,7 @@ class Window:
 
     def _open(self, index: int) -> _Channel:
         restoring = self._restoring() if self._restoring else None
-        return _Channel(self.guards, index, self.reader.kind, restoring)
+        return _Channel(self.guards, index, restoring, self.reader.kind)
 
     def close(self) -> None:
         """Settle everything; afterwards `rest` gives the remaining events."""
@@ -167,6 +170,16 @@ class Window:
                 out.append(event)
         self._queue.clear()
         return out
+
+    def renew(self) -> None:
+        """Forget what was released; the next event begins a section. Findings beyond FINDINGS_MAX
+        are forgotten, too: each was judged, and none asks for more than the kept ones.
+        """
+        self._channels = {}
+        self._length = 0
+        if len(self.findings) > FINDINGS_MAX:
+            self.findings.sort(key=lambda found: -found.verdict)
+            del self.findings[FINDINGS_MAX:]
 
     def calls(self) -> Sequence[Action]:
         """The proposed calls; complete once the stream has ended."""

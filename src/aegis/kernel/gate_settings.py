@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -56,6 +56,34 @@ class SqlGate(GateSettings, frozen=True, forbid_unknown_fields=True):
     upstream: Annotated[
         str, about("the server, `host:port`; or the folder of its socket, `/folder:port`")
     ] = ""
+    user: Annotated[str, about("the login at the server; clients never see it")] = ""
+    password: Annotated[str, about("its password; write it as a `secret://` reference")] = ""
+    databases: Annotated[tuple[str, ...], about("globs over the databases clients may open")] = (
+        "*",
+    )
+    upstream_tls: Annotated[
+        Literal["verify-full", "verify-ca", "require", "disable"],
+        about("TLS to the server, as libpq names its modes; a socket has none"),
+    ] = "verify-full"
+    upstream_ca: Annotated[
+        str, about("file of the authorities that vouch for the server (PEM); empty: the system's")
+    ] = ""
+    review: Annotated[
+        Literal["wait", "refuse"],
+        about(
+            "where a person has to agree: `wait` holds the statement for at most "
+            "`approvals.wait_seconds`, `refuse` answers at once; repeating it uses the approval"
+        ),
+    ] = "wait"
+    copy: Annotated[
+        Literal["inspect", "refuse"],
+        about("COPY over the connection: its rows are inspected, or it is refused"),
+    ] = "inspect"
+    message_bytes: Annotated[
+        int,
+        Meta(ge=1024, le=1_073_741_824),
+        about("largest message of a client or the server: a statement, a row, a value"),
+    ] = 16_777_216
 
 
 class HttpGate(GateSettings, frozen=True, forbid_unknown_fields=True):

@@ -133,7 +133,7 @@ class Runtime:
         `approvals.wait_seconds`. Raises ActionError for actions nested too deeply or
         without a type.
         """
-        action = self._stamp(action, view.private)
+        action = self._stamp(action, view)
         ports = self.ports
         flow = run(action, self.rules, view, dry=dry)
         outcome = drive_sync(flow, ports.sync(perform), None, ports.late)
@@ -157,7 +157,7 @@ class Runtime:
         iterator of events: `emit(event)` hands the judged ones to the caller. With `park`, an
         action nobody approves in time is stored and HeldError raised: `aresume` continues it.
         """
-        action = self._stamp(action, view.private)
+        action = self._stamp(action, view)
         flow = run(action, self.rules, view, stream=stream, dry=dry)
         trail: Trail | None = [] if park else None
         return self._drive(flow, action, trail, perform, stream, emit, None)
@@ -285,16 +285,16 @@ class Runtime:
         if self.sinks:
             tell(self.sinks, outcome, self.rules.redact)
 
-    def _stamp(self, action: Action, private: bool) -> Action:
+    def _stamp(self, action: Action, view: View) -> Action:
         """The action as the flow sees it: identified, timed, attributed, with params that nobody
         else can change.
         """
         if not action.type.strip():
             raise ActionError("an action needs a type: the name of the tool or method")
-        if action.protocol in READ_PROTOCOLS:
-            if not private:
-                action, private = replace(action, params=freeze(action.params)), True
-            action = as_read(action)
+        private = view.private
+        if action.protocol in READ_PROTOCOLS and not view.read:
+            params = action.params if private else freeze(action.params)
+            action, private = as_read(replace(action, params=params)), True
         actor = action.actor
         if not actor.session:
             actor = Actor(actor.principal, actor.agent, self.session, actor.tenant, actor.chain)

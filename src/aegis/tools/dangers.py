@@ -65,6 +65,7 @@ DANGERS = {
     "sql-file-read": "reads a file of the database's host",
     "sql-file-write": "writes a file on the database's host",
     "sql-server": "changes the database server: settings, extensions, sessions, other servers",
+    "sql-session": "changes what later statements of the session mean, or who runs them",
     "sql-hidden": "hides a statement from readers by comments, encodings or dynamic SQL",
     "sql-injection": "has the shape of an injection: always true, stacked, or joined to catalogues",
     # HTTP

@@ -35,12 +35,16 @@ TEXTS_MAX = 64
 """Most texts of one action that are read."""
 
 
-def reading_of(protocol: str, type: str, target: str, params: Mapping[str, Any]) -> Reading | None:
-    """The reading of an action; None for protocols without a reader."""
+def reading_of(
+    protocol: str, type: str, target: str, params: Mapping[str, Any], dialect: str = ""
+) -> Reading | None:
+    """The reading of an action; None for protocols without a reader. `dialect` is that of the one
+    server its SQL can reach, where that is known.
+    """
     if protocol == "shell":
         return _texts(type, target, params, COMMAND_KEYS, _shell)
     if protocol == "sql":
-        return _texts(type, target, params, STATEMENT_KEYS, _sql)
+        return _texts(type, target, params, STATEMENT_KEYS, _sql_of(dialect) if dialect else _sql)
     if protocol == "git":
         from .git import read
 
@@ -52,14 +56,15 @@ def reading_of(protocol: str, type: str, target: str, params: Mapping[str, Any])
     return None
 
 
-def as_read(action: Action) -> Action:
+def as_read(action: Action, dialect: str = "") -> Action:
     """The action with what its own words say it does: capability (the stricter of the stated and
-    the read one), environment where none is stated, resources, and labels for dangers.
+    the read one), environment where none is stated, resources, and labels for dangers. `dialect`
+    is for a gate in front of one server: only the gate knows it, whoever calls may not say it.
 
     Actions of other protocols come back as they are.
     """
     try:
-        found = reading_of(action.protocol, action.type, action.target, action.params)
+        found = reading_of(action.protocol, action.type, action.target, action.params, dialect)
     except Exception as error:
         found = Reading(EXECUTE, undecided=f"its reader failed: {type(error).__name__}")
     if found is None:
@@ -122,6 +127,13 @@ def _sql(text: str, params: Mapping[str, Any]) -> Reading:
     notes.joins(found)
     notes.joins(read_text(text, dialect))
     return notes.reading()
+
+
+def _sql_of(dialect: str) -> Any:
+    """The reader of SQL for a server whose dialect is certain."""
+    from .sql import read_text
+
+    return lambda text, params: read_text(text, dialect)
 
 
 def _texts(

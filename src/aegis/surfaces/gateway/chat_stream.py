@@ -67,6 +67,7 @@ class ChatReader:
     """Reads one streamed reply (see `flow.view.StreamReader`)."""
 
     kind = "reply"
+    due = False
 
     def __init__(self, action: Action) -> None:
         self._action = action

@@ -45,6 +45,7 @@ class ChatView:
 
     plain: bool = False
     private: bool = True
+    read: bool = False
 
     def texts(self, action: Action) -> Sequence[Text]:
         """The texts of the request, by kind."""

@@ -64,6 +64,13 @@ HARMLESS = frozenset(
     unixepoch unlikely unnest upper upper_inc upper_inf user utc_date utc_time utc_timestamp uuid
     uuid_generate_v4 uuid_to_bin values var_pop var_samp variance version websearch_to_tsquery week
     weekday weekofyear weight_string width_bucket word_similarity year yearweek zeroblob
+    abbrev asind atan2d atand broadcast casefold cosd cotd crc32c daterange enum_first enum_last
+    enum_range erf erfc family gamma get_bit host hostmask int4multirange int8multirange lgamma
+    masklen multirange netmask network normalize nummultirange numrange overlaps regr_avgx regr_avgy
+    regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy tand
+    transaction_timestamp array_reverse array_sample array_shuffle array_sort unicode_version
+    pg_get_statisticsobjdef_columns pg_relation_is_publishable xmlagg xmlelement xmlforest xpath
+    xpath_exists
     pragma_table_info pragma_table_xinfo pragma_table_list pragma_index_list pragma_index_info
     pragma_index_xinfo pragma_foreign_key_list pragma_database_list pragma_collation_list
     pragma_function_list pragma_compile_options""".split()  # noqa: SIM905

@@ -44,8 +44,9 @@ DIALECTS = {
 }
 """Names of dialects → sqlglot's; without one, PostgreSQL is tried first."""
 
-_MARKS = re.compile(r"[\\#\"`$\[]|--|/\*")
-"""What servers quote and comment differently; a text without any is read once."""
+_MARKS = re.compile(r"[\\#\"`\[]|\$(?!\d)|--|/\*")
+"""What servers quote and comment differently; a text without any is read once. `$1` quotes nothing
+anywhere (PostgreSQL, 4.1.2.4: the tag of a dollar quote begins with no digit)."""
 
 _TWOFOLD = re.compile(r"\\|#|--(?![\s]|$)|\$\w*\$|/\*.*/\*", re.DOTALL)
 """What is a quote or a comment for one server and none for another."""
@@ -71,6 +72,18 @@ def _sqlglot() -> ModuleType:
     # it would write statements to the log, and statements hold what nobody may log
     parser.logger.disabled = True
     return sqlglot
+
+
+@cache
+def _dialect(name: str) -> Any:
+    """A dialect that keeps the names functions are called by."""
+    from sqlglot.dialects.dialect import Dialect
+
+    from .statement import WRITTEN
+
+    found = Dialect.get_or_raise(name)
+    found.ORIGINAL_NAME_META_KEY = WRITTEN
+    return found
 
 
 def _read(text: str, dialect: str) -> Reading:
@@ -164,7 +177,7 @@ def _parse(text: str, dialect: str) -> tuple[list[Any], str]:
         order = ["mysql", "postgres"] if "`" in text else ["postgres", "mysql", "sqlite", "tsql"]
     for name in order:
         try:
-            found = [tree for tree in sqlglot.parse(text, read=name) if tree is not None]
+            found = [tree for tree in sqlglot.parse(text, read=_dialect(name)) if tree is not None]
         except Exception:  # noqa: S112 - what the parser cannot read stays undecided
             continue
         return found, name

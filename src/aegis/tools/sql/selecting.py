@@ -49,6 +49,26 @@ def injected(where: Any) -> bool:
     )
 
 
+def planted(union: Any, left: list[str], right: list[str]) -> bool:
+    """Whether a UNION joins a row of constants, or the catalogue, to the tables `left` of it: how
+    injections read. A client that looks at catalogues only joins nothing of anybody's to them.
+    """
+    if not isinstance(union.expression, exp.Select):
+        return False
+    nulls = sum(isinstance(item, exp.Null) for item in union.expression.expressions)
+    if nulls > 1 and not right:
+        return True
+    return any(map(_catalogue, right)) and not (left and all(map(_catalogue, left)))
+
+
+def _catalogue(name: str) -> bool:
+    return (
+        "information_schema" in name
+        or "sqlite_master" in name
+        or name.startswith(("pg_catalog.", "mysql."))
+    )
+
+
 def _columns(node: Any) -> bool:
     return (
         node.find(exp.Column) is not None or node.find(exp.Placeholder, exp.Parameter) is not None

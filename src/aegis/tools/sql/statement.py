@@ -12,13 +12,16 @@ from . import words
 from .functions import FUNCTIONS
 from .known import HARMLESS
 from .naming import of_with
-from .selecting import always, injected, selects
+from .selecting import always, injected, planted, selects
 from .wrapping import declared, explained, pragma_writes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ..reading import Reading
+
+WRITTEN = "name"
+"""Where the parser leaves the name that a function was called by (see `reader.py`)."""
 
 _DEFAULT_SCHEMA = {"postgres": "public", "sqlite": "main", "mysql": ""}
 
@@ -131,13 +134,19 @@ class _Statement:
         return ".".join([default, *parts] if default and len(parts) == 1 else parts)
 
     def _function(self, node: Any) -> None:
-        name = node.name if isinstance(node, exp.Anonymous) else node.sql_name()
+        name = node.name if isinstance(node, exp.Anonymous) else node.meta.get(WRITTEN, "")
+        name = name or node.sql_name()
         found = FUNCTIONS.get(name.lower().rpartition(".")[2])
         if found is None:
             if not isinstance(self.tree, exp.Pragma) and not _harmless(node, name.lower()):
                 self.notes.doubts("it calls a function that is not known")
             return
         danger, acts = found
+        if name.lower() == "set_config":
+            setting = next(iter(node.expressions), None)
+            plain = isinstance(setting, exp.Literal) and setting.is_string
+            # the worst one, where only running it would tell
+            words.meaning(setting.name if setting and plain else "search_path", self.notes)
         if danger:
             self.notes.threatens(danger)
         self.notes.does(acts)
@@ -161,19 +170,12 @@ class _Statement:
     def union(self, node: Any) -> Iterable[Any]:
         """UNION with rows of constants, or with the catalogue: how injections read."""
         self.notes.does(READ)
-        right = node.expression
-        if isinstance(right, exp.Select):
-            tables = [self.named(table) for table in right.find_all(exp.Table)]
-            nulls = sum(isinstance(item, exp.Null) for item in right.expressions)
-            catalogues = any(
-                "information_schema" in t
-                or "sqlite_master" in t
-                or t.startswith(("pg_catalog.", "mysql."))
-                for t in tables
-            )
-            if catalogues or (nulls > 1 and not tables):
-                self.notes.threatens("sql-injection")
+        if planted(node, self._names(node.this), self._names(node.expression)):
+            self.notes.threatens("sql-injection")
         return ()
+
+    def _names(self, node: Any) -> list[str]:
+        return [self.named(table) for table in node.find_all(exp.Table) if table.name]
 
     def insert(self, node: Any) -> Iterable[Any]:
         """INSERT; MySQL's REPLACE comes here too."""
@@ -296,7 +298,9 @@ class _Statement:
     def sets(self, node: Any) -> Iterable[Any]:
         """SET of a session's setting; of the server's it is a danger."""
         self.notes.does(READ)
-        text = node.sql().upper()
+        text = node.sql(dialect=self.dialect)
+        words.meaning(text, self.notes)
+        text = text.upper()
         if re.search(r"\bGLOBAL\b|\bPERSIST|^SET\s+PASSWORD|SESSION_AUTHORIZATION|\bROLE\b", text):
             self.notes.does(APPROVE)
             self.notes.threatens("sql-server")
@@ -343,11 +347,16 @@ class _Statement:
 
 
 def _harmless(node: Any, name: str) -> bool:
-    """Whether a function is built in: the parser or the list knows it, and no schema owns it."""
+    """Whether a function is built in: the list knows the name it was called by, and no schema owns
+    it. The parser's own names count for nothing: it knows those of thirty databases, and anybody
+    may have written a function of that name. What has no name is an operator or syntax.
+    """
     owner = node.parent
     if isinstance(owner, exp.Dot) and owner.expression is node:
         return name in HARMLESS and owner.this.name.lower() == "pg_catalog"
-    return not isinstance(node, exp.Anonymous | exp.NextValueFor) or name in HARMLESS
+    if isinstance(node, exp.Anonymous | exp.NextValueFor | exp.ArgMax | exp.ArgMin | exp.GapFill):
+        return name in HARMLESS
+    return WRITTEN not in node.meta or name in HARMLESS
 
 
 _KINDS: dict[str, Any] = {

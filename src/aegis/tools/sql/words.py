@@ -155,6 +155,29 @@ def hidden(text: str, notes: Notes) -> str:
     return "".join((*out, text[done:]))
 
 
+_MEANING = re.compile(
+    r"\b(?:search_path|schema|role|session[_\s]+authorization|standard_conforming_strings"
+    r"|backslash_quote|client_encoding|names|character[_\s]+set\w*|sql_mode|ansi_quotes)\b",
+    re.IGNORECASE,
+)
+_USUAL = re.compile(
+    r"""\s*set\s+(?:(?:session|local)\s+)?(?:(?:names|client_encoding|character\s+set)(?:\s+to|\s*=)?"""
+    r"""\s*['"]?(?:utf-?8(?:mb[34])?|unicode)|standard_conforming_strings(?:\s+to|\s*=)\s*['"]?on)"""
+    r"""['"]?\s*;?\s*""",
+    re.IGNORECASE,
+)
+"""What drivers send to have it as Aegis reads it."""
+
+
+def meaning(text: str, notes: Notes) -> None:
+    """Notes a setting after which statements mean something else, or somebody else runs them:
+    schemas (PostgreSQL, 5.10.3), quotes and escapes, encodings, roles; MySQL's SQL modes.
+    """
+    if _MEANING.search(text) and not _USUAL.fullmatch(text):
+        notes.does(EXECUTE)
+        notes.threatens("sql-session")
+
+
 def command(text: str, notes: Notes) -> None:
     """Notes what a statement that has no tree would do."""
     words = plain(text).strip().lstrip("( ")
@@ -168,6 +191,8 @@ def command(text: str, notes: Notes) -> None:
         notes.does(EXECUTE)
         notes.doubts("a statement is not understood")
     first = re.match(r"\w+", words)
+    if first and first[0].lower() == "set":
+        meaning(text, notes)
     if first and first[0].lower() in _UNREAD:
         notes.doubts("a statement runs another one that is not read")
     anywhere(text, notes)

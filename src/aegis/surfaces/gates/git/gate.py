@@ -56,7 +56,7 @@ class GitGate:
 
     async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection to its end."""
-        wire = GitWire(reader, writer)
+        wire = GitWire(reader, writer, self._settings.connect_seconds)
         try:
             while not self._draining:
                 head = await self._next(wire)

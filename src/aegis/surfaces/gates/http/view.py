@@ -87,6 +87,7 @@ class HttpReader:
     """Reads an answer that comes in pieces: one text, or no text at all."""
 
     kind = RESULT
+    due = False
 
     def __init__(self) -> None:
         self._status = 0

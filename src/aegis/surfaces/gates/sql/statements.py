@@ -1,0 +1,214 @@
+"""Statements and portals of one session, and the actions they make.
+
+The gate keeps what clients prepared and gives the server each text again with the values it is run
+with: what is decided is what is sent, and nothing prepared at the server can stand in its place.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import uuid_utils
+
+from ....flow.view import PlainView
+from ....model import Action, Actor, Digest, Text
+from ....tools.read import as_read
+from . import wire
+from .values import BINARY, TEXT, TEXTS, Unreadable, decoded, encoded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ....model import Path
+    from .rows import Answer
+
+QUERY, FETCH, COPY, NOTICE = "sql.query", "sql.fetch", "sql.copy", "sql.notice"
+"""Types of actions: a statement; more rows of one; rows sent to COPY; words of the server that
+belong to no statement."""
+
+DIALECT = "postgres"
+
+BYTES_LABEL = "sql-bytes"
+"""Label of a statement that has a parameter nobody here can read."""
+
+NAMES_MAX = 1_000
+"""Most statements, and most portals, of one session: drivers keep a hundred."""
+
+RECORDED_MAX = 2_000
+"""Longest text of a statement or parameter that stands in a record, in characters."""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where statements of a session go, and who sends them."""
+
+    actor: Actor
+    database: str
+    host: str
+
+
+class Prepared(msgspec.Struct):
+    """A statement a client prepared: its text, and the types of its parameters as far as known."""
+
+    text: str
+    given: tuple[int, ...] = ()
+    types: tuple[int, ...] = ()
+
+
+class Portal(msgspec.Struct):
+    """A statement with values. `begun` once rows were asked for; `columns` as the server described
+    them.
+    """
+
+    statement: Prepared
+    name: str
+    formats: tuple[int, ...]
+    values: list[bytes | None]
+    results: bytes
+    columns: tuple[tuple[int, int], ...] = ()
+    begun: bool = False
+    bound: bool = False
+
+    def form(self, index: int) -> int:
+        """The format of a value: none given is text, one given is for all (section "Bind")."""
+        if not self.formats:
+            return TEXT
+        return self.formats[0] if len(self.formats) == 1 else self.formats[index]
+
+    def type(self, index: int) -> int:
+        """The type of a value; 0 where nobody said."""
+        types = self.statement.types
+        return types[index] if index < len(types) else 0
+
+    def parameters(self) -> list[Any]:
+        """The values as guards and rules see them: texts, NULL as None, and of what cannot be read
+        its size and digest.
+        """
+        return [self._seen(index, value) for index, value in enumerate(self.values)]
+
+    def _seen(self, index: int, value: bytes | None) -> Any:
+        if value is None:
+            return None
+        try:
+            return decoded(self.type(index), self.form(index), value)
+        except Unreadable:
+            return {"bytes": len(value), "sha256": sha256(value).hexdigest()}
+
+    def sent(self, parameters: list[Any]) -> bytes:
+        """Bind with the values as they were decided. Raises ValueError for one that was changed
+        and cannot be written in the form the client chose.
+        """
+        values = list(self.values)
+        for index, (was, now) in enumerate(zip(self.parameters(), parameters, strict=True)):
+            if was == now:
+                continue
+            oid, form = self.type(index), self.form(index)
+            text = isinstance(now, str)
+            if text and form == TEXT and oid not in TEXTS:
+                values[index] = now.encode()
+            else:
+                values[index] = encoded(oid, form, now) if text else None
+            if values[index] is None:
+                raise ValueError(f"parameter {index + 1} was masked, and its type holds no mask")
+        return wire.bind(self.name, self.formats, values, self.results)
+
+
+def parsed(raw: bytes) -> tuple[str, Prepared]:
+    """Name and statement of a Parse. Raises ProtocolError."""
+    body = wire.Body(raw)
+    name, text, types = body.text(), body.text(), tuple(body.oids())
+    body.end()
+    return name, Prepared(text, types, types)
+
+
+def bound(raw: bytes, known: Mapping[str, Prepared]) -> Portal:
+    """The portal of a Bind. Raises ProtocolError; KeyError for an unknown statement."""
+    body = wire.Body(raw)
+    portal, statement = body.text(), body.text()
+    formats, values = tuple(body.shorts()), body.values()
+    count = body.short()
+    results = count.to_bytes(2, "big", signed=True) + body.take(2 * max(0, count))
+    body.end()
+    if len(formats) not in (0, 1, len(values)) or any(
+        form not in (TEXT, BINARY) for form in formats
+    ):
+        raise wire.ProtocolError("the formats of a Bind do not fit its values")
+    return Portal(known[statement], portal, formats, values, results)
+
+
+def asked(place: Place, type: str, text: str, parameters: list[Any] | None = None) -> Action:
+    """The action of a statement, read."""
+    params: dict[str, Any] = {"sql": text}
+    labels: tuple[str, ...] = ()
+    if parameters:
+        params["parameters"] = parameters
+        if any(isinstance(value, dict) for value in parameters):
+            labels = (BYTES_LABEL,)
+    params["database"], params["host"] = place.database, place.host
+    action = Action(
+        type,
+        place.database,
+        params,
+        protocol="sql",
+        actor=place.actor,
+        labels=labels,
+        id=str(uuid_utils.uuid7()),
+    )
+    return as_read(action, DIALECT)
+
+
+def made(
+    place: Place, type: str, params: dict[str, Any], capability: str, parent: str = ""
+) -> Action:
+    """An action whose words are no statement."""
+    return Action(
+        type,
+        place.database,
+        params,
+        protocol="sql",
+        actor=place.actor,
+        capability=capability,
+        parent=parent,
+        id=str(uuid_utils.uuid7()),
+    )
+
+
+class SqlView(PlainView):
+    """Reads statements, and their answers through `answer`. The gate has read them already."""
+
+    private = True
+    read = True
+
+    def __init__(self, answer: Answer | None = None) -> None:
+        self._answer = answer
+
+    def texts(self, action: Action) -> Sequence[Text]:
+        """The statement, its parameters, the rows it copies; not where it goes."""
+        params = action.params
+        found = [
+            Text(params[key], path=(key,))
+            for key in ("sql", "rows", "words")
+            if isinstance(params.get(key), str)
+        ]
+        for index, value in enumerate(params.get("parameters", ())):
+            if isinstance(value, str) and value:
+                path: Path = ("parameters", index)
+                found.append(Text(value, path=path))
+        return found
+
+    def recorded(self, action: Action) -> Any:
+        """The params, long texts as what they weigh."""
+        return {key: _weighed(value) for key, value in action.params.items()}
+
+    def reader(self, action: Action) -> Answer:
+        """The reader of the answer."""
+        assert self._answer is not None
+        return self._answer
+
+
+def _weighed(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > RECORDED_MAX:
+        data = value.encode("utf-8", "surrogatepass")
+        return Digest(len(data), sha256=sha256(data).hexdigest())
+    return [_weighed(item) for item in value] if isinstance(value, list) else value
