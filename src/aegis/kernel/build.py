@@ -112,7 +112,7 @@ def open_runtime(
     sinks = build_sinks(settings)
     parts = Parts(settings, rules, journal, state, keys, desk, gate, dispatch, lender, sinks)
     runtime = Runtime(parts, session=session, asker=asker)
-    desk.ended, lender.returns.record = runtime.expired, runtime.admin
+    desk.ended, lender.returns.write = runtime.expired, runtime.mender.written
     lender.returns.killed = gate.killed
     sessions.own = runtime.session
     if recover:

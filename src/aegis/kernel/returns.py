@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ..ledger.record import AdminBody
 from ..model import ANONYMOUS, Actor, AegisError
 from ..plugin.broker import Credential
 from ..plugin.contracts import RenewingBroker
@@ -63,7 +64,7 @@ class Out(msgspec.Struct):
 
 
 class Returns:
-    """What is out, and the thread that ends it. `record` records an administrative act; `killed`
+    """What is out, and the thread that ends it. `write` writes a record into a session; `killed`
     says whether an actor is switched off.
     """
 
@@ -78,7 +79,7 @@ class Returns:
         self._stop = False
         self._epoch = -1
         self._thread: threading.Thread | None = None
-        self.record: Callable[..., object] | None = None
+        self.write: Callable[[str, AdminBody], object] | None = None
         self.killed: Callable[[Actor], bool] | None = None
 
     def lend(self, out: Out) -> None:
@@ -199,12 +200,11 @@ class Returns:
         self._told(out, "ok", "")
 
     def _told(self, out: Out, outcome: str, reason: str) -> None:
-        details: dict[str, Any] = {"lease": out.id, "broker": out.broker}
-        details |= {"because": out.why} if out.why else {}
+        details = {"because": out.why} if out.why else {}
         details |= {"reason": reason} if reason else {}
         # what has a handle and did not end is left for the next process
         over = outcome == "ok" or not out.credential.handle
-        if self._record("credential.revoke", details, outcome) and over:
+        if self._record(out, "credential.revoke", details, outcome) and over:
             try:
                 self._state.drop_loan(out.id)
             except AegisError as error:
@@ -225,7 +225,7 @@ class Returns:
         broker = self._broker(out.broker)
         if most <= 0 or not isinstance(broker, RenewingBroker):
             return
-        details: dict[str, Any] = {"lease": out.id, "broker": out.broker}
+        details: dict[str, Any] = {}
         outcome = "ok"
         try:
             expires = broker.renew(credential, min(most, out.seconds))
@@ -237,15 +237,18 @@ class Returns:
         except Exception as error:
             outcome, details["reason"] = "failed", _reason(error)
             log.warning("credential `%s` of broker `%s`: %s", out.id, out.broker, _reason(error))
-        self._record("credential.renew", details, outcome)
+        self._record(out, "credential.renew", details, outcome)
 
-    def _record(self, event: str, details: dict[str, Any], outcome: str) -> bool:
-        """Whether it is on record now."""
+    def _record(self, out: Out, event: str, details: dict[str, Any], outcome: str) -> bool:
+        """Whether it is on record now, beside the action it was lent to where that is known."""
+        details = {"lease": out.id, "broker": out.broker, **details}
+        at = time.time_ns() // 1000
+        body = AdminBody("aegis", at=at, details=details, event=event, outcome=outcome)
         try:
-            if self.record is not None:
-                self.record(event, by="aegis", details=details, outcome=outcome)
+            if self.write is not None:
+                self.write(out.actor.session or "admin", body)
         except AegisError as error:
-            log.warning("credential `%s`: %s", details["lease"], error)
+            log.warning("credential `%s`: %s", out.id, error)
             return False
         return True
 
