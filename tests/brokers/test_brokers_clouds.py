@@ -80,7 +80,6 @@ class TestGcp:
         credential = broker.mint(wanted({"service_account": READER, "scopes": [READ]}))
         assert credential.fields == {"token": "narrow"}
         assert abs(credential.expires / 1e6 - time.time() - 300) < 10
-        assert credential.scope["revocable"] is False
         exchanged, generated = service.received
         assert form_of(exchanged) == {
             "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",

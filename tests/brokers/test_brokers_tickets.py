@@ -12,7 +12,7 @@ from aegis import TicketGate
 from aegis.approval.ticket import LIFE_SECONDS_MAX
 from aegis.kernel.build import open_runtime, reload
 from aegis.kernel.config import parse
-from aegis.kernel.lender import lent
+from aegis.kernel.lease import lent
 from aegis.kernel.tickets import own_key, presenting
 from aegis.model import Action, Actor, ConfigError, HeldError, LedgerError, TicketError
 

@@ -26,11 +26,12 @@ from aegis.flow import (
     Emit,
     Interrupted,
     Learn,
+    Mint,
     Next,
     Parked,
     Perform,
     Performed,
-    PlainView,
+    Revoke,
     Rules,
     Scan,
     Settle,
@@ -39,154 +40,18 @@ from aegis.flow import (
     run,
 )
 from aegis.flow.drive import Diverged, pack, replay, unpack
-from aegis.model import (
-    NO_USAGE,
-    Action,
-    Actor,
-    Decision,
-    Finding,
-    Outcome,
-    Receipt,
-    RiskLevel,
-    Verdict,
-)
+from aegis.model import Action, Actor, Outcome, Receipt, Verdict
+
+from .bank import Bank
+from .parts import POISON, SECRET, DictPolicy, StreamView, WordGuard
 
 CAPABILITIES = ("read", "write", "delete", "execute")
-POISON = "POISON"
-SECRET = "SECRET"
+LATE = (Append, Revoke, Settle)
+"""What a driver still does for a caller who has gone."""
 
 
 class Crash(BaseException):
     """The process dies here."""
-
-
-class DictPolicy:
-    """Decides by the first word of the type."""
-
-    def __init__(self, version: str = "v1", broken: bool = False) -> None:
-        self.version = version
-        self.broken = broken
-
-    def decide(self, action: Action, **_: Any) -> Decision:
-        if self.broken:
-            raise RuntimeError("policy store gone")
-        verdict = Verdict.parse(action.type.split("_")[0])
-        return Decision(verdict, RiskLevel.MEDIUM, f"rule-{verdict.word}", self.version, ("so",))
-
-
-class WordGuard:
-    """Blocks POISON, masks SECRET; `pure` or through a Scan effect; may read in pieces."""
-
-    version = "1"
-    stages = frozenset(("input", "output"))
-
-    def __init__(self, name: str, pure: bool, pieces: bool, fails: float, rng: random.Random):
-        self.name = name
-        self.covers = (name,)
-        self.pure = pure
-        self.pieces = pieces
-        self.fails = fails
-        self.rng = rng
-
-    def inspect(self, texts: Any, action: Any) -> list[Finding]:
-        if self.rng.random() < self.fails:
-            raise TimeoutError("too slow")
-        return [f for i, t in enumerate(texts) for f in self.find(t.text, i)]
-
-    def find(self, text: str, index: int = 0) -> list[Finding]:
-        found = []
-        for word, verdict, mask in ((POISON, Verdict.BLOCK, None), (SECRET, Verdict.SANITIZE, "▮")):
-            at = text.find(word)
-            while at >= 0:
-                where = (self.name, word.lower(), "sim", word, index, at, at + len(word))
-                found.append(Finding(*where, verdict=verdict, mask=mask))
-                at = text.find(word, at + 1)
-        return found
-
-    def stream(self, kind: str) -> Any:
-        return _Pieces(self) if self.pieces and self.pure else None
-
-
-class _Pieces:
-    """Holds back one character less than the longest word."""
-
-    def __init__(self, guard: WordGuard) -> None:
-        self.guard = guard
-        self.text = ""
-        self.reported: set[tuple[str, int]] = set()
-        self.closed = False
-
-    def feed(self, piece: str) -> list[Finding]:
-        if self.guard.rng.random() < self.guard.fails / 4:
-            raise TimeoutError("too slow")
-        self.text += piece
-        fresh = []
-        for finding in self.guard.find(self.text):
-            if (finding.type, finding.start) not in self.reported:
-                self.reported.add((finding.type, finding.start))
-                fresh.append(finding)
-        return fresh
-
-    def close(self) -> list[Finding]:
-        self.closed = True
-        return []
-
-    @property
-    def settled(self) -> int:
-        return len(self.text) if self.closed else max(0, len(self.text) - len(POISON) + 1)
-
-
-class StreamView(PlainView):
-    """Streams dictionaries {"t": text} or {"call": type}."""
-
-    def reader(self, action: Action) -> Any:
-        return _Reader(action)
-
-
-class _Reader:
-    kind, due = "reply", False
-
-    def __init__(self, action: Action) -> None:
-        self.action = action
-        self.proposed: list[Action] = []
-
-    def read(self, event: Any) -> tuple[list[tuple[int, str]], bool]:
-        if "call" in event:
-            index = len(self.proposed)
-            self.proposed.append(
-                Action(
-                    event["call"],
-                    params={"x": event.get("x", "")},
-                    protocol="tool",
-                    actor=self.action.actor,
-                    parent=self.action.id,
-                    id=f"{self.action.id}.{index}",
-                    capability="write",
-                )
-            )
-            return [], True
-        return [(0, event["t"])], False
-
-    def rewrite(self, event: Any, channel: int, text: str) -> Any:
-        return {"t": text}
-
-    def calls(self) -> list[Action]:
-        return self.proposed
-
-    def without_calls(self, event: Any, refused: Any) -> Any:
-        if "call" in event:
-            index = next(i for i, c in enumerate(self.proposed) if c.type == event["call"])
-            return None if index in refused else event
-        return event
-
-    def cut(self, decision: Decision) -> list[Any]:
-        return [{"cut": decision.rule}]
-
-    def usage(self) -> Any:
-        return NO_USAGE
-
-    def recorded(self) -> Any:
-        return None
 
 
 class World:
@@ -212,6 +77,7 @@ class World:
         self.guarded: dict[str, bool] = {}
         self.full: set[str] = set()
         self.recovered: list[str] = []
+        self.bank = Bank(self.rng, Crash)
 
     # the world's machinery
 
@@ -227,11 +93,13 @@ class World:
             guards,
             guards if rng.random() < 0.8 else (),
             break_glass=False,
+            grants=self.bank,
             follows=rng.random() < 0.5,
         )
 
     def step(self) -> None:
         rng = self.rng
+        self.bank.work()
         if self.runs and rng.random() < 0.5:
             self.resume(rng.choice(sorted(self.runs)))
             return
@@ -289,7 +157,7 @@ class World:
             effect = effect if effect is not None else next(flow)
             while True:
                 try:
-                    if gone and not isinstance(effect, (Append, Settle)):
+                    if gone and not isinstance(effect, LATE):
                         raise Abandoned("gone")
                     answer = self.answer(action, effect, trail, gone)
                 except Parked as parked:
@@ -325,8 +193,11 @@ class World:
         if fault and rng.random() < 0.25:
             raise Crash
         if fault and not gone and rng.random() < 0.2:
-            if isinstance(effect, (Append, Settle)):
+            if isinstance(effect, LATE):
                 raise Interrupted(self.do(action, effect, trail, False), KeyboardInterrupt())
+            if isinstance(effect, Mint):
+                # the thread that mints goes on, and nobody uses what it brings
+                self.bank.give_back(self.do(action, effect, trail, False).lease)
             raise Abandoned("cancelled")
         answer = self.do(action, effect, trail, fault)
         if fault and rng.random() < 0.2:
@@ -353,7 +224,12 @@ class World:
                 return self.append(effect, fault)
             case Ask():
                 return self.ask(action, effect, trail)
+            case Mint():
+                return self.bank.mint(effect.action, fault)
+            case Revoke():
+                return self.bank.give_back(effect.lease)
             case Perform():
+                self.bank.performing(effect.action, effect.lease)
                 self.begun.add(action.id)
                 if fault and rng.random() < 0.5:
                     raise ConnectionError("upstream")
@@ -384,6 +260,12 @@ class World:
         raise AssertionError(effect)
 
     def append(self, effect: Append, fault: bool) -> Receipt:
+        if effect.kind == "admin":
+            if fault:
+                raise OSError("no space left on device")
+            self.flush()
+            self.bank.told(effect.body)
+            return Receipt(len(self.disk), "h")
         if fault and self.rng.random() < 0.5:
             self.full.add(effect.body.action)
             raise OSError("no space left on device")
@@ -423,6 +305,7 @@ class World:
         lost = [body.action for _, body in self.memory]
         self.notes.append(f"crash, lost {lost}")
         self.memory.clear()
+        self.bank.recover()
         self.recover()
 
     def recover(self) -> None:
@@ -442,6 +325,7 @@ class World:
     def check(self) -> None:
         self.flush()
         self.recover()
+        self.bank.check()
         if not self.crashes:
             assert set(self.recovered) <= self.full, "an outcome is missing without a crash"
         for action in set(self.performed):

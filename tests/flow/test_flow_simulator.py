@@ -3,21 +3,11 @@ replayed: `AEGIS_SIM_SEED=123 pytest tests/flow/test_flow_simulator.py -k replay
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
-from pathlib import Path
 
 import pytest
 
-_spec = importlib.util.spec_from_file_location(
-    "aegis_simulator", Path(__file__).with_name("simulator.py")
-)
-assert _spec is not None
-assert _spec.loader is not None
-simulator = importlib.util.module_from_spec(_spec)
-sys.modules["aegis_simulator"] = simulator
-_spec.loader.exec_module(simulator)
+from . import simulator
 
 HISTORIES = int(os.environ.get("AEGIS_SIM_HISTORIES", "4000"))
 STEPS = 12
@@ -37,16 +27,20 @@ def play(seed: int):
 @pytest.mark.parametrize("block", range(8))
 def test_every_history_keeps_the_invariants(block):
     size = HISTORIES // 8
-    crashes = performed = parked = 0
+    crashes = performed = parked = minted = recovered = 0
     for seed in range(block * size, (block + 1) * size):
         world = play(seed)
         crashes += world.crashes
         performed += len(world.performed)
         parked += sum("parked" in note for note in world.notes)
+        minted += len(world.bank.minted)
+        recovered += world.bank.recovered
     # a simulator in which nothing happens proves nothing
     assert crashes > size / 20
     assert performed > size
     assert parked > size / 20
+    assert minted > size / 2
+    assert recovered > size / 100
 
 
 def test_replay_one_seed():

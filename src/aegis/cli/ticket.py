@@ -63,7 +63,7 @@ def issue(
 
 
 def _issued(runtime: Runtime, action: Action) -> int:
-    from ..kernel.lender import lent
+    from ..kernel.lease import lent
 
     made: list[str] = []
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..ledger.record import AdminBody
+from ..model import AegisError, CallerError
 from .effects import Append, Lent, Mint, Revoke
 
 if TYPE_CHECKING:
@@ -25,7 +26,11 @@ def lend(course: Course) -> Step:
     grant = course.rules.grants.find(course.action)
     if grant is None:
         return
-    lent: Lent = yield Mint(course.action, grant, course.decision.policy)
+    try:
+        lent: Lent = yield Mint(course.action, grant, course.decision.policy)
+    except Exception as error:
+        yield _unminted(course, grant, error)
+        raise
     course.lease = lent.lease
     yield Append(
         "admin",
@@ -36,6 +41,27 @@ def lend(course: Course) -> Step:
             details=course.rules.redact(lent.provenance),
             event="credential.mint",
             outcome="ok",
+        ),
+        "synced",
+    )
+
+
+def _unminted(course: Course, grant: Any, error: Exception) -> Append:
+    """The record of a credential that did not come. Where the service was asked and its answer is
+    lost, it may have made one all the same.
+    """
+    action = course.action
+    reason = str(error) if isinstance(error, AegisError) else type(error).__name__
+    details = {"action": action.id, "broker": getattr(grant, "broker", ""), "reason": reason}
+    return Append(
+        "admin",
+        action.actor.session,
+        AdminBody(
+            actor="aegis",
+            at=action.time,
+            details=course.rules.redact(details),
+            event="credential.mint",
+            outcome="failed" if isinstance(error, CallerError) else "unknown",
         ),
         "synced",
     )

@@ -22,7 +22,7 @@ T = TypeVar("T")
 if TYPE_CHECKING:
     from ..flow import Admit
     from ..limits import Bucket, Take
-    from ..model import Action
+    from ..model import Action, Actor
     from .keys import Keys
     from .sessions import Sessions
     from .settings import Limits
@@ -65,21 +65,31 @@ class Gate:
         if self._state.epoch() != self._epoch:
             self._refresh()
         actor = action.actor
-        if self._paused:
-            for name in (actor.agent, actor.principal, "*", *actor.chain):
-                # folded like the names of the policy: no other spelling keeps a killed agent alive
-                agent = self._paused.get(fold(name)) if name else None
-                if agent is not None:
-                    why = f": {agent.reason}" if agent.reason else ""
-                    return Admission(
-                        "killed",
-                        f"agent `{agent.name}` is switched off{why}",
-                        "<kill-switch>",
-                        advice=f"`aegis revive {quote(agent.name)}` switches it on again",
-                    )
+        if self._paused and (agent := self._switched_off(actor)) is not None:
+            why = f": {agent.reason}" if agent.reason else ""
+            return Admission(
+                "killed",
+                f"agent `{agent.name}` is switched off{why}",
+                "<kill-switch>",
+                advice=f"`aegis revive {quote(agent.name)}` switches it on again",
+            )
         if not self._limited or not actor.principal:
             return ADMITTED
         return self._within_limits(actor.principal, action.time)
+
+    def killed(self, actor: Actor) -> bool:
+        """Whether an actor is switched off as of now."""
+        if self._state.epoch() != self._epoch:
+            self._refresh()
+        return self._switched_off(actor) is not None
+
+    def _switched_off(self, actor: Actor) -> Agent | None:
+        for name in (actor.agent, actor.principal, "*", *actor.chain):
+            # folded like the names of the policy: no other spelling keeps a killed agent alive
+            agent = self._paused.get(fold(name)) if name else None
+            if agent is not None:
+                return agent
+        return None
 
     def set_limits(self, limits: Limits) -> None:
         """Put other default limits in force."""

@@ -28,7 +28,7 @@ from .follow import Follow, Stricter, standard
 from .grants import build_brokers, grants_of
 from .journal import Journal
 from .keys import Keys
-from .lanes import lane_paths, open_lane, recover_lanes
+from .lanes import idle_lanes, lane_paths, open_lane, recover_lanes
 from .lender import Lender
 from .links import PURPOSE, Links
 from .ports import now
@@ -106,17 +106,24 @@ def open_runtime(
     gate = Gate(state, keys, settings.limits, sessions)
     gate.tickets = Tickets(settings, state)
     desk = build_desk(settings, rules, state, keys, None if memory else home)
-    lender = Lender(state, lambda: build_brokers(settings))
+    lasting = not memory and settings.ledger.store != "memory"
+    owner = journal.signer.identity.name if lasting else ""
+    lender = Lender(state, lambda: build_brokers(settings), owner)
     sinks = build_sinks(settings)
     parts = Parts(settings, rules, journal, state, keys, desk, gate, dispatch, lender, sinks)
     runtime = Runtime(parts, session=session, asker=asker)
-    desk.ended, lender.record = runtime.expired, runtime.admin
+    desk.ended, lender.returns.write = runtime.expired, runtime.mender.written
+    lender.returns.killed = gate.killed
     sessions.own = runtime.session
     if recover:
         journal.recover(now())
-        if not memory and settings.ledger.store != "memory":
-            make = discover.load("store", settings.ledger.store)
-            recover_lanes(home, home / settings.ledger.path, make, now())
+    if recover and lasting:
+        make = discover.load("store", settings.ledger.store)
+        base = home / settings.ledger.path
+        recover_lanes(home, base, make, now())
+        lender.recover(lambda: idle_lanes(home, base, make))
+    elif recover:
+        lender.recover(set)
     return runtime
 
 

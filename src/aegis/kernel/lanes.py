@@ -123,6 +123,22 @@ def recover_lanes(home: Path, base: Path, make: Callable[[Path], LedgerStore], a
     return count
 
 
+def idle_lanes(home: Path, base: Path, make: Callable[[Path], LedgerStore]) -> set[str]:
+    """The names of the lanes that no process writes. Raises LedgerError for an unusable key."""
+    signer = load_signer(home)
+    idle = set()
+    for lane in range(LANES_MAX):
+        path, own = lane_path(base, lane), signer.lane(lane)
+        if not path.exists():
+            continue
+        try:
+            Journal(make(path), own).close()
+        except LedgerError:
+            continue  # somebody writes it, or nobody can tell
+        idle.add(own.identity.name)
+    return idle
+
+
 def _recover(journal: Journal, at: int) -> int:
     count = 0
     try:

@@ -16,6 +16,7 @@ from ..ledger.record import AdminBody
 from ..model import LedgerError
 
 if TYPE_CHECKING:
+    from ..model import Receipt
     from .journal import Journal
 
 MEND_SECONDS = 1.0
@@ -52,6 +53,13 @@ class Mender:
             return self._reopen(journal)
         finally:
             self._trying.release()
+
+    def written(self, session: str, body: AdminBody) -> Receipt:
+        """The place of an administrative act, once it is on the disk. Raises LedgerError."""
+        self.mend()
+        receipt: Receipt = self.journal.append("admin", session, body, "synced")
+        self.journal.wait(receipt.seq, "synced")
+        return receipt
 
     def end(self) -> None:
         """The journal is about to be closed for good."""

@@ -32,7 +32,7 @@ from ..flow import (
     Trace,
 )
 from ..model import LedgerError
-from .lender import lending
+from .lease import lending
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -8,11 +8,11 @@ pattern.
 
 from __future__ import annotations
 
-import re
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
 from ruamel.yaml import YAML
 
 from ..ledger.keys import replace_file
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 FOLDER = "proposals"
 """Where proposals lie, below the home folder."""
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
-"""Parameter names that are no paths in a condition."""
-
 
 def proposal(request: Request) -> str:
     """The file of one rule that allows exactly what a request asks for.
@@ -41,8 +38,6 @@ def proposal(request: Request) -> str:
         why = "it names no agent or no target, so a rule would match those of others"
     elif not request.exact or not isinstance(params, dict):
         why = "its arguments hold something that was redacted, or are no JSON"
-    elif not all(_NAME.fullmatch(name) for name in params):
-        why = "the name of an argument cannot stand in a condition"
     if why:
         raise CallerError(f"approval `{request.id}` cannot be given for always: {why}")
     match = {
@@ -53,9 +48,11 @@ def proposal(request: Request) -> str:
         "tenant": request.tenant,
         "environment": request.environment,
     }
-    when: dict[str, Any] = {"param_only": sorted(params)} if params else {}
-    if params:
-        when["param_eq"] = params
+    # exactly these arguments, text for text; and what the action has no name for, it may not have
+    when: dict[str, Any] = {"param_exactly": params}
+    unnamed = [name for name in ("tenant", "environment") if not match[name]]
+    if unnamed:
+        when["unnamed"] = unnamed
     rule = {
         "name": f"always-{request.id}",
         "description": f"proposed with approval `{request.id}`; was held by `{request.rule}`",
@@ -63,7 +60,7 @@ def proposal(request: Request) -> str:
         "when": when,
         "verdict": "allow",
     }
-    text = _yaml({"rules": [rule if when else {k: v for k, v in rule.items() if k != "when"}]})
+    text = _yaml({"rules": [rule]})
     _check(text, request)
     return text
 
@@ -83,27 +80,19 @@ def proposed(home: str | Path, id: str) -> Path:
 
 def _check(text: str, request: Request) -> None:
     """Raise CallerError unless the rule reads back, and allows this action and no other."""
-    actor = Actor("", request.agent, "", request.tenant)
     same = Action(
         request.type,
         request.target,
         request.summary,
         protocol=request.protocol,
-        actor=actor,
+        actor=Actor("", request.agent, "", request.tenant),
         environment=request.environment,
     )
-    other = Action(
-        request.type,
-        request.target,
-        {**request.summary, "another": 1},
-        protocol=request.protocol,
-        actor=actor,
-        environment=request.environment,
-    )
+    other = replace(same, params={**request.summary, "another": 1})
     try:
         policy = Policy.from_text(text, "proposal")
         fits = policy.decide(same).verdict is Verdict.ALLOW
-        narrow = not request.summary or policy.decide(other).verdict is not Verdict.ALLOW
+        narrow = policy.decide(other).verdict is not Verdict.ALLOW
     except PolicyError as error:
         raise CallerError(f"approval `{request.id}` makes no rule: {error}") from None
     if not (fits and narrow):

@@ -247,10 +247,7 @@ class Runtime:
             outcome=outcome,
             user_agent=user_agent,
         )
-        self.mender.mend()
-        receipt: Receipt = self.journal.append("admin", "admin", body, "synced")
-        self.journal.wait(receipt.seq, "synced")
-        return receipt
+        return self.mender.written("admin", body)
 
     def replace(self, parts: Parts) -> None:
         """Swap in newly built rules, limits and providers; running flows keep their own."""

@@ -111,7 +111,9 @@ class CredentialGrant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         about("what the credential may do; `{target}` and the like stand for the action's own"),
     ] = {}
     ttl_seconds: Annotated[
-        float, Meta(ge=1, le=43_200), about("how long it may live; it is revoked sooner")
+        float,
+        Meta(ge=1, le=43_200),
+        about("how long it may live; it is revoked sooner, and renewed if need be"),
     ] = 900.0
     headers: Annotated[
         dict[str, str], about("headers of the request upstream, such as `Bearer {token}`")

@@ -87,14 +87,16 @@ class Post(msgspec.Struct, frozen=True):
 
 
 class Loan(msgspec.Struct, frozen=True):
-    """A credential that has to be revoked: which broker knows it by which handle. Holds no secret.
-    `expires` is in microseconds since the Unix epoch.
+    """A credential that has to be revoked: which broker knows it by which handle (none while it is
+    asked for, and where only its text ends it). Holds no secret. `expires` is in microseconds since
+    the Unix epoch; `owner` is the lane of the process that has it, empty where it has none.
     """
 
     id: str
     broker: str
     handle: str
     expires: int
+    owner: str = ""
 
 
 class Pin(msgspec.Struct, frozen=True):
@@ -238,15 +240,19 @@ class StateStore(Protocol):
         ...
 
     def put_loan(self, loan: Loan) -> None:
-        """Remember a credential until it is revoked."""
+        """Remember a credential until it is revoked, or what there is new about it."""
+        ...
+
+    def take_loan(self, loan: Loan, owner: str) -> bool:
+        """Make a loan that is still as given this owner's; True for exactly one caller."""
         ...
 
     def drop_loan(self, id: str) -> None:
         """Forget a credential that is revoked."""
         ...
 
-    def loans(self, now: int) -> Sequence[Loan]:
-        """The credentials past their expiry that nobody revoked."""
+    def loans(self) -> Sequence[Loan]:
+        """The credentials that nobody revoked yet."""
         ...
 
     def pins(self, server: str = "") -> Sequence[Pin]:

@@ -38,12 +38,14 @@ class Credential(msgspec.Struct, frozen=True):
     """A minted credential. `fields` are its secrets by name, for the one performance it is for;
     `expires` is in microseconds since the Unix epoch (0: it does not). `scope` says in words what
     it permits, and `handle` what revoking needs: neither holds a secret, and both are kept.
+    A `renewable` one the broker can let live longer, while its action takes longer.
     """
 
     fields: Mapping[str, str]
     expires: int = 0
     scope: Mapping[str, Any] = MappingProxyType({})
     handle: str = ""
+    renewable: bool = False
 
     def __repr__(self) -> str:
         """Without the fields."""

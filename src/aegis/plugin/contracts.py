@@ -180,6 +180,8 @@ class Broker(Protocol):
 
     degraded: bool
     """True where the credential is not made for the action, but lent as it is."""
+    revocable: bool
+    """False where nothing can end a credential before its time."""
 
     def mint(self, wanted: Wanted) -> Credential:
         """A credential that permits no more than the scope, for no longer than its time. Raises
@@ -195,6 +197,17 @@ class Broker(Protocol):
 
     def close(self) -> None:
         """Give back connections."""
+        ...
+
+
+@runtime_checkable
+class RenewingBroker(Broker, Protocol):
+    """A broker that lets a credential live longer which it minted as `renewable`."""
+
+    def renew(self, credential: Credential, seconds: int) -> int:
+        """Let it live so long from now; when it ends, in microseconds since the Unix epoch, which
+        may be sooner. Raises AegisError.
+        """
         ...
 
 

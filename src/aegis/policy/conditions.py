@@ -29,6 +29,7 @@ from .params import (
     compared,
     contains,
     equals,
+    identical,
     matching,
     none_of,
     one_of,
@@ -88,6 +89,8 @@ def compile_conditions(
     """The tests for a read conditions section; all of them have to hold."""
     timezone = spec.get("timezone", timezone)
     out = [*_clock(spec, timezone), *_params(spec)]
+    if "unnamed" in spec:
+        out.append(_unnamed(spec["unnamed"]))
     if "finding" in spec:
         out.append(_finding(spec["finding"]))
     if "label" in spec:
@@ -237,6 +240,8 @@ def _params(spec: Mapping[str, Any]) -> list[Condition]:
         add(name, _missing, "is not given", TRUE)
     if "param_only" in spec:
         out.append(_only(spec["param_only"]))
+    if "param_exactly" in spec:
+        out.append(_exactly(spec["param_exactly"]))
     return out
 
 
@@ -248,6 +253,24 @@ def _only(names: Sequence[str]) -> Condition:
         return TRUE if known.issuperset(given) else FALSE
 
     return Condition(decide, f"has no parameters but {_values(list(names))}")
+
+
+def _exactly(params: dict[str, Any]) -> Condition:
+    said = f"the parameters are exactly {_value(params)[:200]}" if params else "has no parameters"
+    return Condition(lambda facts: _told(identical(params, facts.action.params)), said)
+
+
+def _unnamed(names: Sequence[str]) -> Condition:
+    def test(facts: Facts) -> State:
+        action = facts.action
+        given = {"agent": action.actor.agent, "tenant": action.actor.tenant}
+        return _told(not any(given.get(name) or getattr(action, name, "") for name in names))
+
+    return Condition(test, f"has no {' and no '.join(names)}")
+
+
+def _told(holds: bool) -> State:
+    return TRUE if holds else FALSE
 
 
 def _equal(value: Any) -> Callable[[Any], State]:

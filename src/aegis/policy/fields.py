@@ -89,6 +89,17 @@ _CONDITIONS = (
     Field("param_absent", "names", "Parameters that are not given."),
     Field("param_only", "names", "No other parameters than these are given."),
     Field(
+        "param_exactly",
+        "exact",
+        "The parameters are these and no others, names and values alike to the letter and the "
+        "type; {} where there are none.",
+    ),
+    Field(
+        "unnamed",
+        "unnamed",
+        "Names that the action has not: target, agent, tenant, capability or environment.",
+    ),
+    Field(
         "semantic",
         "semantic",
         "What the action is about, in words. Without an evaluator a keyword matcher decides.",

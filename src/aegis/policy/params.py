@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 FALSE, TRUE, UNKNOWN, ABSENT = 0, 1, 2, 3
 
+NAMES = ("target", "agent", "tenant", "capability", "environment")
+"""What an action may have no name for."""
+
 VALUES_MAX = 10_000
 """Most values one path may lead to; beyond it the condition is UNKNOWN."""
 
@@ -198,6 +201,25 @@ def equals(expected: Any, actual: Any) -> State:
             return FALSE
         return UNKNOWN if fold(expected) == fold(actual) else FALSE
     return UNKNOWN
+
+
+def identical(expected: Any, actual: Any) -> bool:
+    """Whether two JSON-like values are the same to the letter and the type: `"42"` is not 42, 1 is
+    neither 1.0 nor true. A tuple is a list.
+    """
+    if isinstance(expected, dict):
+        return (
+            isinstance(actual, dict)
+            and expected.keys() == actual.keys()
+            and all(identical(value, actual[key]) for key, value in expected.items())
+        )
+    if isinstance(expected, list):
+        return (
+            isinstance(actual, (list, tuple))
+            and len(expected) == len(actual)
+            and all(map(identical, expected, actual))
+        )
+    return type(expected) is type(actual) and bool(expected == actual)
 
 
 def one_of(expected: list[Any]) -> Callable[[Any], State]:

@@ -18,6 +18,7 @@ from .fields import (
     TEXT_MAX,
 )
 from .glob import PATTERN_MAX
+from .params import NAMES
 
 if TYPE_CHECKING:
     from .fields import Field
@@ -40,6 +41,7 @@ def _mapped(value: dict[str, Any]) -> dict[str, Any]:
 KINDS: dict[str, dict[str, Any]] = {
     "bool": {"type": "boolean"},
     "count": {"type": "integer", "minimum": 0, "maximum": 1_000_000},
+    "exact": {"type": "object"},
     "globs": _or_list(_GLOB),
     "labels": _or_list({"type": "string", "pattern": rf"^(\*|{LABEL.pattern})$"}),
     "globs_or_empty": {"anyOf": [_or_list(_GLOB), {"type": "null"}]},
@@ -59,6 +61,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "text": {"type": ["string", "number"], "maxLength": TEXT_MAX},
     "thousandths": {"type": "integer", "minimum": 0, "maximum": 1000},
     "time": {"type": "string", "pattern": "^([01]?[0-9]|2[0-3]):[0-5][0-9]$"},
+    "unnamed": _or_list({"enum": list(NAMES)}, len(NAMES)),
     "values": _mapped({}),
     "verdict": {
         "enum": ["allow", "sanitize", "review", "block", "auto", "mask", "approve", "deny"]

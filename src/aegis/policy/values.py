@@ -15,7 +15,7 @@ from . import clock
 from .conditions import compile_regex
 from .fields import LIST_MAX, PEOPLE_MAX, REGEX_MAX, STEPS_MAX, TEXT_MAX
 from .glob import Glob, GlobError
-from .params import parse_path
+from .params import NAMES, parse_path
 from .resources import shaped
 from .semantic import says_something
 from .source import kind
@@ -190,6 +190,13 @@ def _any_value(reader: Reader, node: Node, path: str) -> Any:
     return value
 
 
+def _exact(reader: Reader, _field: Field, node: Node, path: str) -> Any:
+    if not isinstance(node.value, dict):
+        message = f"expected parameter names and values, found {kind(node.value)}"
+        return reader.complain(message, node, path, "write for example { amount: 100 }, or {}")
+    return _any_value(reader, node, path)
+
+
 def _range(reader: Reader, node: Node, path: str) -> Any:
     if not isinstance(node.value, list) or len(node.value) != 2:
         return reader.complain("expected [low, high]", node, path)
@@ -345,6 +352,7 @@ def _paths(reader: Reader, field: Field, node: Node, path: str) -> Any:
 READERS: dict[str, Callable[[Reader, Field, Node, str], Any]] = {
     "bool": _bool,
     "count": _count,
+    "exact": _exact,
     "finding": _finding,
     "flow": _flow,
     "globs": _globs,
@@ -368,6 +376,7 @@ READERS: dict[str, Callable[[Reader, Field, Node, str], Any]] = {
     "text": _text,
     "thousandths": _thousandths,
     "time": _time,
+    "unnamed": _words(NAMES.__contains__, f"a name of an action ({', '.join(NAMES)})"),
     "values": _mapped(_any_value),
     "verdict": _verdict,
     "ways": _words(WAYS.__contains__, f"a way ({', '.join(WAYS)})"),

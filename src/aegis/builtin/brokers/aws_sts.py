@@ -57,6 +57,7 @@ class AwsStsBroker:
 
     Settings = AwsStsSettings
     degraded = False
+    revocable = False
 
     def __init__(self, settings: AwsStsSettings, context: Context) -> None:
         self._settings = settings
@@ -92,7 +93,7 @@ class AwsStsBroker:
         fields = {"access_key_id": access, "secret_access_key": secret, "session_token": token}
         expires = int(datetime.fromisoformat(until).timestamp() * 1e6)
         scope = {"role": self._settings.role_arn, "session": session, "policy": policy}
-        return Credential(fields, expires, {**scope, "revocable": False})
+        return Credential(fields, expires, scope)
 
     def revoke(self, credential: Credential) -> None:
         """STS has no way to; the session ends by itself."""

@@ -53,6 +53,7 @@ class AzureBroker:
 
     Settings = AzureSettings
     degraded = False
+    revocable = False
 
     def __init__(self, settings: AzureSettings, context: Context) -> None:
         proofs = (settings.assertion, settings.assertion_file, settings.client_secret)
@@ -83,7 +84,7 @@ class AzureBroker:
         if not made.expires:
             raise AegisError(f"{self._name}: the answer does not say when the token ends")
         said = {"tenant": settings.tenant, "client_id": client, "scope": scope.scope}
-        return Credential({"token": made.access_token}, made.expires, {**said, "revocable": False})
+        return Credential({"token": made.access_token}, made.expires, said)
 
     def revoke(self, credential: Credential) -> None:
         """There is no way to; the token ends by itself."""

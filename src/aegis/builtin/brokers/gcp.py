@@ -73,6 +73,7 @@ class GcpBroker:
 
     Settings = GcpSettings
     degraded = False
+    revocable = False
 
     def __init__(self, settings: GcpSettings, context: Context) -> None:
         federated = bool(settings.audience)
@@ -104,7 +105,7 @@ class GcpBroker:
         if scope.boundary:
             bounded = self._bounded(token, scope)
             token, expires = bounded.access_token, min(bounded.expires or expires, expires)
-        said = {**msgspec.to_builtins(scope), "revocable": False}
+        said = msgspec.to_builtins(scope)
         return Credential({"token": token}, expires, said)
 
     def revoke(self, credential: Credential) -> None:

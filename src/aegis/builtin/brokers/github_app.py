@@ -63,6 +63,7 @@ class GithubAppBroker:
 
     Settings = GithubAppSettings
     degraded = False
+    revocable = True
 
     def __init__(self, settings: GithubAppSettings, context: Context) -> None:
         self._key = rsa_key(settings.private_key)

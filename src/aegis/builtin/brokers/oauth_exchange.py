@@ -48,6 +48,7 @@ class OauthExchangeBroker:
         self._settings = settings
         self._name = context.name
         self._client = Client(context.name)
+        self.revocable = bool(settings.revocation_url)
 
     def mint(self, wanted: Wanted) -> Credential:
         """A token for the audience and scope. Raises AegisError, also where the server gave more

@@ -60,6 +60,7 @@ class PostgresBroker:
 
     Settings = PostgresSettings
     degraded = False
+    revocable = True
 
     def __init__(self, settings: PostgresSettings, context: Context) -> None:
         self._settings = settings

@@ -27,6 +27,7 @@ class StaticBroker:
 
     Settings = StaticSettings
     degraded = True
+    revocable = False
 
     def __init__(self, settings: StaticSettings, context: Context) -> None:
         if not settings.fields:

@@ -30,6 +30,7 @@ class TicketBroker:
 
     Settings = TicketSettings
     degraded = False
+    revocable = False
 
     def __init__(self, settings: TicketSettings, context: Context) -> None:
         self._name = context.name
@@ -50,7 +51,7 @@ class TicketBroker:
         if len(token) > ticket.TOKEN_MAX:
             raise CallerError(f"{self._name}: the names of this action are too long for a ticket")
         scope = {"tool": said.tool, "digest": said.dig, "key": identity.fingerprint}
-        return Credential({"ticket": token}, said.exp * 1_000_000, {**scope, "revocable": False})
+        return Credential({"ticket": token}, said.exp * 1_000_000, scope)
 
     def revoke(self, credential: Credential) -> None:
         """What was handed out cannot be taken back; it ends by itself."""

@@ -41,6 +41,7 @@ class _Secret(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class _Answer(msgspec.Struct, frozen=True):
     lease_id: str = ""
     lease_duration: int = 0
+    renewable: bool = False
     data: dict[str, Any] = {}
 
 
@@ -55,6 +56,7 @@ class VaultBroker:
         self._name = context.name
         self._client = Client(context.name)
         self.degraded = settings.engine == "kv"
+        self.revocable = not self.degraded
 
     def mint(self, wanted: Wanted) -> Credential:
         """An account of the role, or the secret of the path, that the scope names. Raises
@@ -68,12 +70,21 @@ class VaultBroker:
             raise AegisError(f"{self._name}: the answer is no lease")
         expires = int((time.time() + answer.lease_duration) * 1e6)
         scope = {"mount": self._mount, "role": role}
-        return Credential(_texts(answer.data), expires, scope, answer.lease_id)
+        return Credential(_texts(answer.data), expires, scope, answer.lease_id, answer.renewable)
 
     def revoke(self, credential: Credential) -> None:
         """End the lease; a KV secret has none."""
         if credential.handle:
             self._call("PUT", "sys/leases/revoke", {"lease_id": credential.handle})
+
+    def renew(self, credential: Credential, seconds: int) -> int:
+        """Let the lease live so long from now, as far as its role permits. Raises AegisError."""
+        asked = {"lease_id": credential.handle, "increment": seconds}
+        try:
+            answer = msgspec.convert(self._call("PUT", "sys/leases/renew", asked), _Answer)
+        except msgspec.ValidationError:
+            raise AegisError(f"{self._name}: the answer is no lease") from None
+        return int((time.time() + answer.lease_duration) * 1e6)
 
     def close(self) -> None:
         """Give back connections."""

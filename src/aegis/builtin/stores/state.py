@@ -93,16 +93,24 @@ class SqliteState(SessionTables):
         return bool(self._write("DELETE FROM runs WHERE id=?", (id,)))
 
     def put_loan(self, loan: Loan) -> None:
-        """Remember a credential until it is revoked."""
-        self._write("INSERT INTO loans VALUES (?, ?, ?)", (loan.id, loan.expires, pack(loan)))
+        """Remember a credential until it is revoked, or what there is new about it."""
+        row = (loan.id, loan.expires, pack(loan))
+        self._write("INSERT OR REPLACE INTO loans VALUES (?, ?, ?)", row)
+
+    def take_loan(self, loan: Loan, owner: str) -> bool:
+        """Make a loan that is still as given this owner's; True for exactly one caller."""
+        if loan.owner == owner:
+            return True  # nobody else has that name now
+        row = (pack(msgspec.structs.replace(loan, owner=owner)), loan.id, pack(loan))
+        return bool(self._write("UPDATE loans SET body=? WHERE id=? AND body=?", row))
 
     def drop_loan(self, id: str) -> None:
         """Forget a credential that is revoked."""
         self._write("DELETE FROM loans WHERE id=?", (id,))
 
-    def loans(self, now: int) -> Sequence[Loan]:
-        """The credentials past their expiry that nobody revoked."""
-        rows = self._read("SELECT body FROM loans WHERE expires<=?", (now,))
+    def loans(self) -> Sequence[Loan]:
+        """The credentials that nobody revoked yet."""
+        rows = self._read("SELECT body FROM loans")
         return [msgspec.json.decode(row[0], type=Loan) for row in rows]
 
     def pins(self, server: str = "") -> Sequence[Pin]:

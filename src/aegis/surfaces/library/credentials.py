@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...kernel.lender import lent
+from ...kernel.lease import lent
 
 if TYPE_CHECKING:
-    from ...kernel.lender import Lease
+    from ...kernel.lease import Lease
 
 
 def credential() -> Lease | None:

@@ -13,7 +13,7 @@ import msgspec
 import uuid_utils
 
 from ...kernel.effective import tightened
-from ...kernel.lender import lent_meta
+from ...kernel.lease import lent_meta
 from ...kernel.tickets import presenting
 from ...model import (
     Action,

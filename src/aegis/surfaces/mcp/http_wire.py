@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 
-from ...kernel.lender import lent_headers
+from ...kernel.lease import lent_headers
 from ...model import UpstreamError
 from . import mirror
 from . import protocol as rpc

@@ -10,7 +10,7 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx2
 
-from ...kernel.lender import lent_headers
+from ...kernel.lease import lent_headers
 from ...model import UpstreamError
 from . import protocol as rpc
 from .events import Events
