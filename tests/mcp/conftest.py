@@ -90,9 +90,10 @@ class Place:
 class Client:
     """Frames over the standard streams of a process."""
 
-    def __init__(self, arguments, folder):
+    def __init__(self, arguments, folder, environment=None):
         self.process = subprocess.Popen(
             [*AEGIS, *map(str, arguments)],
+            env={**os.environ, **(environment or {})},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -201,9 +202,9 @@ def connect(place):
     """Starts gateways on standard streams; ends them afterwards."""
     clients = []
 
-    def start(*arguments, greet=True, capabilities=None, revision="2025-11-25"):
+    def start(*arguments, greet=True, capabilities=None, revision="2025-11-25", environment=None):
         given = arguments or ("mcp", "run", "--config", place.config)
-        client = Client(given, place.folder)
+        client = Client(given, place.folder, environment)
         clients.append(client)
         if greet:
             client.initialize(capabilities, revision)

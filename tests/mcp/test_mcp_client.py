@@ -5,6 +5,7 @@ import json
 import pytest
 
 from .conftest import tool
+from .test_mcp_modern import Modern
 
 
 @pytest.fixture
@@ -17,6 +18,7 @@ def client_file(place):
         "mcpServers": {
             "my_notes": {"command": command, "args": args, "env": {"TOKEN": "t"}},
             "far": {"url": "https://far.example/mcp"},
+            "odd": {"url": "ws://far.example/mcp"},
         },
     }
     file.write_text(json.dumps(document, indent=4))
@@ -33,12 +35,12 @@ def install(place, file, verb="install", *more, client="cursor", code=0):
 def test_install_wraps_what_the_client_starts_and_uninstall_restores_every_byte(place, client_file):
     before = client_file.read_bytes()
     said = install(place, client_file)
-    assert "far" in said
+    assert "odd" in said.splitlines()[-1]
     document = json.loads(client_file.read_text())
     notes = document["mcpServers"]["my_notes"]
     assert notes["args"][:4] == ["mcp", "wrap", "--name", "my-notes"]
     assert notes["env"] == {"TOKEN": "t"}
-    assert document["mcpServers"]["far"] == {"url": "https://far.example/mcp"}
+    assert document["mcpServers"]["odd"] == {"url": "ws://far.example/mcp"}
     assert document["mcpServers"]["aegis"]["args"][:2] == ["mcp", "run"]
     assert document["theme"] == "dark"
     assert client_file.stat().st_mode & 0o777 == 0o640
@@ -57,7 +59,8 @@ def test_what_was_added_since_survives_uninstalling(place, client_file):
     client_file.write_text(json.dumps(document))
     install(place, client_file, "uninstall")
     servers = json.loads(client_file.read_text())["mcpServers"]
-    assert sorted(servers) == ["far", "late", "my_notes"]
+    assert sorted(servers) == ["far", "late", "my_notes", "odd"]
+    assert servers["far"] == {"url": "https://far.example/mcp"}
     assert servers["my_notes"]["command"] == place.program()[0]
     assert (place.folder / "client.json.before-aegis").exists()
 
@@ -138,3 +141,78 @@ def test_half_a_surrogate_pair_is_a_clear_error(place, client_file):
     assert "surrogate" in install(place, client_file, code=2)
     assert client_file.read_bytes() == before
     assert sorted(path.name for path in place.folder.glob("client*")) == ["client.json"]
+
+
+@pytest.mark.parametrize(
+    ("client", "entry"),
+    [
+        ("cursor", {"url": "URL", "headers": {"authorization": "Bearer sesame"}}),
+        ("vscode", {"type": "sse", "url": "URL", "headers": {"x": '"é'}, "dev": {"a": 1}}),
+        ("windsurf", {"serverUrl": "URL", "disabled": False, "env": {"A": "b"}}),
+    ],
+)
+def test_a_server_at_an_address_is_wrapped_and_put_back(place, client, entry):
+    entry = json.loads(json.dumps(entry).replace("URL", "https://far.example/mcp"))
+    key = "servers" if client == "vscode" else "mcpServers"
+    file = place.folder / "far.json"
+    file.write_text(json.dumps({key: {"far": entry}}))
+    before = file.read_bytes()
+    install(place, file, "install", "--local", client=client)
+    assert json.loads(file.read_text())[key]["far"] == entry
+    install(place, file, "uninstall", client=client)
+    install(place, file, client=client)
+    document = json.loads(file.read_text())
+    ours = document[key]["far"]
+    assert ours["args"][:4] == ["mcp", "wrap", "--name", "far"]
+    assert ours["args"][-2:] == ["--transport", entry.get("type", "http")]
+    assert not {"url", "serverUrl", "type", "headers"} & ours.keys()
+    assert "sesame" not in " ".join(ours["args"])
+    # with another entry beside it the file is not restored as a whole, the entry is
+    document[key]["late"] = {"command": "late"}
+    file.write_text(json.dumps(document))
+    install(place, file, "uninstall", client=client)
+    assert json.loads(file.read_text()) == {key: {"far": entry, "late": {"command": "late"}}}
+    file.write_bytes(before)
+
+
+def test_a_wrapped_address_is_really_governed_and_gets_its_headers(place, connect):
+    far = Modern()
+    try:
+        entry = {"url": far.url, "headers": {"x-token": "sesame"}}
+        file = place.folder / "far.json"
+        file.write_text(json.dumps({"mcpServers": {"far": entry}}))
+        rules = "rules: [{ name: far, when: { param_eq: { region: x } }, approval: block }]"
+        place.configure(f"policy: {{ defaults: {{ approval: auto }}, {rules} }}\n")
+        install(place, file)
+        ours = json.loads(file.read_text())["mcpServers"]["far"]
+        client = connect(*ours["args"], environment=ours["env"])
+        assert client.listed() == ["read_far"]
+        params = {"name": "read_far", "arguments": {"region": "y"}}
+        assert "result" in client.request("tools/call", params)
+        assert far.seen[0][0]["x-token"] == "sesame"
+        params["arguments"]["region"] = "x"
+        assert client.request("tools/call", params)["error"]["data"]["rule"] == "far"
+        assert len(far.seen) == 1
+        assert "sesame" not in "".join(client.stderr)
+    finally:
+        far.server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "or its address"),
+        (("--url", "https://x/mcp", "--", "server"), "or its address"),
+        (("--url", "ftp://x"), "begin with http"),
+        (("--url", "https://x/mcp", "--header", "token"), "NAME: VALUE"),
+    ],
+)
+def test_what_cannot_be_wrapped_is_said(place, arguments, said):
+    assert said in place.aegis("mcp", "wrap", *arguments, code=2)
+
+
+def test_a_broken_stash_is_said(place, monkeypatch):
+    monkeypatch.setenv("AEGIS_MCP_ENTRY", "{")
+    assert "AEGIS_MCP_ENTRY" in place.aegis("mcp", "wrap", "--url", "https://x/mcp", code=2)
+    monkeypatch.setenv("AEGIS_MCP_ENTRY", '{"headers": {"a": 1}}')
+    assert "headers" in place.aegis("mcp", "wrap", "--url", "https://x/mcp", code=2)

@@ -7,7 +7,8 @@ import os
 import re
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from cyclopts import Parameter
@@ -21,8 +22,14 @@ if TYPE_CHECKING:
 
     from ..kernel.config import Loaded
     from ..kernel.runtime import Runtime
+    from ..kernel.settings import McpUpstream
     from ..kernel.state import Pin
     from ..surfaces.mcp.upstream import Connect
+
+ENTRY = "AEGIS_MCP_ENTRY"
+"""The variable that holds the entry of a client's file which a command replaces: its headers are
+secrets, and no secret stands on a command line.
+"""
 
 CALLED = re.compile(r"[^A-Za-z0-9.-]+")
 """What the name of an upstream cannot hold."""
@@ -67,6 +74,9 @@ def run(
 
 def wrap(
     *command: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    url: str = "",
+    transport: Literal["http", "sse"] = "http",
+    header: tuple[str, ...] = (),
     name: str = "",
     config: Path | None = None,
     agent: str = "",
@@ -77,18 +87,29 @@ def wrap(
     ----------
     command
         the server's command and its arguments, after `--`
+    url
+        the server's address, where it is not started but reached
+    transport
+        what is spoken at the address: streamable HTTP, or its predecessor
+    header
+        a header of every request to the address, as `NAME: VALUE`
     name
-        what policies and records call it; else made from the command
+        what policies and records call it; else made from the command or the host
     config
         the aegis.yaml to use
     agent
         name of the acting agent; else the client's own name for itself
     """
-    if not command:
-        raise CallerError("name the server's command after `--`: `aegis mcp wrap -- npx server`")
-    called = name or CALLED.sub("-", Path(command[-1 if len(command) > 1 else 0]).name).strip("-")
+    if bool(command) == bool(url):
+        raise CallerError(
+            "name the server's command after `--`, as in `aegis mcp wrap -- npx server`, or its "
+            "address: `aegis mcp wrap --url https://host/mcp`"
+        )
+    upstream = _remote(url, transport, header) if url else _local(command)
+    words = urlsplit(url).hostname if url else Path(command[-1 if len(command) > 1 else 0]).name
+    called = name or CALLED.sub("-", words or "").strip("-")
     called = called[:40] or "server"
-    return _stdio(_wrapping(home.loaded(config, resolve=True), called, command), agent, called)
+    return _stdio(_wrapping(home.loaded(config, resolve=True), called, upstream), agent, called)
 
 
 def pins(
@@ -154,15 +175,56 @@ def _show(found_pins: Sequence[Pin], json: bool) -> int:
     return 0
 
 
-def _wrapping(loaded: Loaded, name: str, command: Sequence[str]) -> Loaded:
-    """A configuration whose only upstream is a command, which gets this process' variables."""
-    from ..kernel.settings import McpUpstream
-
-    env = {key: value for key, value in os.environ.items() if not key.startswith("AEGIS")}
-    upstream = McpUpstream(command[0], tuple(command[1:]), env)
+def _wrapping(loaded: Loaded, name: str, upstream: McpUpstream) -> Loaded:
+    """A configuration with one upstream only."""
+    configured = loaded.settings.mcp.upstreams.get(name)
+    if configured is not None:
+        # what is said of the server holds, however it is started
+        facts = {"tools": configured.tools, "catalogue": configured.catalogue}
+        upstream = msgspec.structs.replace(upstream, **facts)
     mcp = msgspec.structs.replace(loaded.settings.mcp, upstreams={name: upstream})
     settings = msgspec.structs.replace(loaded.settings, mcp=mcp)
     return msgspec.structs.replace(loaded, settings=settings)
+
+
+def _local(command: Sequence[str]) -> McpUpstream:
+    """A server that is started; it gets the variables of this process."""
+    from ..kernel.settings import McpUpstream
+
+    env = {key: value for key, value in os.environ.items() if not key.startswith("AEGIS")}
+    return McpUpstream(command[0], tuple(command[1:]), env)
+
+
+def _remote(url: str, transport: str, given: Sequence[str]) -> McpUpstream:
+    """A server at an address. Its headers come from the command line, and from the entry of the
+    client's file that this command stands for. Raises CallerError.
+    """
+    from ..kernel.settings import McpUpstream
+
+    if not url.startswith(("http://", "https://")):
+        raise CallerError(f"`{url[:200]}` is no address: it has to begin with http:// or https://")
+    headers = replaced_entry().get("headers", {})
+    for line in given:
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise CallerError("a header is given as `NAME: VALUE`")
+        headers[name.strip()] = value.strip()
+    spec = {"url": url, "transport": transport, "headers": headers}
+    try:
+        return msgspec.convert(spec, McpUpstream)
+    except msgspec.ValidationError as error:
+        raise CallerError(f"the headers of `{url[:200]}` cannot be used: {error}") from None
+
+
+def replaced_entry() -> dict[str, Any]:
+    """The entry of a client's file that this process stands for (`aegis mcp install`); empty where
+    there is none. Raises CallerError.
+    """
+    try:
+        entry = msgspec.json.decode(os.environ.get(ENTRY, "{}"), type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise CallerError(f"the variable `{ENTRY}` holds no entry of a client: {error}") from None
+    return entry
 
 
 def _stdio(loaded: Loaded, agent: str, bare: str = "") -> int:

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from ..model import CallerError
 from . import home, output
+from .mcp import ENTRY
 
 Client = Literal["claude", "cursor", "vscode", "windsurf"]
 
@@ -28,14 +29,22 @@ BYTES_MAX = 1 << 20
 """Largest file of a client that is edited."""
 
 RUN, WRAP = ["mcp", "run"], ["mcp", "wrap"]
-ENTRY = "aegis"
+OWN = "aegis"
 """Name of the entry for the servers of the configuration."""
 
 _CALLED = re.compile(r"[^A-Za-z0-9.-]+")
+_URLS = ("url", "serverUrl", "httpUrl")
+_REMOTE = frozenset({*_URLS, "type", "transport", "headers", "env"})
+"""Members of the entry of a server at an address that make no sense for one that is started."""
 
 
 def install(
-    *, client: Client, config: Path | None = None, file: Path | None = None, json: bool = False
+    *,
+    client: Client,
+    config: Path | None = None,
+    file: Path | None = None,
+    local: bool = False,
+    json: bool = False,
 ) -> int:
     """Put Aegis into the configuration of a client.
 
@@ -47,6 +56,9 @@ def install(
         the aegis.yaml that governs
     file
         the client's file, where it is not in its usual place
+    local
+        leave servers alone that the client reaches by address; one of those that signs its user
+        in (OAuth) cannot be reached through Aegis
     json
         print JSON
     """
@@ -63,14 +75,15 @@ def install(
     for name, entry in servers.items():
         if _ours(entry):
             continue
-        if not isinstance(entry, dict) or not isinstance(entry.get("command"), str):
+        ours = _replacement(name, entry, program, source, local)
+        if ours is None:
             left.append(name)
             continue
-        servers[name] = _wrapped(name, entry, program, source)
+        servers[name] = ours
         wrapped.append(name)
-    if loaded.settings.mcp.upstreams and ENTRY not in servers:
-        servers[ENTRY] = {"command": program, "args": [*RUN, "--config", source]}
-        wrapped.append(ENTRY)
+    if loaded.settings.mcp.upstreams and OWN not in servers:
+        servers[OWN] = {"command": program, "args": [*RUN, "--config", source]}
+        wrapped.append(OWN)
     if wrapped:
         data = _encoded(document, path)
         backup = path.with_name(path.name + BACKUP)
@@ -198,6 +211,26 @@ def _program() -> str:
     return found
 
 
+def _replacement(
+    name: str, entry: Any, program: str, source: str, local: bool
+) -> dict[str, Any] | None:
+    """What takes the place of a server's entry; None where it stays."""
+    if not isinstance(entry, dict):
+        return None
+    if isinstance(entry.get("command"), str):
+        return _wrapped(name, entry, program, source)
+    url = next((entry[key] for key in _URLS if isinstance(entry.get(key), str)), "")
+    if local or not url.startswith(("http://", "https://")):
+        return None
+    kind = entry.get("type") or entry.get("transport")
+    transport = "sse" if kind == "sse" else "http"
+    kept = {key: value for key, value in entry.items() if key not in _REMOTE}
+    called = _CALLED.sub("-", name).strip("-.")[:40] or "server"
+    args = [*WRAP, "--name", called, "--config", source, "--url", url, "--transport", transport]
+    stashed = json.dumps(entry, ensure_ascii=False)
+    return {**kept, "command": program, "args": args, "env": {ENTRY: stashed}}
+
+
 def _wrapped(name: str, entry: dict[str, Any], program: str, source: str) -> dict[str, Any]:
     called = _CALLED.sub("-", name).strip("-.")[:40] or "server"
     options = [["--name", called], ["--config", source]]
@@ -220,6 +253,11 @@ def _ours(entry: Any) -> bool:
 def _unwrapped(entry: dict[str, Any]) -> dict[str, Any] | None:
     """The entry as it was; None for the one that was added."""
     args = entry["args"]
+    env = entry.get("env")
+    if isinstance(env, dict) and isinstance(env.get(ENTRY), str):
+        with contextlib.suppress(ValueError):
+            stashed = json.loads(env[ENTRY])
+            return stashed if isinstance(stashed, dict) else None
     if args[:2] == RUN or "--" not in args:
         return None
     command, *rest = args[args.index("--") + 1 :]
@@ -238,7 +276,7 @@ def _tell(path: Path, done: dict[str, list[str]], as_json: bool) -> None:
     for what, names in done.items():
         if what == "left" and names:
             output.note(
-                f"not governed, since the client does not start them: {', '.join(names)}; put them "
+                f"not governed, since the client reaches them itself: {', '.join(names)}; put them "
                 "under `mcp.upstreams`"
             )
         elif what != "left":

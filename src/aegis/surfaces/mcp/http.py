@@ -20,6 +20,7 @@ from .http_callers import Callers, Refused, agent_of, named
 from .http_reply import JSON, Reply, Stream
 from .http_sessions import HttpSessions
 from .hub import CANCELLED
+from .replay import KEPT_SECONDS, PRIMED, Events
 from .stdio import BATCH_MAX
 from .tokens import METADATA
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from ..gateway.turn import Turn
     from .hub import Hub
     from .protocol import Frame
+    from .replay import Kept
     from .session import Session
 
     Handler = Callable[[Runtime, Turn, Principal], Awaitable[None]]
@@ -58,6 +60,7 @@ class Mounted:
         self._callers = Callers(hub)
         self._sessions = HttpSessions(hub)
         self._under_way = 0
+        self._left: set[asyncio.Task[None]] = set()
 
     def find(self, turn: Turn) -> Handler | None:
         """Who answers a request; None where its path is not ours."""
@@ -181,12 +184,25 @@ class Mounted:
             return
         session = self._session(turn, principal)
         self._callers.check_scope(principal, self._hub.scope(frame))
-        reply = Reply(turn, streams and "method" in frame and "id" in frame)
-        answer = await self._hub.answer(session, frame, reply)
-        if answer is None:
+        if "method" not in frame or "id" not in frame:
+            await self._hub.answer(session, frame, None)
             await turn.whole(202, [], b"")
-        else:
-            await reply.finish(200, answer)
+            return
+        reply = Reply(turn, streams, kept=session.kept, revision=session.revision)
+        work = asyncio.get_running_loop().create_task(self._finished(session, frame, reply))
+        try:
+            await asyncio.wait((work,))
+        except asyncio.CancelledError:
+            if turn.reason == "left" and reply.leave():
+                self._left.add(work)  # the client may come back for the rest of the stream
+                work.add_done_callback(self._left.discard)
+            else:
+                work.cancel()
+            raise
+        await work
+
+    async def _finished(self, session: Session, frame: Frame, reply: Reply) -> None:
+        await reply.finish(200, await self._hub.answer(session, frame, reply))
 
     async def _batch(
         self, turn: Turn, principal: Principal, values: list[Any], streams: bool
@@ -222,8 +238,51 @@ class Mounted:
         if turn.headers.get(b"mcp-protocol-version") == rpc.MODERN.encode():
             raise Refused(405, "use POST here", ((b"allow", b"POST"),))
         session = self._session(turn, principal)
+        kept = session.kept
+        if kept is None:
+            raise Refused(405, "this session has no stream of its own")
         await turn.read(0)
-        await self._attached(turn, session, Stream(turn))
+        last = turn.headers.get(b"last-event-id")
+        found = _fresh(kept, session) if last is None else kept.find(last.decode("latin-1"))
+        if found is None:
+            raise Refused(
+                400, "the events after this `last-event-id` are not kept; listen without it"
+            )
+        await self._resumed(session, kept, Stream(turn), *found)
+
+    async def _resumed(
+        self, session: Session, kept: Kept, stream: Stream, events: Events, missed: list[bytes]
+    ) -> None:
+        """Follow a stream of a session, after what was missed of it."""
+        if events.read is not None:
+            events.read(None)  # the newest connection is the one the client reads
+        for event in missed:
+            stream.put(event)
+        if events.over:
+            stream.put(None)
+        elif not events.answers:
+            self._listens(session, events)
+        read = stream.put
+        kept.take(events, read)
+        try:
+            await stream.run([])
+        finally:
+            if events.read is read:
+                kept.leave(events)
+                if session.outlet is events:
+                    loop = asyncio.get_running_loop()
+                    loop.call_later(KEPT_SECONDS, self._silent, session, events)
+
+    def _listens(self, session: Session, events: Events) -> None:
+        """Let a stream carry what is said between the requests of its session."""
+        before, session.outlet = session.outlet, events
+        if isinstance(before, Events) and before is not events and before.read is not None:
+            before.read(None)  # a client listens once; the newest stream is the one it reads
+
+    def _silent(self, session: Session, events: Events) -> None:
+        """Nobody came back to listen."""
+        if session.outlet is events and events.read is None:
+            session.outlet = None
 
     async def _attached(self, turn: Turn, session: Session, stream: Stream) -> None:
         before, session.outlet = session.outlet, stream
@@ -271,6 +330,12 @@ class Mounted:
         self._callers.check_scope(principal, self._hub.scope(frame))
         self._hub.spawn(session, frame, outlet)
         await turn.whole(202, [], b"")
+
+
+def _fresh(kept: Kept, session: Session) -> tuple[Events, list[bytes]]:
+    """A new stream for what is said between requests, with the id to come back by."""
+    events = kept.open()
+    return events, [events.add()] if session.revision >= PRIMED else []
 
 
 def _status(error: rpc.RpcError) -> int:

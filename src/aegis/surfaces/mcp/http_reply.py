@@ -6,10 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from . import protocol as rpc
+from .replay import PRIMED
 
 if TYPE_CHECKING:
     from ..gateway.turn import Turn
     from .protocol import Frame
+    from .replay import Events, Kept
 
     Headers = list[tuple[bytes, bytes]]
 
@@ -29,18 +31,38 @@ QUEUE_MAX = 1_000
 
 class Reply:
     """The answer to one POST. Frames sent before the answer turn it into a stream, where the
-    client takes one; what comes after it goes to the session's own stream.
+    client takes one; what comes after it goes to the session's own stream. With `kept` the stream
+    can be resumed, and goes on without its client.
     """
 
-    def __init__(self, turn: Turn, streams: bool, headers: Headers | None = None) -> None:
+    def __init__(
+        self,
+        turn: Turn,
+        streams: bool,
+        headers: Headers | None = None,
+        kept: Kept | None = None,
+        revision: str = "",
+    ) -> None:
         self.headers = turn.headers
         self._turn = turn
         self._streams = streams
         self._headers = headers or []
+        self._kept = kept
+        self._primed = revision >= PRIMED
+        self._events: Events | None = None
+        self._gone = False
         self._lock = asyncio.Lock()
         self._over = False
         if streams:
             turn.silent = self._remind
+
+    def leave(self) -> bool:
+        """The client is gone; whether it can come back for the rest."""
+        if self._kept is None or self._events is None or not self._events.events:
+            return False
+        self._gone = True
+        self._kept.leave(self._events)
+        return True
 
     async def send(self, frame: Frame) -> None:
         """A frame before the answer. Raises RpcError for a request that cannot be delivered."""
@@ -57,9 +79,18 @@ class Reply:
         body = rpc.encode(answer)
         async with self._lock:
             self._over = True
-            if turn.started:
-                await turn.write(b"event: message\ndata: %b\n\n" % body)
+            elsewhere = self._elsewhere()
+            if elsewhere is not None:
+                elsewhere.tell(body)
+                elsewhere.end()
+                if not self._gone:
+                    await turn.end()
+            elif turn.started:
+                await turn.write(self._framed(body))
                 await turn.end()
+                if self._kept is not None and self._events is not None:
+                    self._events.over = True
+                    self._kept.leave(self._events)
             else:
                 await turn.whole(status, [JSON, *self._headers], body)
 
@@ -67,12 +98,31 @@ class Reply:
         async with self._lock:
             if self._over:
                 return
+            elsewhere = self._elsewhere()
+            if elsewhere is not None:
+                elsewhere.tell(body)
+                return
             await self._begin()
-            await self._turn.write(b"event: message\ndata: %b\n\n" % body)
+            await self._turn.write(self._framed(body))
+
+    def _elsewhere(self) -> Events | None:
+        """The stream, where the client reads it on another connection or may come back to it."""
+        events = self._events
+        return events if events is not None and (self._gone or events.read is not None) else None
 
     async def _begin(self) -> None:
-        if not self._turn.started:
-            await self._turn.begin(200, [*SSE, *self._headers])
+        if self._turn.started:
+            return
+        await self._turn.begin(200, [*SSE, *self._headers])
+        if self._kept is not None:
+            self._events = self._kept.open(answers=True)
+            if self._primed:
+                await self._turn.write(self._events.add())
+
+    def _framed(self, body: bytes) -> bytes:
+        if self._events is not None:
+            return self._events.add(body)
+        return b"event: message\ndata: %b\n\n" % body
 
     async def _remind(self) -> None:
         """Show that the answer is still worked on."""

@@ -13,6 +13,7 @@ import uuid_utils
 
 from ...model import Actor
 from . import protocol as rpc
+from .replay import Kept
 
 if TYPE_CHECKING:
     from ...model import Principal
@@ -46,7 +47,10 @@ class HttpSessions:
                 rpc.LIMITED,
                 "too many sessions are open; end some (DELETE), or wait until they are forgotten",
             )
-        return self._kept(secrets.token_urlsafe(24), principal, agent, str(uuid_utils.uuid7()))
+        name = str(uuid_utils.uuid7())
+        id, session = self._kept(secrets.token_urlsafe(24), principal, agent, name)
+        session.kept = Kept(asyncio.get_running_loop().time)
+        return id, session
 
     def stateless(self, principal: Principal, agent: str, name: str) -> Session:
         """The session of a caller whose requests carry everything themselves."""
@@ -99,6 +103,8 @@ class HttpSessions:
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         limit = loop.time() - self._hub.settings.session_seconds
         for id, (_, session) in list(self._sessions.items()):
+            if session.kept is not None:
+                session.kept.sweep()
             if session.used < limit and not session.running and session.outlet is None:
                 del self._sessions[id]
                 self._closing.add(task := loop.create_task(session.close()))

@@ -173,7 +173,10 @@ class HttpWire:
         if status == 404 and self._session:
             self._broke(f"upstream `{self.name}` ended the session", None)
         elif self._receive is not None and 400 <= status < 500:
-            what = rpc.RpcError(rpc.UPSTREAM, f"upstream `{self.name}` answered status {status}")
+            wanted = "; it wants credentials, which `headers` may hold" if status == 401 else ""
+            what = rpc.RpcError(
+                rpc.UPSTREAM, f"upstream `{self.name}` answered status {status}{wanted}"
+            )
             self._receive(rpc.error_of(request, what), request)
         else:
             self._broke(f"upstream `{self.name}` answered status {status}", request)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .link import Link, Listener
     from .pins import Pins
     from .protocol import Channel, Frame
+    from .replay import Kept
     from .subscriptions import Subscription
     from .tasks import Task
     from .upstream import Upstream
@@ -73,6 +74,7 @@ class Session:
         self.revision = ""
         self.level = ""
         self.outlet: Channel | None = None
+        self.kept: Kept | None = None
         self.subscriptions: list[Subscription] = []
         self.running: dict[Any, asyncio.Task[Any]] = {}
         self.used = 0.0
