@@ -156,7 +156,12 @@ def test_an_explorer_writes_nothing(statement, frame, lower):
                         "coding-agent-permissive"]),
        st.sampled_from(["aegis approve 1", "/usr/bin/aegis kit remove", "echo x > .aegis/kit.yaml",
                         "rm -r .claude", "sed -i s/a/b/ .gemini/settings.json",
-                        "cp x .claude/settings.json", "mv .aegis x", "tee .claude/hooks.json"]),
+                        "cp x .claude/settings.json", "mv .aegis x", "tee .claude/hooks.json",
+                        "cp evil/kit-policy.yaml .aegis", "cp -r evil/.aegis .", "cp -r evil/. .",
+                        "sed -n 'w .aegis/kit.yaml' x", "awk '{print > \".aegis/kit.yaml\"}' x",
+                        "awk '{print > (\".aegis\" \"/kit.yaml\")}' x", "rsync -a evil/ .",
+                        "strace -o .aegis/kit.yaml ls", "sort --outp=.aegis/kit.yaml x",
+                        "cd nonexistent; echo x > .aegis/kit.yaml"]),
        FRAMES)  # fmt: skip
 def test_no_pack_lets_an_agent_change_what_governs_it(name, change, frame):
     frame = frame.replace("cd src", "cd .")
