@@ -158,7 +158,12 @@ def test_an_explorer_writes_nothing(statement, frame, lower):
                         "rm -r .claude", "sed -i s/a/b/ .gemini/settings.json",
                         "cp x .claude/settings.json", "mv .aegis x", "tee .claude/hooks.json",
                         "git mv .claude x", "git restore .claude/settings.json",
-                        "git checkout HEAD~1 -- aegis.yaml", "git -C .claude rm hooks.json"]),
+                        "git checkout HEAD~1 -- aegis.yaml", "git -C .claude rm hooks.json",
+                        "cp evil/kit-policy.yaml .aegis", "cp -r evil/.aegis .", "cp -r evil/. .",
+                        "sed -n 'w .aegis/kit.yaml' x", "awk '{print > \".aegis/kit.yaml\"}' x",
+                        "awk '{print > (\".aegis\" \"/kit.yaml\")}' x", "rsync -a evil/ .",
+                        "strace -o .aegis/kit.yaml ls", "sort --outp=.aegis/kit.yaml x",
+                        "cd nonexistent; echo x > .aegis/kit.yaml"]),
        FRAMES)  # fmt: skip
 def test_no_pack_lets_an_agent_change_what_governs_it(name, change, frame):
     frame = frame.replace("cd src", "cd .")

@@ -205,7 +205,7 @@ def test_the_environment_a_command_gets_may_make_it_undecided(line):
 
 @pytest.mark.parametrize(
     "line",
-    ["curl -K rc", "curl -sK rc", "sed -f script a", "sed -nf script a", "sort --outp=F a",
+    ["curl -K rc", "curl -sK rc", "sed -f script a", "sed -nf script a",
      "sqlite3 a.db -cmd '.shell x'", "sqlite3 a.db '.output F'", "git grep -O./x a",
      "git grep --open-files=./x a", "git ls-remote --upload-pac=x .", "git --git-dir=e status",
      "git diff --no-index ~/.ssh/id_rsa /dev/null", "git blame --contents /etc/shadow a"],

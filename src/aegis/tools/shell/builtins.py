@@ -46,8 +46,8 @@ _RUNNING = {
     "history": r"-\w*[aspnrw]",
     "fc": r"(?!-\w*l)",
     "curl": r"-\w*K|--conf",
-    "sed": r"-[nErsuz]*f|--f|--in-?p?l?a?$",
-    "sort": r"--o(?!utput=)|--comp",
+    "sed": r"-[nErsuz]*f|--f",
+    "sort": r"--comp",
     "sqlite3": r"-?-cmd|-?-init|\.",
     "git": r"-O.|--open|--upload-p|--exec|--git-d|--no-index|--contents|--work-t",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import TYPE_CHECKING
 
@@ -139,10 +140,10 @@ def reads(call: Call) -> None:
 
 def read_file(call: Call, word: Word | str) -> None:
     """One file that is read."""
-    path = call.file(word, READ)
-    danger = paths.danger_of_reading(path)
-    if danger:
-        call.notes.threatens(danger)
+    for path in call.files(word, READ):
+        danger = paths.danger_of_reading(path)
+        if danger:
+            call.notes.threatens(danger)
 
 
 def write_file(call: Call, word: Word | str) -> None:
@@ -151,12 +152,12 @@ def write_file(call: Call, word: Word | str) -> None:
     if text in ("/dev/null", "/dev/stdout", "/dev/stderr", "/dev/tty"):
         return
     call.notes.does(WRITE)
-    path = call.file(text, WRITE)
-    danger = paths.danger_of_writing(path)
-    if danger:
-        call.notes.threatens(danger)
-    if danger == "ci-write":
-        call.notes.touches("ci", path, WRITE)
+    for path in call.files(text, WRITE):
+        danger = paths.danger_of_writing(path)
+        if danger:
+            call.notes.threatens(danger)
+        if danger == "ci-write":
+            call.notes.touches("ci", path, WRITE)
 
 
 def removes(call: Call) -> None:
@@ -168,11 +169,11 @@ def removes(call: Call) -> None:
     )
     recursive = found.has("r", "R", "recursive") or call.name == "shred"
     for word in found.operands:
-        path = call.file(word, DELETE)
         # what cannot be known may be empty, and then `$DIR/` is the root
-        danger = paths.danger_of_removing(path, recursive=recursive)
-        if danger:
-            call.notes.threatens(danger)
+        for path in call.files(word, DELETE):
+            danger = paths.danger_of_removing(path, recursive=recursive)
+            if danger:
+                call.notes.threatens(danger)
     if found.has("no-preserve-root"):
         call.notes.threatens("rm-root")
     if not found.operands and call.command.feeds and recursive:
@@ -193,13 +194,33 @@ def copies(call: Call) -> None:
     moving = call.name == "mv"
     for word in operands:
         if moving:
-            path = call.file(word, DELETE)
-            danger = paths.danger_of_removing(path, recursive=True)
-            if danger and danger != "rm-unresolved":
-                call.notes.threatens(danger)
+            for path in call.files(word, DELETE):
+                danger = paths.danger_of_removing(path, recursive=True)
+                if danger and danger != "rm-unresolved":
+                    call.notes.threatens(danger)
         read_file(call, word)
+    folder = len(operands) > 1 or found.has("t", "target-directory")
     for word in aims:
         write_file(call, word)
+        if folder or word.text in (".", "..", "~") or word.text.endswith(("/", "/.")):
+            put_into(call, operands, word.text)
+
+
+def put_into(call: Call, sources: list[Word], folder: str) -> None:
+    """What is copied into a folder, by the names it gets there. What a folder or a pattern holds is
+    not known: at the top of a project or a home, it may be settings of the agent itself.
+    """
+    for word in sources:
+        name = posixpath.basename(word.text.rstrip("/"))
+        if name in ("", ".", "..") or any(mark in name for mark in "*?[" + HOLE):
+            if any(_TOP.fullmatch(path) for path in call.scene.paths(folder)):
+                call.notes.doubts("what it copies may replace settings of the agent")
+        else:
+            write_file(call, f"{folder.rstrip('/') or '/'}/{name}")
+
+
+_TOP = re.compile(r"\.|\.\.(?:/\.\.)*|~|/|\?.*")
+"""Folders that may hold the settings of an agent: its project, one above it, a home."""
 
 
 def writes(call: Call) -> None:

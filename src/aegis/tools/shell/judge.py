@@ -87,8 +87,11 @@ def _line(text: str, outer: Scene) -> None:
         notes.doubts(script.wrong)
     _bombs(text, script, notes)
     functions = outer.functions | script.functions
-    scene = Scene(notes, _line, _words, functions, outer.directory, outer.root, outer.depth + 1)
-    for command in script.commands:
+    others = tuple((place, 0) for place, since in outer.others if since <= outer.at)
+    scene = Scene(
+        notes, _line, _words, functions, outer.directory, outer.root, outer.depth + 1, others
+    )
+    for scene.at, command in enumerate(script.commands):
         _command(command, scene)
 
 
@@ -187,6 +190,8 @@ def _words(words: list[Word], command: Command, scene: Scene) -> None:
                 return
             inner = _FORWARD[name](words[1:])
         notes.touches("program", name, EXECUTE)
+        own = words[1 : len(words) - len(inner)]
+        _wrapper_files(Call(name, own, command, scene))
         if name in ("sudo", "doas", "pkexec", "su", "run0"):
             notes.touches("privilege", "root", EXECUTE)
         if name in ("nsenter",):
@@ -203,6 +208,19 @@ def _words(words: list[Word], command: Command, scene: Scene) -> None:
             return
         words = inner
     notes.doubts(f"a command is wrapped more than {wrappers.WRAPPED_MAX} times")
+
+
+def _wrapper_files(call: Call) -> None:
+    """What a wrapper itself writes: the log of `strace -o`, which may be a pipe to a command."""
+    writing = wrappers.WRITES.get(call.name, ())
+    if not writing:
+        return
+    valued = frozenset(name.lstrip("-") for name in wrappers.WRAPPERS[call.name].valued)
+    for word in parsed(call.args, valued).of(*writing):
+        if call.name == "strace" and word.text.startswith(("|", "!")):
+            call.scene.line(word.text[1:], call.scene)
+        else:
+            write_file(call, word)
 
 
 _ALONE = {"env": READ, "time": READ, "command": READ, "exec": READ, "nice": READ, "xargs": READ}
@@ -336,4 +354,4 @@ def _family(name: str) -> Callable[[Call], None] | None:
 def _changes_directory(call: Call) -> None:
     if call.name in ("cd", "pushd"):
         aims = [word for word in call.args if not word.text.startswith("-")]
-        call.scene.directory = call.scene.path(aims[0].text) if aims else "~"
+        call.scene.moves(aims[0].text if aims else "~", call.command.until)

@@ -9,12 +9,13 @@ from .. import http
 from ..reading import DELETE, EXECUTE, READ, WRITE
 from . import paths
 from .call import Call, Parsed, parsed
-from .files import read_file, write_file
+from .files import put_into, read_file, write_file
+from .script import Word
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .script import Command, Word
+    from .script import Command
 
 _CURL = frozenset(
     """X request d data data-raw data-binary data-ascii data-urlencode json F form form-string T
@@ -235,6 +236,8 @@ def copies_between(call: Call) -> None:
         call.notes.touches("host", (away[1] or away[2]).lower(), WRITE)
     else:
         write_file(call, target)
+        inside = [Word(w.text + "*") if w.text.endswith("/") else w for w in sources]
+        put_into(call, inside if call.name == "rsync" else sources, target.text)
     for word in sources:
         remote = _REMOTE.match(word.text)
         if remote:

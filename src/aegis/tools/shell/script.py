@@ -40,7 +40,9 @@ class Redirect:
 
 @dataclass(slots=True)
 class Command:
-    """One simple command, and what stands before it in its pipe."""
+    """One simple command, and what stands before it in its pipe. `until`: as far as that command of
+    the script, what comes after this one runs only where this one succeeded.
+    """
 
     words: list[Word] = field(default_factory=list)
     assigned: list[tuple[str, Word]] = field(default_factory=list)
@@ -48,6 +50,7 @@ class Command:
     feeds: tuple[Command, ...] = ()
     text_in: Word | None = None
     last: bool = True
+    until: int = 0
 
 
 @dataclass(slots=True)

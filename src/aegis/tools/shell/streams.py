@@ -4,49 +4,108 @@ from __future__ import annotations
 
 import re
 
-from ..reading import EXECUTE, READ, WRITE
+from ..reading import EXECUTE, READ, UNKNOWN, WRITE
+from . import awk, sed
 from .call import Call, parsed
 from .files import read_file, write_file
+from .quoting import HOLE
+from .script import Word
 
-_SED_RUNS = re.compile(r"(?:^|[;\d$/}!])\s*e\s|/[gIp]*e[gIp]*(?:;|$)|(?:^|[;\d$])\s*[wW]\s")
+_IN_PLACE = re.compile(r"(-[nErsuz]*i)(.*)", re.S)
 
 
 def edits_stream(call: Call) -> None:
-    """sed: reads, with -i writes, with `e` runs commands."""
-    found = parsed(call.args, frozenset(("e", "f", "expression", "file", "l")))
-    in_place = any(
-        text == "--in-place" or re.match(r"-[a-zA-Z]*i|--in-place=", text) for text in call.texts
-    )
+    """sed: reads, with -i writes; its script may write files and run commands."""
+    # `-i` takes its suffix in the same word: what is behind it are no options
+    cut = [(word, _IN_PLACE.match(word.text)) for word in call.args]
+    args = [word if match is None else Word(match[1]) for word, match in cut]
+    valued = frozenset(("e", "f", "l", "expression", "file", "line-length"))
+    found = parsed(args, valued)
+    in_place = found.has("i", "in-place")
     call.notes.does(WRITE if in_place else READ)
     operands = found.operands
     scripts = found.of("e", "expression")
-    if not scripts and not found.of("f", "file"):
+    files = found.of("f", "file")
+    if not scripts and not files:
         scripts, operands = operands[:1], operands[1:]
-    for script in scripts:
-        if _SED_RUNS.search(script.text):
-            call.notes.does(EXECUTE)
-            call.notes.threatens("inline-code")
+    for file in files:
+        call.notes.does(EXECUTE)
+        call.file(file, EXECUTE)
+    if scripts:
+        _script(call, "\n".join(script.text for script in scripts))
+    suffixes = [match[2] for _, match in cut if match is not None and match[2]]
+    suffixes += [word.text for word in found.of("in-place")]
     for word in operands:
         (write_file if in_place else read_file)(call, word)
+        for suffix in suffixes:
+            write_file(call, _backup(word.text, suffix))
 
 
-_AWK_RUNS = re.compile(r"system\s*\(|\|\s*getline|\|\s*\"|\|&|/inet/|>\s*\"")
+def _backup(path: str, suffix: str) -> str:
+    """Where `sed -i SUFFIX` keeps the file as it was: `*` in a suffix stands for the file's name,
+    and one with a `/` names another folder (GNU sed's manual, 2.2).
+    """
+    folder, slash, name = path.rpartition("/")
+    kept = suffix.replace("*", name) if "*" in suffix else name + suffix
+    return kept if "/" in kept else folder + slash + kept
+
+
+def _script(call: Call, script: str) -> None:
+    if HOLE in script:
+        call.notes.doubts("part of a script of sed is only known when it runs")
+    done = sed.effects(script)
+    if done.unread:
+        call.notes.doubts(done.unread)
+    _acts(call, done)
+
+
+def _acts(call: Call, done: sed.Effects | awk.Effects) -> None:
+    """Notes the files that a program reads and writes, and the commands it runs."""
+    for verb, names in ((READ, done.reads), (WRITE, done.writes)):
+        for name in names:
+            if name is None:
+                call.notes.does(verb)
+                call.notes.touches("file", UNKNOWN, verb)
+                call.notes.doubts("the name of a file is only known when it runs")
+            else:
+                (read_file if verb == READ else write_file)(call, name)
+    for line in done.runs:
+        call.notes.does(EXECUTE)
+        call.notes.threatens("inline-code")
+        if line is not None:
+            call.scene.line(line, call.scene)
 
 
 def runs_awk(call: Call) -> None:
     """awk: its program may run others, write files or open connections."""
-    found = parsed(call.args, frozenset(("F", "v", "f", "file", "assign", "field-separator")))
+    valued = "F v f e i l E file assign field-separator source include load exec"
+    found = parsed(call.args, frozenset(valued.split()))
     operands = found.operands
     call.notes.does(READ)
-    if not found.of("f", "file") and operands:
-        program, operands = operands[0], operands[1:]
-        if _AWK_RUNS.search(program.text):
-            call.notes.does(EXECUTE)
-            call.notes.threatens("inline-code")
-    elif found.of("f", "file"):
+    programs, files = found.of("e", "source"), found.of("f", "file", "E", "exec")
+    included = found.of("i", "include", "l", "load")
+    in_place = any(word.text == "inplace" for word in included)
+    if any(word.text != "inplace" for word in included) or files:
         call.notes.does(EXECUTE)
+    for file in files:
+        call.file(file, EXECUTE)
+    if not programs and not files:
+        programs, operands = operands[:1], operands[1:]
+    for program in programs:
+        if HOLE in program.text:
+            call.notes.doubts("part of a program of awk is only known when it runs")
+        done = awk.effects(program.text)
+        if done.unread:
+            call.notes.doubts(done.unread)
+        _acts(call, done)
+    for flag in call.texts:
+        if re.match(r"-[dop].|--(?:dump|pretty|prof)", flag):
+            write_file(call, flag.partition("=")[2] or flag[2:])
     for word in operands:
-        read_file(call, word)
+        if in_place:
+            write_file(call, word)
+        elif not re.match(r"[A-Za-z_]\w*=", word.text):
+            read_file(call, word)
 
 
 PROGRAMS = {

@@ -13,6 +13,7 @@ from collections import Counter
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from . import order
 from .arithmetic import computes_with_text
 from .quoting import (
     HOLE,
@@ -122,6 +123,8 @@ class _Walk:
     def _others(self, node: Any, feeds: tuple[Command, ...], depth: int) -> list[Command]:
         found: list[Command] = []
         loop = node.type == "for_statement"
+        if node.type == "list":
+            return self._list(node, feeds, depth)
         for child in node.named_children:
             if loop and child.type == "variable_name":
                 self.known.pop(self._text(child), None)
@@ -130,6 +133,14 @@ class _Walk:
             else:
                 found += self.statements(child, feeds, depth + 1)
         return found
+
+    def _list(self, node: Any, feeds: tuple[Command, ...], depth: int) -> list[Command]:
+        first, *rest = node.named_children
+        found, behind = self.statements(first, feeds, depth + 1), []
+        for child in rest:
+            behind += self.statements(child, feeds, depth + 1)
+        order.note(node, found, behind, len(self.script.commands), COMMANDS_MAX)
+        return found + behind
 
     def _function(self, node: Any, depth: int) -> list[Command]:
         name = node.child_by_field_name("name")

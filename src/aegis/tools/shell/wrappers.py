@@ -64,8 +64,12 @@ WRAPPERS: dict[str, Wrapper] = {
     ),
     "parallel": _row("-j --jobs -I -a --arg-file -N -n --colsep --delay --joblog --results"),
     "watch": _row("-n --interval"),
-    "strace": _row("-e -o -p -s -E -u"),
-    "ltrace": _row("-e -o -p -s -u"),
+    "strace": _row(
+        "-a -b -e -E -I -o -O -p -P -s -S -u -U -X --output --trace --attach --user --env "
+        "--string-limit --columns --trace-path --abbrev --verbose --raw --read --write --fault "
+        "--inject --signal --status --detach-on --interruptible --const-print-style"
+    ),
+    "ltrace": _row("-a -D -e -F -l -n -o -p -s -u -x -X --output --align --library --config"),
     "flock": _row("-w --timeout -E --conflict-exit-code", 1),
     "chroot": _row("--userspec --groups", 1),
     "unshare": _row("-S --setuid -G --setgid -w --wd"),
@@ -94,6 +98,14 @@ WRAPPERS: dict[str, Wrapper] = {
     "hatch": _row(),
 }
 """Name → how it is written."""
+
+WRITES = {
+    "strace": ("o", "output"),
+    "ltrace": ("o", "output"),
+    "time": ("o", "output"),
+    "parallel": ("joblog", "results"),
+}
+"""Wrappers that write a file of their own, and the options that name it."""
 
 _RUN_VERB = {
     "uv": "run",
@@ -154,8 +166,11 @@ _HIDES_LINE = re.compile(r"-[a-zA-Z0]*S|--s")
 
 def _takes_next(text: str, valued: frozenset[str]) -> bool:
     """Whether an option, or the last of several short ones in a word, takes the next word."""
-    if text in valued or text.startswith("--"):
-        return text in valued
+    if text in valued:
+        return True
+    if text.startswith("--"):
+        # an abbreviation of one takes a value as well (getopt_long(3))
+        return "=" not in text and any(each.startswith(text) for each in valued)
     place = next((at for at, letter in enumerate(text[1:], 1) if "-" + letter in valued), 0)
     return place == len(text) - 1
 

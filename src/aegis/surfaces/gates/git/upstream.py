@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import httpx2
 
-from ....kernel.lender import lent
+from ....kernel.lease import lent
 from ....model import UpstreamError
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from ....kernel.lender import lent, lent_headers
+from ....kernel.lease import lent, lent_headers
 from ....model import ActionError, CallerError, HeldError, LedgerError, UpstreamError
 from ....tools.url import canonical_url
 from .body import NOTHING, Body, Unreadable, decoded, media_type
