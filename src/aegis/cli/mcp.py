@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ..kernel.config import Loaded
+    from ..kernel.mcp_settings import McpUpstream
     from ..kernel.runtime import Runtime
-    from ..kernel.settings import McpUpstream
     from ..kernel.state import Pin
     from ..surfaces.mcp.upstream import Connect
 
@@ -189,7 +189,7 @@ def _wrapping(loaded: Loaded, name: str, upstream: McpUpstream) -> Loaded:
 
 def _local(command: Sequence[str]) -> McpUpstream:
     """A server that is started; it gets the variables of this process."""
-    from ..kernel.settings import McpUpstream
+    from ..kernel.mcp_settings import McpUpstream
 
     env = {key: value for key, value in os.environ.items() if not key.startswith("AEGIS")}
     return McpUpstream(command[0], tuple(command[1:]), env)
@@ -199,7 +199,7 @@ def _remote(url: str, transport: str, given: Sequence[str]) -> McpUpstream:
     """A server at an address. Its headers come from the command line, and from the entry of the
     client's file that this command stands for. Raises CallerError.
     """
-    from ..kernel.settings import McpUpstream
+    from ..kernel.mcp_settings import McpUpstream
 
     if not url.startswith(("http://", "https://")):
         raise CallerError(f"`{url[:200]}` is no address: it has to begin with http:// or https://")

@@ -14,7 +14,8 @@ import msgspec.inspect as shape
 
 from ..policy.schema import schema as policy_schema
 from ..policy.source import resolved
-from .settings import Guardrail, McpTool, McpUpstream, ProviderSettings, Settings
+from .mcp_settings import McpTool, McpUpstream
+from .settings import Guardrail, ProviderSettings, Settings
 from .typed import bare, bounds, type_of
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..policy.source import Node
-from .settings import Mcp
+from .mcp_settings import Mcp
 
 if TYPE_CHECKING:
     from .typed import Path, Reader

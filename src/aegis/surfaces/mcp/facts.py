@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from ...kernel.settings import McpTool
+from ...kernel.mcp_settings import McpTool
 from ...tools.arguments import KINDS
 from ...tools.catalogue import IDENTITIES, named_in, tools_of
 from ...tools.nested import last_word
@@ -21,7 +21,7 @@ from ...tools.reading import DESCRIBED
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ...kernel.settings import McpUpstream
+    from ...kernel.mcp_settings import McpUpstream
     from ...tools.catalogue import ToolFact
 
 

@@ -21,7 +21,7 @@ from .events import Events
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ...kernel.settings import McpUpstream
+    from ...kernel.mcp_settings import McpUpstream
     from .link import Lost, Receive
     from .protocol import Frame
 

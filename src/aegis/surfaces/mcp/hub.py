@@ -22,8 +22,8 @@ from .upstream import Upstream
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
+    from ...kernel.mcp_settings import Mcp
     from ...kernel.runtime import Runtime
-    from ...kernel.settings import Mcp
     from ...model import Actor
     from .link import Link
     from .protocol import Channel, Frame

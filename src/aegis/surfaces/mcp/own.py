@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ...kernel.settings import Mcp, McpTool, McpUpstream
+from ...kernel.mcp_settings import Mcp, McpTool, McpUpstream
 from ...model import PROTOCOLS, Action, Actor, AegisError
 from ...tools.names import capability
 from ..refusal import about

@@ -19,7 +19,7 @@ from .http_wire import REPLY_MAX
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ...kernel.settings import McpUpstream
+    from ...kernel.mcp_settings import McpUpstream
     from .link import Lost, Receive
     from .protocol import Frame
 

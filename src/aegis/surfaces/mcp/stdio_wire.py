@@ -19,7 +19,7 @@ from . import protocol as rpc
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ...kernel.settings import McpUpstream
+    from ...kernel.mcp_settings import McpUpstream
     from .link import Lost, Receive
     from .protocol import Frame
 

@@ -17,7 +17,7 @@ import jwt
 from ...model import CallerError, Principal, UpstreamError
 
 if TYPE_CHECKING:
-    from ...kernel.settings import McpOAuth
+    from ...kernel.mcp_settings import McpOAuth
 
 METADATA = "/.well-known/oauth-protected-resource"
 """Where a resource describes itself (RFC 9728, section 3)."""

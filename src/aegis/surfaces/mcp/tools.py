@@ -23,7 +23,7 @@ from .pins import definition_of, digest_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ...kernel.settings import McpUpstream
+    from ...kernel.mcp_settings import McpUpstream
     from ...model import Actor
     from ...tools.reading import Reading
     from .facts import Fact

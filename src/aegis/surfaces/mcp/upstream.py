@@ -11,7 +11,7 @@ from .link import Link
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ...kernel.settings import McpUpstream
+    from ...kernel.mcp_settings import McpUpstream
     from .link import Listener, Wire
     from .protocol import Frame
 

@@ -12,7 +12,7 @@ from .stdio_wire import StdioWire
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ...kernel.settings import McpUpstream
+    from ...kernel.mcp_settings import McpUpstream
     from .link import Wire
     from .upstream import Connect
 
