@@ -58,9 +58,14 @@ def _after(bits: int, reach: int) -> int:
     return bits
 
 
+def spread(bits: int, before: int, after: int) -> int:
+    """Places from `before` buckets ahead of a bit to `after` buckets behind it."""
+    return _after(bits << after, before + after) if bits else 0
+
+
 def around(bits: int, reach: int) -> int:
     """Places with a bit at most `reach` buckets away."""
-    return _after(bits << reach, 2 * reach)
+    return spread(bits, reach, reach)
 
 
 class Locator:

@@ -101,7 +101,7 @@ class Planner:
     """Turns a text into a plan. Thread-safe; built once."""
 
     __slots__ = (
-        "_cache", "_direct", "_disguises", "_first", "_keys", "_marks", "_rules",
+        "_cache", "_direct", "_disguises", "_first", "_key_patterns", "_keys", "_marks", "_rules",
         "_shape_patterns", "_shapes", "_single", "_spans", "_triggers", "letters",
     )  # fmt: skip
 
@@ -141,6 +141,7 @@ class Planner:
         self._shapes = Gate(shapes)
         self._shape_patterns = tuple(shapes)
         self._keys = Gate(keys)
+        self._key_patterns = tuple(keys)
         self._spans = [
             (
                 frozenset(number[one] for one in (shaped or worded)),
@@ -189,25 +190,26 @@ class Planner:
         for number in look.shapes:
             name = self._marks.get(number)
             if name is not None:
-                for start in self._starts(self._shape_patterns[number], data):
+                for start in self.starts(self._shape_patterns[number], data):
                     yield name, start
 
-    def values(self, look: Look, data: bytes) -> Iterator[int]:
-        """Where values may stand, in bytes."""
-        met = self._met(frozenset(look.shapes), data)
-        wanted = {self._shape_patterns[min(shapes)] for shapes, _ in met}
-        for pattern in sorted(wanted):
-            yield from self._starts(pattern, data)
+    def suspects(self, look: Look, data: bytes) -> Iterator[tuple[Confirm, str, tuple[str, ...]]]:
+        """Rules whose values may stand in a text: the pattern that gives the place away, and those
+        that must occur within the same window.
+        """
+        for shapes, words, confirm in self._met(frozenset(look.shapes), data):
+            shape, *others = [self._shape_patterns[one] for one in sorted(shapes)]
+            yield confirm, shape, (*others, *(self._key_patterns[one] for one in words))
 
     def disguised(self, look: Look, data: bytes) -> Iterator[int]:
         """Where disguises may stand, in bytes."""
         for one in look.disguises:
-            yield from self._starts(self._disguises[one], data)
+            yield from self.starts(self._disguises[one], data)
         for one in look.shapes:
             if one in self._direct:
-                yield from self._starts(self._shape_patterns[one], data)
+                yield from self.starts(self._shape_patterns[one], data)
 
-    def _starts(self, pattern: str, data: bytes) -> Iterator[int]:
+    def starts(self, pattern: str, data: bytes) -> Iterator[int]:
         """Where a pattern occurs, at most once in STRIDE bytes."""
         compiled = self._single.get(pattern)
         if compiled is None:
@@ -219,10 +221,12 @@ class Planner:
             position = max(start + STRIDE, position + 1)
 
     def _confirms(self, seen: frozenset[int], data: bytes) -> tuple[Confirm, ...]:
-        return tuple({id(confirm): confirm for _, confirm in self._met(seen, data)}.values())
+        return tuple({id(confirm): confirm for _, _, confirm in self._met(seen, data)}.values())
 
-    def _met(self, seen: frozenset[int], data: bytes) -> Iterator[tuple[frozenset[int], Confirm]]:
-        """The rules whose shapes were seen, and whose words stand in the text."""
+    def _met(
+        self, seen: frozenset[int], data: bytes
+    ) -> Iterator[tuple[frozenset[int], frozenset[int], Confirm]]:
+        """The rules whose shapes were seen, and whose words stand in the text; with both."""
         keys: frozenset[int] | None = None
         for shapes, words, confirm in self._spans:
             if shapes <= seen:
@@ -231,7 +235,7 @@ class Planner:
                         keys = frozenset(self._keys.match(data))
                     if not words <= keys:
                         continue
-                yield shapes, confirm
+                yield shapes, words, confirm
 
     def rules(self, present: frozenset[str], kind: str) -> tuple[ConceptRule, ...]:
         """The concept rules that the concepts of a text of a kind can satisfy."""

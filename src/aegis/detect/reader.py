@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING
 
 from .hit import Hit
-from .locate import BUCKET
-from .plan import Plan
 from .score import CONFIDENT, EVIDENCE, SENSITIVITIES, Scorer
-from .tagger import Tag
 from .words import UNCUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from .engine import Engine
-    from .fold import View
     from .leak import Leak
-    from .words import Cut, Words
+    from .plan import Plan
+    from .survey import Survey
+    from .tagger import Tag
+    from .words import Cut
 
 BLOCK = 256
 """Code points per block of the reading grid."""
@@ -60,57 +58,6 @@ class Frame:
         self.segment: list[bytes] | None = None
 
 
-class Survey:
-    """What a look at a stretch of text from offset `low` on saw.
-
-    `bits` are the places to be read, `shaped` those of them where a value or a disguise may
-    stand, `words` and `tags` what is written there, `marked` says whether there are marks.
-    """
-
-    __slots__ = ("_starts", "_view", "bits", "low", "marked", "shaped", "tags", "words")
-
-    def __init__(self, view: View, low: int) -> None:
-        self._view = view
-        self.low = low
-        self._starts: list[int] | None = None
-        self.bits = 0
-        self.shaped = 0
-        self.marked = False
-        self.words: Words | None = None
-        self.tags: list[Tag] | None = None
-
-    def span(self, words: Words, start: int, right: int) -> tuple[int, int]:
-        """The words from a place of the stretch to the end of the window of its block."""
-        at = self._view.at
-        return words.span(at(start), at(right), cut=right - start == BLOCK + MARGIN)
-
-    def frame(self, left: int, low: int, right: int, cut: Cut) -> Frame:
-        """What is known about a window from `left` to `right` whose block begins at `low`."""
-        frame = Frame(cut, low - left)
-        if self.words is not None:
-            first, last = self.span(self.words, low - self.low, right - self.low)
-            frame.segment = [part for part in self.words.parts[first:last] if part]
-        if self.tags is not None:
-            frame.tags = self._tags(self.tags, left, right, cut)
-            first, last = (left - self.low) // BUCKET, -((self.low - right) // BUCKET)
-            if not self.shaped >> first & ((1 << last - first) - 1):
-                frame.plan = Plan(worded=True, marked=self.marked)
-        return frame
-
-    def _tags(self, tags: list[Tag], left: int, right: int, cut: Cut) -> list[Tag]:
-        if self._starts is None:
-            self._starts = [tag.start for tag in tags]
-        low, high = self._view.at(left - self.low), self._view.at(right - self.low)
-        first = (bisect_right if cut[0] else bisect_left)(self._starts, low)
-        last = bisect_left(self._starts, high)
-        stop = high - 1 if cut[1] else high
-        return [
-            Tag(tag.start - low, tag.end - low, tag.concepts)
-            for tag in tags[first:last]
-            if tag.end <= stop
-        ]
-
-
 class Reader:
     """Reads the blocks of one text in order and keeps what must be known between blocks."""
 
@@ -136,6 +83,11 @@ class Reader:
         self._open: Hit | None = None
         self._since = 0
         self._sure = 0
+
+    @property
+    def follows(self) -> bool:
+        """Whether a secret goes on beyond what was read, so that the next block must be."""
+        return self._open is not None
 
     def read(
         self, text: str, block: int, base: int, size: int, survey: Survey | None = None

@@ -178,7 +178,7 @@ class Tagger:
                 node.concepts = known.setdefault(held, held)
         every = "|".join(alternatives) or r"\x00\x01"
         self._marks = re2.compile(every, options(longest=True))
-        self._sorter = Gate(rf"\A(?:{one})\x00" for one in alternatives)
+        self._sorter = Gate(rf"\A\x01?(?:{one})\x00" for one in alternatives)
         self._starts = Starts(self._root)
         self._cache: dict[bytes, frozenset[str]] = {}
         self._composites = tuple(composites)
@@ -224,7 +224,8 @@ class Tagger:
             start, end = found.span()
             if end == start:
                 continue
-            concepts = self._concepts(data[start:end])
+            # a mark of its own kind keeps `^` from matching where the text does not begin
+            concepts = self._concepts(b"\x01" + data[start:end] if start else data[start:end])
             if wide:
                 chars += len(data[position:start].decode("utf-8", "ignore"))
                 position = start
