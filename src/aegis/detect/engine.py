@@ -36,12 +36,11 @@ from .views import DECODERS, from_lookalikes, from_tags
 from .words import UNCUT, split
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from .leak import Leak
     from .ruleset import RuleSet
     from .survey import Survey
-    from .words import Words
 
 TEXT_MIN = 3
 """Shorter texts hold nothing that any rule describes."""
@@ -91,12 +90,16 @@ class Engine:
         """Content hash of the rules."""
         return self.rules.version
 
-    def quiet(self, text: str, kind: str = "") -> bool:
-        """True where no rule can match an ASCII text of a kind (empty: of any kind).
+    def holds_values(self, texts: Sequence[str]) -> bool:
+        """False where texts certainly hold no value: no personal data, no secret.
 
-        Raises ScanError where unknown.
+        Raises ScanError where that is unknown.
         """
-        return not self._surveyor.survey(text, 0, kind, 0).bits
+        return self._surveyor.shaped("\n\x00\n".join(texts)) and any(
+            # longer ones are scanned in any case: that goes chunk by chunk
+            len(text) > _CHUNK or self._surveyor.valued(text)
+            for text in texts
+        )
 
     def scan(
         self,
@@ -194,22 +197,15 @@ class Engine:
     ) -> list[Hit]:
         """What the words of a view say: to the rules, and to the model."""
         hits: list[Hit] = []
-        words: Words | None = None
-        if plan.worded:
-            tags = frame.tags
-            if tags is None:
-                words = split(view.text, frame.cut)
-                tags = self._tags().named(words, view.text, frame.cut)
-            tags = self._tags().completed(tags, view, marked=plan.marked)
+        words = split(view.text, frame.cut)
+        tags = self._tags().named(words, view.text, frame.cut)
+        tags = self._tags().completed(tags, view, marked=plan.marked)
+        if tags:
             hits += self._ideas(view, tags, kind, categories)
         if categories is None or "injection" in categories:
-            segment = frame.segment
-            if segment is None:
-                words = words or split(view.text, frame.cut)
-                # the edge of the window has been seen to by the cut
-                first = 0 if view.depth else view.at(frame.start)
-                segment = words.between(first, len(view.text), cut=False)
-            score = self._linear.score(segment)
+            first = 0 if view.depth else view.at(frame.start)
+            # the edge of the window has been seen to by the cut
+            score = self._linear.score(words.between(first, len(view.text), cut=False))
             first = view.within(frame.start) if score >= WORDING_MIN else len(view.text)
             if first < len(view.text):
                 start, end = view.back(first, len(view.text))
@@ -232,7 +228,7 @@ class Engine:
     def _tags(self) -> Tagger:
         if self._tagger is None:
             self._tagger = Tagger(
-                self.rules.concepts, self.rules.composites, letters=self._planner.letters
+                self.rules.concepts, self.rules.composites, self._linear.singles
             )
         return self._tagger
 

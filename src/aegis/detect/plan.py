@@ -2,11 +2,12 @@
 
 Three looks, each only where the one before calls for it:
 
-1. two pattern sets over the whole text: openers (rare words of the lexicons, disguised key words)
-   and shapes (numbers, long runs, marks);
-2. where a shape needs a word beside it, the set of those words; where an opener occurred, the
-   words of the text compared with the words of each concept;
+1. two pattern sets over the whole text: disguised key words, and shapes (numbers, long runs,
+   marks);
+2. where a shape needs a word beside it, the set of those words;
 3. the rules whose needs are met.
+
+The words of the lexicons are not looked for here: the tagger knows every word of a text anyway.
 
 Sets are kept apart on purpose: the states of one RE2 set are the product of its patterns.
 """
@@ -21,10 +22,9 @@ import re2
 from . import triggers
 from .gate import Gate, options
 from .spanrules import Confirm
-from .tagger import Letters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from .ruleset import ConceptRule, RuleSet
 
@@ -36,21 +36,19 @@ STRIDE = 64
 
 
 class Plan:
-    """The values worth confirming, the disguises worth undoing, whether words and marks count."""
+    """The values worth confirming, the disguises worth undoing, whether there are marks."""
 
-    __slots__ = ("marked", "spans", "triggers", "worded")
+    __slots__ = ("marked", "spans", "triggers")
 
     def __init__(
         self,
         spans: tuple[Confirm, ...] = (),
         triggers: tuple[str, ...] = (),
         *,
-        worded: bool = False,
         marked: bool = False,
     ) -> None:
         self.spans = spans
         self.triggers = triggers
-        self.worded = worded
         self.marked = marked
 
 
@@ -58,62 +56,29 @@ NOTHING = Plan()
 
 
 class Look:
-    """What the first look at a text saw: enough to know whether and where to look again.
+    """What the first look at a text saw: enough to know whether and where to look again."""
 
-    `openers` says whether a word stands there that some rule needs, `letters`
-    whether a phrase of a script other than Latin may.
-    """
+    __slots__ = ("disguises", "shapes")
 
-    __slots__ = ("disguises", "letters", "openers", "shapes")
-
-    def __init__(
-        self,
-        openers: bool,
-        disguises: tuple[int, ...],
-        shapes: tuple[int, ...],
-        letters: bool,
-    ) -> None:
-        self.openers = openers
+    def __init__(self, disguises: tuple[int, ...], shapes: tuple[int, ...]) -> None:
         self.disguises = disguises
         self.shapes = shapes
-        self.letters = letters
-
-
-def grouped(terms: Iterable[str]) -> str:
-    """Alternatives with their word boundaries outside, so that RE2 shares their prefixes."""
-    whole: list[str] = []
-    stems: list[str] = []
-    free: list[str] = []
-    for term in sorted(terms):
-        if term.startswith(r"\b") and term.endswith(r"\b") and "|" not in term:
-            whole.append(term[2:-2])
-        elif term.startswith(r"\b") and "|" not in term:
-            stems.append(term[2:])
-        else:
-            free.append(term)
-    parts = [rf"\b(?:{'|'.join(whole)})\b"] if whole else []
-    if stems:
-        parts.append(rf"\b(?:{'|'.join(stems)})")
-    return "(?:" + "|".join(parts + free) + ")"
 
 
 class Planner:
     """Turns a text into a plan. Thread-safe; built once."""
 
     __slots__ = (
-        "_cache", "_direct", "_disguises", "_first", "_key_patterns", "_keys", "_marks", "_rules",
-        "_shape_patterns", "_shapes", "_single", "_spans", "_triggers", "letters",
+        "_cache", "_direct", "_disguises", "_first", "_keys", "_marks", "_rules",
+        "_shape_patterns", "_shapes", "_single", "_spans", "_triggers",
     )  # fmt: skip
 
     def __init__(self, rules: RuleSet) -> None:
-        concepts = rules.concepts
-        openers = [one for name in rules.openers for one in concepts[name].openers]
         disguises = triggers.words(rules.keywords)
-        self._first = Gate([grouped(set(openers)), *disguises.values()])
-        self._triggers = {index + 1: name for index, name in enumerate(disguises)}
-        self._disguises = {index + 1: one for index, one in enumerate(disguises.values())}
+        self._first = Gate(disguises.values())
+        self._triggers = tuple(disguises)
+        self._disguises = tuple(disguises.values())
         self._single: dict[str, re2._Regexp] = {}
-        self.letters = Letters(concepts)
         self._compile_shapes(rules)
         self._rules = rules.rules
         self._cache: dict[tuple[frozenset[str], str], tuple[ConceptRule, ...]] = {}
@@ -141,7 +106,6 @@ class Planner:
         self._shapes = Gate(shapes)
         self._shape_patterns = tuple(shapes)
         self._keys = Gate(keys)
-        self._key_patterns = tuple(keys)
         self._spans = [
             (
                 frozenset(number[one] for one in (shaped or worded)),
@@ -153,37 +117,19 @@ class Planner:
         self._marks = {number["|".join(raw)]: name for name, raw in marks.items()}
         self._direct = {number[pattern]: name for name, pattern in fixed.items()}
 
-    def look(self, data: bytes) -> Look | None:
-        """The first look at a UTF-8 text; None where nothing can match.
-
-        Raises ScanError where a gate gave up.
-        """
-        first = self._first.match(data)
-        shapes = self._shapes.match(data)
-        text = "" if data.isascii() else data.decode()
-        letters = self.letters.written(text) and self.letters.occur(text.lower())
-        if not (first or shapes or letters):
-            return None
-        openers = bool(first) and first[0] == 0
-        return Look(openers, first[1:] if openers else first, shapes, letters)
+    def look(self, data: bytes) -> Look:
+        """The first look at a UTF-8 text. Raises ScanError where a gate gave up."""
+        return Look(self._first.match(data), self._shapes.match(data))
 
     def plan(self, data: bytes) -> Plan:
         """What to confirm in a UTF-8 text. Raises ScanError where a gate gave up."""
         look = self.look(data)
-        if look is None:
+        if not (look.disguises or look.shapes):
             return NOTHING
         fired = tuple(self._triggers[one] for one in look.disguises)
         fired += tuple(self._direct[one] for one in look.shapes if one in self._direct)
         spans = self._confirms(frozenset(look.shapes), data) if look.shapes else ()
-        marked = any(one in self._marks for one in look.shapes)
-        worded = marked or look.openers or look.letters
-        if not (spans or fired or worded):
-            return NOTHING
-        return Plan(spans, fired, worded=worded, marked=marked)
-
-    def worded(self, look: Look) -> bool:
-        """Whether concept rules can match at all in a text looked at."""
-        return look.openers or look.letters or any(one in self._marks for one in look.shapes)
+        return Plan(spans, fired, marked=any(one in self._marks for one in look.shapes))
 
     def marks(self, look: Look, data: bytes) -> Iterator[tuple[str, int]]:
         """Concepts of marks and where they stand, in bytes."""
@@ -193,13 +139,18 @@ class Planner:
                 for start in self.starts(self._shape_patterns[number], data):
                     yield name, start
 
-    def suspects(self, look: Look, data: bytes) -> Iterator[tuple[Confirm, str, tuple[str, ...]]]:
-        """Rules whose values may stand in a text: the pattern that gives the place away, and those
-        that must occur within the same window.
+    def suspects(
+        self, look: Look, data: bytes
+    ) -> Iterator[tuple[Confirm, str, frozenset[int]]]:
+        """Rules whose values may stand in a text, the pattern that gives the place away, and the
+        numbers of the words that must be heard in the same window.
         """
         for shapes, words, confirm in self._met(frozenset(look.shapes), data):
-            shape, *others = [self._shape_patterns[one] for one in sorted(shapes)]
-            yield confirm, shape, (*others, *(self._key_patterns[one] for one in words))
+            yield confirm, self._shape_patterns[min(shapes)], words
+
+    def heard(self, data: bytes) -> frozenset[int]:
+        """Numbers of the words beside values that a text holds. Raises ScanError where unknown."""
+        return frozenset(self._keys.match(data))
 
     def disguised(self, look: Look, data: bytes) -> Iterator[int]:
         """Where disguises may stand, in bytes."""
@@ -232,7 +183,7 @@ class Planner:
             if shapes <= seen:
                 if words:
                     if keys is None:
-                        keys = frozenset(self._keys.match(data))
+                        keys = self.heard(data)
                     if not words <= keys:
                         continue
                 yield shapes, words, confirm

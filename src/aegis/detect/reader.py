@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from .leak import Leak
     from .plan import Plan
     from .survey import Survey
-    from .tagger import Tag
     from .words import Cut
 
 BLOCK = 256
@@ -43,19 +42,17 @@ class Frame:
     """One window and what is known about it before it is read.
 
     `cut` says at which edges the text goes on, `start` where the block begins in the window;
-    `plan`, `tags` and `segment` (the words from there on) are None where they have to be found.
+    `plan` is None where it has to be found.
     `certain` says that enough has been found in the text to read it for values only.
     """
 
-    __slots__ = ("certain", "cut", "plan", "segment", "start", "tags")
+    __slots__ = ("certain", "cut", "plan", "start")
 
     def __init__(self, cut: Cut = UNCUT, start: int = 0, *, certain: bool = False) -> None:
         self.cut = cut
         self.start = start
         self.certain = certain
         self.plan: Plan | None = None
-        self.tags: list[Tag] | None = None
-        self.segment: list[bytes] | None = None
 
 
 class Reader:

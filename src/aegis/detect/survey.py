@@ -15,15 +15,14 @@ arrives in pieces is read without a survey, and both must find the same.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from .fold import fold
-from .locate import BUCKET, around, spread
+from .locate import BUCKET, Spots, around, spread
 from .plan import STRIDE, Plan
 from .reader import BLOCK, MARGIN, Frame
-from .tagger import Tag
 from .views import from_lookalikes, hidden_places
 from .words import split
 
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from .linear import Linear
     from .locate import Locator
     from .payloads import Payloads
+    from .phrases import Word
     from .plan import Look, Planner
     from .spanrules import Confirm
     from .tagger import Tagger
@@ -52,56 +52,30 @@ _WHOLE = (1 << _PLACES) - 1
 class Survey:
     """What a look at a stretch of text from offset `low` on saw.
 
-    `bits` are the places to be read, `shaped` those of them where a value or a disguise may
-    stand, `words` and `tags` what is written there, `marked` says whether there are marks.
+    `bits` are the places to be read, `shaped` those of them where a value or a disguise stands,
+    `marked` says whether there are marks.
     """
 
-    __slots__ = ("_starts", "bits", "low", "marked", "shaped", "tags", "view", "words")
+    __slots__ = ("bits", "low", "marked", "shaped", "view")
 
     def __init__(self, view: View, low: int) -> None:
         self.view = view
         self.low = low
-        self._starts: list[int] | None = None
         self.bits = 0
         self.shaped = 0
         self.marked = False
-        self.words: Words | None = None
-        self.tags: list[Tag] | None = None
 
     def names(self, block: int) -> bool:
         """Whether a block is to be read."""
         return bool(self.bits >> (block * BLOCK - self.low) // BUCKET & _WHOLE)
 
-    def span(self, words: Words, start: int, right: int) -> tuple[int, int]:
-        """The words from a place of the stretch to the end of the window of its block."""
-        at = self.view.at
-        return words.span(at(start), at(right), cut=right - start == BLOCK + MARGIN)
-
     def frame(self, left: int, low: int, right: int, cut: Cut) -> Frame:
         """What is known about a window from `left` to `right` whose block begins at `low`."""
         frame = Frame(cut, low - left)
-        if self.words is not None:
-            first, last = self.span(self.words, low - self.low, right - self.low)
-            frame.segment = [part for part in self.words.parts[first:last] if part]
-        if self.tags is not None:
-            frame.tags = self._tags(self.tags, left, right, cut)
-            first, last = (left - self.low) // BUCKET, -((self.low - right) // BUCKET)
-            if not self.shaped >> first & ((1 << last - first) - 1):
-                frame.plan = Plan(worded=True, marked=self.marked)
+        first, last = (left - self.low) // BUCKET, -((self.low - right) // BUCKET)
+        if not self.shaped >> first & ((1 << last - first) - 1):
+            frame.plan = Plan(marked=self.marked)
         return frame
-
-    def _tags(self, tags: list[Tag], left: int, right: int, cut: Cut) -> list[Tag]:
-        if self._starts is None:
-            self._starts = [tag.start for tag in tags]
-        low, high = self.view.at(left - self.low), self.view.at(right - self.low)
-        first = (bisect_right if cut[0] else bisect_left)(self._starts, low)
-        last = bisect_left(self._starts, high)
-        stop = high - 1 if cut[1] else high
-        return [
-            Tag(tag.start - low, tag.end - low, tag.concepts)
-            for tag in tags[first:last]
-            if tag.end <= stop
-        ]
 
 
 class Surveyor:
@@ -149,30 +123,55 @@ class Surveyor:
         planner = self._planner
         view = survey.view
         look = planner.look(view.data)
-        survey.words = words = split(view.text)
-        alike = self._resembling(survey, words, len(text))
-        survey.bits = alike
-        if look is None:
-            return
-        places = _bits(planner.disguised(look, view.data), view.edges(BUCKET))
-        survey.shaped = spread(places, MARGIN // BUCKET, (MARGIN + STRIDE) // BUCKET)
+        survey.shaped = self._disguised(view, look)
         if not view.name:
             # numbers in a respelled text are not numbers
             survey.shaped |= self._valued(view, look, text, kind)
-        survey.bits |= survey.shaped
-        if planner.worded(look):
-            survey.tags = self._tagger().named(words, view.text)
-            marks = list(planner.marks(look, view.data))
-            survey.marked = bool(marks)
-            concepts = self._locator.concepts(view, survey.tags, marks)
-            survey.bits |= self._locator.begins(concepts, kind, threshold, alike)
+        tagger = self._tagger()
+        words = split(view.text)
+        said = tagger.read(words)
+        marks = list(planner.marks(look, view.data))
+        survey.marked = bool(marks)
+        alike = self._resembling(view, words, said, len(text))
+        survey.bits = survey.shaped | alike
+        spots = Spots(view, words, *tagger.spotted(words, said, view.text), marks)
+        if spots:
+            survey.bits |= self._locator.begins(spots, kind, threshold, alike)
 
-    def _resembling(self, survey: Survey, words: Words, size: int) -> int:
+    def shaped(self, text: str) -> bool:
+        """Whether a text holds the shape of a value or a disguise. Raises ScanError where a gate
+        gave up.
+        """
+        view = fold(text)
+        look = self._planner.look(view.data)
+        return bool(look.shapes or look.disguises or hidden_places(text, view))
+
+    def valued(self, text: str) -> bool:
+        """Whether a value may stand in a text of any kind, in the open or in disguise. Raises
+        ScanError where a gate gave up.
+        """
+        view = fold(text)
+        look = self._planner.look(view.data)
+        return bool(
+            self._disguised(view, look)
+            or hidden_places(text, view)
+            or self._valued(view, look, text, "")
+        )
+
+    def _disguised(self, view: View, look: Look) -> int:
+        """Where a disguise is within reach, as bits."""
+        places = _bits(self._planner.disguised(look, view.data), view.edges(BUCKET))
+        return spread(places, MARGIN // BUCKET, (MARGIN + STRIDE) // BUCKET)
+
+    def _resembling(self, view: View, words: Words, said: list[Word], size: int) -> int:
         """Where the wording is that of attacks, as bits: the beginnings of such blocks."""
         out = 0
-        sums = [0, *accumulate(self._linear.gains(words.parts))]
+        sums = list(accumulate([word.gain for word in said], initial=0))
         for start in range(0, size, BLOCK):
-            first, last = survey.span(words, start, min(start + BLOCK + MARGIN, size))
+            right = min(start + BLOCK + MARGIN, size)
+            whole = right - start < BLOCK + MARGIN
+            first, last = words.span(view.at(start), view.at(right), cut=not whole)
+            # nearly all texts end here: what words weigh one by one says enough
             if sums[last] < sums[first]:
                 continue
             if self._linear.score([one for one in words.parts[first:last] if one]) >= WORDING_MIN:
@@ -181,42 +180,42 @@ class Surveyor:
 
     def _valued(self, view: View, look: Look, text: str, kind: str) -> int:
         """The blocks in which a value begins, as bits: only what is confirmed is read for."""
-        wanted: dict[int, list[Confirm]] = {}
-        for confirm, blocks in self._suspected(view, look):
-            if not kind or not confirm.rule.kinds or kind in confirm.rule.kinds:
-                for block in _ones(blocks):
-                    wanted.setdefault(block // _PLACES, []).append(confirm)
+        if not look.shapes:
+            return 0
+        edges = view.edges(BUCKET)
+        near: dict[str, int] = {}
+        wanted: dict[int, list[tuple[Confirm, frozenset[int]]]] = {}
+        for confirm, shape, words in self._planner.suspects(look, view.data):
+            if kind and confirm.rule.kinds and kind not in confirm.rule.kinds:
+                continue
+            if shape not in near:
+                places = _bits(self._planner.starts(shape, view.data), edges)
+                near[shape] = _blocks(around(places, NEAR // BUCKET))
+            for bit in _ones(near[shape]):
+                wanted.setdefault(bit // _PLACES, []).append((confirm, words))
         out = 0
-        for block, confirms in wanted.items():
-            low = block * BLOCK
-            left = max(0, low - MARGIN)
-            window = fold(text[left : low + BLOCK + MARGIN])
-            own = range(low - left, low - left + BLOCK)
-            if any(
-                window.origin(value.start, value.end)[0] in own
-                for confirm in confirms
-                for value in confirm.values(window)
-            ):
+        for block, suspects in wanted.items():
+            if self._confirmed(text, block * BLOCK, suspects):
                 out |= _WHOLE << block * _PLACES
         return out
 
-    def _suspected(self, view: View, look: Look) -> Iterator[tuple[Confirm, int]]:
-        """Rules and the blocks whose windows hold all they ask for: a bit at the block's start."""
-        edges = view.edges(BUCKET)
-        known: dict[str, int] = {}
-
-        def places(pattern: str) -> int:
-            if pattern not in known:
-                known[pattern] = _bits(self._planner.starts(pattern, view.data), edges)
-            return known[pattern]
-
-        for confirm, shape, others in self._planner.suspects(look, view.data):
-            blocks = _blocks(around(places(shape), NEAR // BUCKET))
-            for pattern in others:
-                # anywhere in the window, and up to STRIDE behind a place that was noted
-                wide = spread(places(pattern), MARGIN // BUCKET, (MARGIN + STRIDE) // BUCKET)
-                blocks &= _blocks(wide)
-            yield confirm, blocks
+    def _confirmed(
+        self, text: str, low: int, suspects: Iterable[tuple[Confirm, frozenset[int]]]
+    ) -> bool:
+        """Whether a value begins in the block at an offset, read in its window as ever."""
+        left = max(0, low - MARGIN)
+        window = fold(text[left : low + BLOCK + MARGIN])
+        own = range(low - left, low - left + BLOCK)
+        heard: frozenset[int] | None = None
+        for confirm, words in suspects:
+            if words:
+                heard = self._planner.heard(window.data) if heard is None else heard
+                if not words <= heard:
+                    continue
+            for value in confirm.values(window):
+                if window.origin(value.start, value.end)[0] in own:
+                    return True
+        return False
 
 
 def _bits(offsets: Iterable[int], edges: list[int] | None) -> int:
