@@ -36,10 +36,11 @@ from .views import DECODERS, from_lookalikes, from_tags
 from .words import UNCUT, split
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from .leak import Leak
     from .ruleset import RuleSet
+    from .spanrules import Confirm
     from .survey import Survey
 
 TEXT_MIN = 3
@@ -185,7 +186,8 @@ class Engine:
     ) -> tuple[list[Hit], list[View]]:
         """The hits of one reading, and the readings it calls for."""
         plan = frame.plan or self._planner.plan(view.data)
-        hits = self._values(view, plan, kind, categories)
+        own = None if view.name else view.own(frame.start, frame.start + BLOCK)
+        hits = self._values(view, plan.spans, own, kind, categories)
         if not frame.certain:
             hits += self._worded(view, plan, frame, kind, categories)
             if not _RUN_TOGETHER.isdisjoint(plan.triggers) or "spaced" in view.name:
@@ -227,18 +229,23 @@ class Engine:
 
     def _tags(self) -> Tagger:
         if self._tagger is None:
-            self._tagger = Tagger(
-                self.rules.concepts, self.rules.composites, self._linear.singles
-            )
+            self._tagger = Tagger(self.rules.concepts, self.rules.composites, self._linear.singles)
         return self._tagger
 
     def _values(
-        self, view: View, plan: Plan, kind: str, categories: frozenset[str] | None
+        self,
+        view: View,
+        confirms: Iterable[Confirm],
+        own: range | None,
+        kind: str,
+        categories: frozenset[str] | None,
     ) -> list[Hit]:
-        """The values in a view: what has a shape and passes its validators."""
+        """The values in a view, or those that begin in some bytes of it: what has a shape and
+        passes its validators.
+        """
         hits: list[Hit] = []
         respelled = not _OPAQUE.isdisjoint(view.name.split("+"))
-        for confirm in plan.spans:
+        for confirm in confirms:
             rule = confirm.rule
             if (categories is not None and rule.category not in categories) or (
                 rule.kinds and kind not in rule.kinds
@@ -246,7 +253,7 @@ class Engine:
                 continue
             if view.name and (respelled or not rule.decoded):
                 continue
-            for value in confirm.values(view):
+            for value in confirm.values(view, own):
                 start, end = view.origin(value.start, value.end)
                 replacement = value.mask if not view.name else f"[{rule.type}]"
                 hits.append(

@@ -169,7 +169,16 @@ class View:
 
     def at(self, offset: int) -> int:
         """Where the character at an offset of the original text stands in `text`."""
-        return self._cum[offset - 1] if self._cum is not None and offset else offset
+        cum = self._cum
+        return cum[min(offset, len(cum)) - 1] if cum and offset else offset
+
+    def own(self, start: int, stop: int) -> range:
+        """The bytes of `data` read from a span of the original text. Only for foldings."""
+        low, high = self.at(start), self.at(stop)
+        if not self._wide:
+            return range(low, high)
+        first = len(self.text[:low].encode())
+        return range(first, first + len(self.text[low:high].encode()))
 
     def within(self, offset: int) -> int:
         """The first character read from an offset of the original text on."""

@@ -65,11 +65,15 @@ class Look:
         self.shapes = shapes
 
 
+_Entry = tuple[frozenset[int], frozenset[int], Confirm]
+"""Shapes and words by their numbers, all of which a text must hold, and the rule they stand for."""
+
+
 class Planner:
     """Turns a text into a plan. Thread-safe; built once."""
 
     __slots__ = (
-        "_cache", "_direct", "_disguises", "_first", "_keys", "_marks", "_rules",
+        "_by_shapes", "_cache", "_direct", "_disguises", "_first", "_keys", "_marks", "_rules",
         "_shape_patterns", "_shapes", "_single", "_spans", "_triggers",
     )  # fmt: skip
 
@@ -81,6 +85,7 @@ class Planner:
         self._single: dict[str, re2._Regexp] = {}
         self._compile_shapes(rules)
         self._rules = rules.rules
+        self._by_shapes: dict[frozenset[int], tuple[_Entry, ...]] = {}
         self._cache: dict[tuple[frozenset[str], str], tuple[ConceptRule, ...]] = {}
 
     def _compile_shapes(self, rules: RuleSet) -> None:
@@ -139,9 +144,7 @@ class Planner:
                 for start in self.starts(self._shape_patterns[number], data):
                     yield name, start
 
-    def suspects(
-        self, look: Look, data: bytes
-    ) -> Iterator[tuple[Confirm, str, frozenset[int]]]:
+    def suspects(self, look: Look, data: bytes) -> Iterator[tuple[Confirm, str, frozenset[int]]]:
         """Rules whose values may stand in a text, the pattern that gives the place away, and the
         numbers of the words that must be heard in the same window.
         """
@@ -164,7 +167,8 @@ class Planner:
         """Where a pattern occurs, at most once in STRIDE bytes."""
         compiled = self._single.get(pattern)
         if compiled is None:
-            compiled = self._single[pattern] = re2.compile(pattern, options())
+            # ungreedy: where a run of 20 KB ends, nobody asks
+            compiled = self._single[pattern] = re2.compile(f"(?U){pattern}", options())
         position = 0
         while (found := compiled.search(data, position)) is not None:
             start = found.start()
@@ -174,19 +178,23 @@ class Planner:
     def _confirms(self, seen: frozenset[int], data: bytes) -> tuple[Confirm, ...]:
         return tuple({id(confirm): confirm for _, _, confirm in self._met(seen, data)}.values())
 
-    def _met(
-        self, seen: frozenset[int], data: bytes
-    ) -> Iterator[tuple[frozenset[int], frozenset[int], Confirm]]:
+    def _met(self, seen: frozenset[int], data: bytes) -> Iterator[_Entry]:
         """The rules whose shapes were seen, and whose words stand in the text; with both."""
+        met = self._by_shapes.get(seen)
+        if met is None:
+            met = tuple(entry for entry in self._spans if entry[0] <= seen)
+            if len(self._by_shapes) >= _CACHE_MAX:
+                self._by_shapes.clear()
+            self._by_shapes[seen] = met
         keys: frozenset[int] | None = None
-        for shapes, words, confirm in self._spans:
-            if shapes <= seen:
-                if words:
-                    if keys is None:
-                        keys = self.heard(data)
-                    if not words <= keys:
-                        continue
-                yield shapes, words, confirm
+        for entry in met:
+            words = entry[1]
+            if words:
+                if keys is None:
+                    keys = self.heard(data)
+                if not words <= keys:
+                    continue
+            yield entry
 
     def rules(self, present: frozenset[str], kind: str) -> tuple[ConceptRule, ...]:
         """The concept rules that the concepts of a text of a kind can satisfy."""

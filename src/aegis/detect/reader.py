@@ -31,6 +31,10 @@ CERTAIN = 12
 """Findings of the high-confidence tier after which a text is read for values only: it is known to
 be hostile, and text made of nothing but attacks would cost the most."""
 
+WINDOWS_MAX = 64
+"""Most windows of one text whose raw hits are kept: tables, logs and padding repeat themselves, and
+so do most texts made to be slow."""
+
 SECRET_MAX = 16_384
 """Longest secret followed beyond its window, in code points (an RSA key of 8192 bits has 6,400)."""
 
@@ -60,7 +64,7 @@ class Reader:
 
     __slots__ = (
         "_categories", "_engine", "_kind", "_leak", "_open", "_scorer", "_since", "_sure",
-        "threshold",
+        "_windows", "threshold",
     )  # fmt: skip
 
     def __init__(
@@ -80,11 +84,16 @@ class Reader:
         self._open: Hit | None = None
         self._since = 0
         self._sure = 0
+        self._windows: dict[tuple[str, Cut, int, bool], list[Hit]] = {}
 
     @property
     def follows(self) -> bool:
         """Whether a secret goes on beyond what was read, so that the next block must be."""
         return self._open is not None
+
+    def forget(self) -> None:
+        """Read every window, even one that was read before: somebody watches."""
+        self._windows.clear()
 
     def read(
         self, text: str, block: int, base: int, size: int, survey: Survey | None = None
@@ -101,11 +110,15 @@ class Reader:
         window = text[left - base : right - base]
         # a text that ends here looks the same as one that goes on
         cut = (left > 0, right == low + BLOCK + MARGIN)
-        frame = survey.frame(left, low, right, cut) if survey else Frame(cut, low - left)
-        frame.certain = self._sure >= CERTAIN
-        hits = self._engine.window(window, self._kind, self._categories, frame)
-        if self._leak is not None:
-            hits += self._leak.hits(window)
+        key = (window, cut, low - left, self._sure >= CERTAIN)
+        known = self._windows.get(key)
+        if known is None:
+            frame = survey.frame(left, low, right, cut) if survey else Frame(cut, low - left)
+            frame.certain = key[-1]
+            known = self._engine.window(window, self._kind, self._categories, frame)
+            if len(self._windows) < WINDOWS_MAX:
+                self._windows[key] = known
+        hits = known if self._leak is None else [*known, *self._leak.hits(window)]
         own = [_moved(hit, left) for hit in hits if low <= hit.start + left < low + BLOCK]
         out = self._scorer.take(_best(own))
         self._sure += sum(hit.score >= CONFIDENT and hit.category in EVIDENCE for hit in out)

@@ -45,6 +45,9 @@ WORDING_MIN = 350
 NEAR = 128
 """Code points between the place that gives a value away and its beginning, or the next one."""
 
+CONFIRMED_MAX = 8
+"""Blocks with a value after which the others of the stretch are not asked first."""
+
 _PLACES = BLOCK // BUCKET
 _WHOLE = (1 << _PLACES) - 1
 
@@ -194,9 +197,12 @@ class Surveyor:
             for bit in _ones(near[shape]):
                 wanted.setdefault(bit // _PLACES, []).append((confirm, words))
         out = 0
+        sure = 0
         for block, suspects in wanted.items():
-            if self._confirmed(text, block * BLOCK, suspects):
+            # a text full of values is read anyway
+            if sure >= CONFIRMED_MAX or self._confirmed(text, block * BLOCK, suspects):
                 out |= _WHOLE << block * _PLACES
+                sure += 1
         return out
 
     def _confirmed(
@@ -205,16 +211,15 @@ class Surveyor:
         """Whether a value begins in the block at an offset, read in its window as ever."""
         left = max(0, low - MARGIN)
         window = fold(text[left : low + BLOCK + MARGIN])
-        own = range(low - left, low - left + BLOCK)
+        own = window.own(low - left, low - left + BLOCK)
         heard: frozenset[int] | None = None
         for confirm, words in suspects:
             if words:
                 heard = self._planner.heard(window.data) if heard is None else heard
                 if not words <= heard:
                     continue
-            for value in confirm.values(window):
-                if window.origin(value.start, value.end)[0] in own:
-                    return True
+            if any(value.start in own for value in confirm.values(window, own)):
+                return True
         return False
 
 

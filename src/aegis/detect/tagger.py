@@ -277,9 +277,7 @@ def _place(tag: Tag) -> tuple[int, int]:
     return tag.start, tag.end
 
 
-def _phrases(
-    words: Words, said: list[Word]
-) -> tuple[dict[frozenset[str], list[int]], list[Tag]]:
+def _phrases(words: Words, said: list[Word]) -> tuple[dict[frozenset[str], list[int]], list[Tag]]:
     """The single words and the longer phrases of a text."""
     parts, ends, raw = words.parts, words.ends, words.raw
     singles: dict[frozenset[str], list[int]] = {}
