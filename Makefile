@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench docs coverage lock format clean
+.PHONY: help setup run test check bench bench-compare docs coverage lock format clean
 
 BIN := .venv/bin
 PY := $(BIN)/python
@@ -10,7 +10,7 @@ JOBS ?= 2
 ARGS ?=
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 setup: ## make .venv from requirements.lock; does nothing when it is current
 	@bash tools/setup.sh
@@ -32,6 +32,11 @@ check: setup ## lint, types, layers, repository rules, documentation
 
 bench: setup ## measured against budget, in yardsticks (ARGS="--only policy" narrows it)
 	@$(PY) bench/run.py $(ARGS)
+
+bench-compare: setup ## the gateway beside nginx and LiteLLM, which gets a .venv-compare of its own
+	@test -x .venv-compare/bin/litellm || { python3.11 -m venv .venv-compare && \
+	  .venv-compare/bin/python -m pip install --quiet 'litellm[proxy]'; }
+	@$(PY) bench/gateway.py --litellm .venv-compare --requests 100000 $(ARGS)
 
 docs: setup ## write the generated reference pages again
 	@$(PY) tools/docs.py

@@ -7,10 +7,14 @@ import json
 import socket
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import psutil
 import pytest
+
+from aegis.surfaces.gateway.headers import Fields
+from aegis.surfaces.gateway.heads import HEADS_BYTES_MAX, Head, Heads
 
 BODY = json.dumps({"model": "offline", "messages": [{"role": "user", "content": "hi"}]}).encode()
 
@@ -159,3 +163,39 @@ def test_who_asks_is_said_once(gateway, connect, name):
 def test_spaces_around_a_value_are_not_part_of_it(gateway, connect):
     spaced = head(gateway).replace(b"content-length: %d" % SIZE, b"content-length: %d  " % SIZE)
     assert exchange(connect(), spaced + BODY) == [200]
+
+
+def test_more_requests_at_once_than_are_taken_at_once_are_all_answered(gateway, connect):
+    many = 1_500
+    plain = b"GET /health/liveness HTTP/1.1\r\nhost: x\r\n\r\n"
+    connection = connect()
+    assert exchange(connection, plain * many, many) == [200] * many
+    # with bodies, and a last one whose body comes when the others have been answered
+    asked = head(gateway) + BODY
+    last = asked[:-5]
+    assert exchange(connection, asked * 70 + last, 70) == [200] * 70
+    assert exchange(connection, asked[-5:]) == [200]
+
+
+def test_what_is_no_request_is_refused_behind_the_answers_before_it(gateway, connect):
+    plain = b"GET /health/liveness HTTP/1.1\r\nhost: x\r\n\r\n"
+    connection = connect()
+    assert exchange(connection, plain * 90 + b"NONSENSE\r\n\r\n", 100) == [200] * 90 + [400]
+    unfinished = plain.replace(b"\r\n\r\n", b"\r\ntransfer-encoding: chunked\r\n\r\n!\r\n")
+    connection = connect()
+    assert exchange(connection, plain * 3 + unfinished, 9) == [200] * 3 + [400]
+
+
+def test_heads_are_remembered_within_bounds():
+    heads = Heads()
+    for number in range(3_000):
+        fields = Fields((b"%x" % field, b"") for field in range(400))
+        opening = b"GET /%d HTTP/1.1\r\n" % number
+        data = opening + b"".join(b"%b:\r\n" % name for name in fields) + b"\r\n"
+        heads.keep(data, b"/%d" % number, Head("GET", f"/{number}", fields, 0))
+        if number == 0:
+            tracemalloc.start()
+    grown, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert heads.get(data) is not None
+    assert grown <= HEADS_BYTES_MAX

@@ -58,6 +58,24 @@ def test_what_was_masked_is_put_back_wherever_the_text_is_cut(guard):
         assert whole == SAID
 
 
+@pytest.mark.parametrize(
+    "form", ["x{}", "xy{}", "AB_{}", "7{}", "[x{}", "[{} {}x {}", "-{}.", "{}{}"]
+)
+def test_a_placeholder_glued_to_a_word_is_the_same_text_however_it_comes(guard, form):
+    bare = masked(guard, MAIL, chat())[1:-1]
+    text = form.replace("{}", bare)
+    whole = [(start, end) for start, end, _ in guard.restorer.spans(text, chat())]
+    for first in range(len(text) + 1):
+        for second in range(first, min(first + 4, len(text)) + 1):
+            scan = guard.restorer.scan(chat())
+            pieces = (text[:first], text[first:second], text[second:])
+            found = [span for piece in pieces for span in scan.feed(piece)] + scan.close()
+            assert [(start, end) for start, end, _ in found] == whole
+    scan = guard.restorer.scan(chat())
+    found = [span for char in text for span in scan.feed(char)] + scan.close()
+    assert [(start, end) for start, end, _ in found] == whole
+
+
 def test_a_scan_holds_back_no_more_than_a_placeholder(guard):
     masked(guard, SAID, chat())
     scan = guard.restorer.scan(chat())

@@ -15,7 +15,6 @@ or in pieces, as soon as its right margin is there. It also bounds every cost pe
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -26,21 +25,23 @@ from .concepts import candidates, weighed
 from .fold import View, fold
 from .gate import ScanError
 from .hit import Hit
-from .locate import BUCKET, Locator, around
+from .locate import Locator
 from .payloads import by_kind
 from .plan import Plan, Planner
-from .reader import BLOCK, MARGIN, Frame, Reader, Survey
+from .reader import BLOCK, MARGIN, Frame, Reader
 from .ruleset import load
+from .survey import WORDING_MIN, Surveyor
 from .tagger import Tag, Tagger
-from .views import DECODERS, from_lookalikes
+from .views import DECODERS, from_lookalikes, from_tags
 from .words import UNCUT, split
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from .leak import Leak
     from .ruleset import RuleSet
-    from .words import Words
+    from .spanrules import Confirm
+    from .survey import Survey
 
 TEXT_MIN = 3
 """Shorter texts hold nothing that any rule describes."""
@@ -60,19 +61,8 @@ VIEWS_MAX = 24
 WORDING = "attack_wording"
 """Name of the rule of findings that come from the linear model."""
 
-WORDING_MIN = 350
-"""Lowest score of the model that counts as evidence: the threshold of high sensitivity."""
-
 _CHUNK = 32_768
 """Code points looked at at once when looking for the blocks worth reading."""
-
-_NEAR = 128
-"""Code points between the place that gives a value away and its beginning, or the next one."""
-
-_BLOCK_BITS = (1 << BLOCK // BUCKET) - 1
-
-_TAGS = frozenset(map(chr, range(0xE0020, 0xE007F)))
-"""Tag characters (Unicode, "Tags" block): ASCII that no reader sees."""
 
 _RUN_TOGETHER = frozenset({"run", "joined"})
 """Triggers of words written without blanks."""
@@ -89,8 +79,10 @@ class Engine:
         common = tuple(rule for rule in rules.spans if not rule.payload)
         self._planner = Planner(msgspec.structs.replace(rules, spans=common))
         self._payloads = by_kind(rules.spans)
-        self._locator = Locator(rules)
         self._linear = linear.load()
+        self._surveyor = Surveyor(
+            self._planner, Locator(rules), self._linear, self._payloads, self._tags
+        )
         self._tagger: Tagger | None = None
         self._compact: Compact | None = None
 
@@ -99,12 +91,16 @@ class Engine:
         """Content hash of the rules."""
         return self.rules.version
 
-    def quiet(self, text: str, kind: str = "") -> bool:
-        """True where no rule can match an ASCII text of a kind (empty: of any kind).
+    def holds_values(self, texts: Sequence[str]) -> bool:
+        """False where texts certainly hold no value: no personal data, no secret.
 
-        Raises ScanError where unknown.
+        Raises ScanError where that is unknown.
         """
-        return not self._survey(text, 0, kind, 0).bits
+        return self._surveyor.shaped("\n\x00\n".join(texts)) and any(
+            # longer ones are scanned in any case: that goes chunk by chunk
+            len(text) > _CHUNK or self._surveyor.valued(text)
+            for text in texts
+        )
 
     def scan(
         self,
@@ -128,80 +124,27 @@ class Engine:
             raise ScanError(f"text of {size} characters is longer than {TEXT_MAX}; split it")
         reader = Reader(self, kind, categories, sensitivity, leak)
         out: list[Hit] = []
-        for block, survey in self._worth_reading(text, reader.threshold, kind, leak is not None):
+        for block, survey in self._worth_reading(text, kind, reader, every=leak is not None):
             out += reader.read(text, block, 0, size, survey)
             if len(out) > HITS_MAX:
                 raise ScanError(f"more than {HITS_MAX} findings in one text; split it")
         return out
 
     def _worth_reading(
-        self, text: str, threshold: int, kind: str, every: bool
-    ) -> Iterator[tuple[int, Survey | None]]:
-        """Blocks of a text in order, without those in which nothing can match."""
+        self, text: str, kind: str, reader: Reader, *, every: bool
+    ) -> Iterator[tuple[int, Survey]]:
+        """Blocks of a text in order, without those in which nothing can be found."""
         size = len(text)
         for first in range(0, size, _CHUNK):
             low = max(0, first - 2 * MARGIN)
             stop = min(first + _CHUNK, size)
-            survey = self._survey(text[low : stop + 2 * MARGIN], low, kind, threshold)
-            if not (survey.bits or every):
+            stretch = text[low : stop + 2 * MARGIN]
+            survey = self._surveyor.survey(stretch, low, kind, reader.threshold)
+            if not (survey.bits or every or reader.follows):
                 continue
             for block in range(first // BLOCK, -(-stop // BLOCK)):
-                if every or survey.bits >> (block * BLOCK - low) // BUCKET & _BLOCK_BITS:
+                if every or survey.names(block) or reader.follows:
                     yield block, survey
-
-    def _survey(self, text: str, low: int, kind: str, threshold: int) -> Survey:
-        """Where to read a stretch of text closely."""
-        view = fold(text)
-        survey = Survey(view, low)
-        self._look(view, kind, threshold, survey, len(text))
-        if view.rest:
-            for other in from_lookalikes(view):
-                disguised = Survey(other, low)
-                self._look(other, kind, threshold, disguised, len(text))
-                survey.shaped |= around(disguised.bits, MARGIN // BUCKET)
-            if not view.rest.isdisjoint(_TAGS):
-                places = sum(1 << place for place in {place // BUCKET for place in _places(text)})
-                survey.shaped |= around(places, MARGIN // BUCKET)
-        survey.bits |= survey.shaped
-        payloads = self._payloads.get(kind)
-        if payloads is not None and payloads.heard(view.data):
-            survey.bits |= (1 << len(text) // BUCKET + 1) - 1
-        return survey
-
-    def _look(self, view: View, kind: str, threshold: int, survey: Survey, size: int) -> None:
-        """Fill in what a look at a view says."""
-        planner = self._planner
-        look = planner.look(view.data)
-        survey.words = words = split(view.text)
-        alike = self._resembling(survey, words, size)
-        survey.bits = alike
-        if look is None:
-            return
-        if look.shapes or look.disguises:
-            edges = view.edges(BUCKET)
-            values = _bits(planner.values(look, view.data), edges)
-            disguised = _bits(planner.disguised(look, view.data), edges)
-            survey.shaped = around(values, _NEAR // BUCKET) | around(disguised, MARGIN // BUCKET)
-            survey.bits |= survey.shaped
-        if planner.worded(look):
-            survey.tags = self._tags().named(words, view.text)
-            marks = list(planner.marks(look, view.data))
-            survey.marked = bool(marks)
-            concepts = self._locator.concepts(view, survey.tags, marks)
-            survey.bits |= self._locator.begins(concepts, kind, threshold, alike)
-
-    def _resembling(self, survey: Survey, words: Words, size: int) -> int:
-        """Where the wording is that of attacks, as bits: the beginnings of such blocks."""
-        out = 0
-        gains = self._linear.gains(words.parts)
-        for start in range(-survey.low % BLOCK, size, BLOCK):
-            right = min(start + BLOCK + MARGIN, size)
-            first, last = survey.span(words, start, right)
-            if sum(gains[first:last]) < 0:
-                continue
-            if self._linear.score([one for one in words.parts[first:last] if one]) >= WORDING_MIN:
-                out |= 1 << start // BUCKET
-        return out
 
     def window(
         self,
@@ -217,7 +160,7 @@ class Engine:
         begins = not frame.cut[0]
         hits: list[Hit] = []
         views = [view]
-        hidden = _hidden(text, view)
+        hidden = list(from_tags(text, view))
         views += hidden
         if hidden and any(len(one.text) >= 4 for one in hidden):
             hits.append(_invisible(hidden[0]))
@@ -243,7 +186,8 @@ class Engine:
     ) -> tuple[list[Hit], list[View]]:
         """The hits of one reading, and the readings it calls for."""
         plan = frame.plan or self._planner.plan(view.data)
-        hits = self._values(view, plan, kind, categories)
+        own = None if view.name else view.own(frame.start, frame.start + BLOCK)
+        hits = self._values(view, plan.spans, own, kind, categories)
         if not frame.certain:
             hits += self._worded(view, plan, frame, kind, categories)
             if not _RUN_TOGETHER.isdisjoint(plan.triggers) or "spaced" in view.name:
@@ -255,22 +199,15 @@ class Engine:
     ) -> list[Hit]:
         """What the words of a view say: to the rules, and to the model."""
         hits: list[Hit] = []
-        words: Words | None = None
-        if plan.worded:
-            tags = frame.tags
-            if tags is None:
-                words = split(view.text, frame.cut)
-                tags = self._tags().named(words, view.text, frame.cut)
-            tags = self._tags().completed(tags, view, marked=plan.marked)
+        words = split(view.text, frame.cut)
+        tags = self._tags().named(words, view.text, frame.cut)
+        tags = self._tags().completed(tags, view, marked=plan.marked)
+        if tags:
             hits += self._ideas(view, tags, kind, categories)
         if categories is None or "injection" in categories:
-            segment = frame.segment
-            if segment is None:
-                words = words or split(view.text, frame.cut)
-                # the edge of the window has been seen to by the cut
-                first = 0 if view.depth else view.at(frame.start)
-                segment = words.between(first, len(view.text), cut=False)
-            score = self._linear.score(segment)
+            first = 0 if view.depth else view.at(frame.start)
+            # the edge of the window has been seen to by the cut
+            score = self._linear.score(words.between(first, len(view.text), cut=False))
             first = view.within(frame.start) if score >= WORDING_MIN else len(view.text)
             if first < len(view.text):
                 start, end = view.back(first, len(view.text))
@@ -292,18 +229,23 @@ class Engine:
 
     def _tags(self) -> Tagger:
         if self._tagger is None:
-            self._tagger = Tagger(
-                self.rules.concepts, self.rules.composites, letters=self._planner.letters
-            )
+            self._tagger = Tagger(self.rules.concepts, self.rules.composites, self._linear.singles)
         return self._tagger
 
     def _values(
-        self, view: View, plan: Plan, kind: str, categories: frozenset[str] | None
+        self,
+        view: View,
+        confirms: Iterable[Confirm],
+        own: range | None,
+        kind: str,
+        categories: frozenset[str] | None,
     ) -> list[Hit]:
-        """The values in a view: what has a shape and passes its validators."""
+        """The values in a view, or those that begin in some bytes of it: what has a shape and
+        passes its validators.
+        """
         hits: list[Hit] = []
         respelled = not _OPAQUE.isdisjoint(view.name.split("+"))
-        for confirm in plan.spans:
+        for confirm in confirms:
             rule = confirm.rule
             if (categories is not None and rule.category not in categories) or (
                 rule.kinds and kind not in rule.kinds
@@ -311,7 +253,7 @@ class Engine:
                 continue
             if view.name and (respelled or not rule.decoded):
                 continue
-            for value in confirm.values(view):
+            for value in confirm.values(view, own):
                 start, end = view.origin(value.start, value.end)
                 replacement = value.mask if not view.name else f"[{rule.type}]"
                 hits.append(
@@ -339,14 +281,6 @@ class Engine:
         return hits
 
 
-def _bits(offsets: Iterable[int], edges: list[int] | None) -> int:
-    """Byte offsets as bits for BUCKET code points each."""
-    out = 0
-    for offset in offsets:
-        out |= 1 << (offset // BUCKET if edges is None else bisect_right(edges, offset))
-    return out
-
-
 def _decoded(view: View, plan: Plan) -> list[View]:
     """The disguised readings that a plan calls for."""
     out: list[View] = []
@@ -356,23 +290,6 @@ def _decoded(view: View, plan: Plan) -> list[View]:
             if decoder is not None and not (trigger in _OPAQUE and trigger in view.name):
                 out.extend(decoder(view))
     return out
-
-
-def _places(text: str) -> list[int]:
-    """Where the tag characters of a text stand."""
-    return [i for i, char in enumerate(text) if "\U000e0020" <= char <= "\U000e007e"]
-
-
-def _hidden(text: str, view: View) -> list[View]:
-    """Text written in tag characters (U+E0020 to U+E007E), which no reader sees."""
-    if view.rest.isdisjoint(_TAGS):
-        return []
-    places = _places(text)
-    letters = "".join(chr(ord(text[i]) - 0xE0000) for i in places)
-    if len(places) <= 6 and "\U0001f3f4" in view.rest:
-        # flags of regions are written with tags (UTS 51, emoji tag sequences)
-        return []
-    return [View("").derive(letters, "tags", (places, [i + 1 for i in places]))]
 
 
 def _invisible(view: View) -> Hit:

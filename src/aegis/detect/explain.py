@@ -126,6 +126,7 @@ def explain(
     hits: list[Hit] = []
     for block in range(-(-len(text) // BLOCK)):
         engine.left = max(0, block * BLOCK - MARGIN)
+        reader.forget()
         hits += reader.read(text, block, 0, len(text))
     raw = sorted(engine.raw)
     return Explanation(

@@ -116,7 +116,7 @@ class View:
     """
 
     __slots__ = (
-        "_cum", "_known", "_parent", "_places", "_wide", "data", "name", "rest", "text",
+        "_cum", "_edges", "_known", "_parent", "_places", "_wide", "data", "name", "rest", "text",
     )  # fmt: skip
 
     def __init__(self, text: str, name: str = "", rest: frozenset[str] = frozenset()) -> None:
@@ -126,6 +126,7 @@ class View:
         self.rest = rest
         self._wide = len(self.data) != len(text)
         self._cum: list[int] | None = None
+        self._edges: list[int] | None = None
         self._places: Callable[[], Places] | None = None
         self._known: Places | None = None
         self._parent: View | None = None
@@ -168,7 +169,16 @@ class View:
 
     def at(self, offset: int) -> int:
         """Where the character at an offset of the original text stands in `text`."""
-        return self._cum[offset - 1] if self._cum is not None and offset else offset
+        cum = self._cum
+        return cum[min(offset, len(cum)) - 1] if cum and offset else offset
+
+    def own(self, start: int, stop: int) -> range:
+        """The bytes of `data` read from a span of the original text. Only for foldings."""
+        low, high = self.at(start), self.at(stop)
+        if not self._wide:
+            return range(low, high)
+        first = len(self.text[:low].encode())
+        return range(first, first + len(self.text[low:high].encode()))
 
     def within(self, offset: int) -> int:
         """The first character read from an offset of the original text on."""
@@ -176,21 +186,26 @@ class View:
             return self.at(offset)
         return bisect_left(self._mapping()[0], self._parent.within(offset))
 
-    def edges(self, step: int) -> list[int] | None:
-        """Offsets in `data` at which every `step` code points of the original text end.
+    def stops(self, step: int) -> list[int] | None:
+        """Offsets in `text` at which every `step` code points of the original text end.
 
         None where they are the same in both. Only for the first folding of a text, and for views
         of it that keep its length.
         """
-        if not self._wide and self.aligned:
-            return None
-        text = self.text
         cum = self._cum if self._parent is None else self._parent._cum
-        size = len(text) if cum is None else len(cum)
-        stops = range(step, size, step)
-        marks = [0, *(stops if cum is None else [cum[stop - 1] for stop in stops])]
-        pieces = map(text.__getitem__, map(slice, marks, marks[1:]))
-        return list(accumulate(len(piece.encode()) for piece in pieces))
+        return None if cum is None else [cum[at - 1] for at in range(step, len(cum), step)]
+
+    def edges(self, step: int) -> list[int] | None:
+        """The same offsets in `data`."""
+        stops = self.stops(step)
+        if not self._wide:
+            return stops
+        if self._edges is None:
+            text = self.text
+            marks = [0, *(range(step, len(text), step) if stops is None else stops)]
+            pieces = map(text.__getitem__, map(slice, marks, marks[1:]))
+            self._edges = list(accumulate(len(piece.encode()) for piece in pieces))
+        return self._edges
 
     def back(self, start: int, end: int) -> tuple[int, int]:
         """The span of the original text behind a character span of `text`."""

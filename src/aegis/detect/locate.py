@@ -16,11 +16,12 @@ from .score import EVIDENCE
 from .score import REACH as SCORE_REACH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from .fold import View
     from .ruleset import ConceptRule, Match, RuleSet
     from .tagger import Tag
+    from .words import Words
 
 BUCKET = 32
 """Code points that one bit stands for."""
@@ -58,9 +59,91 @@ def _after(bits: int, reach: int) -> int:
     return bits
 
 
+def spread(bits: int, before: int, after: int) -> int:
+    """Places from `before` buckets ahead of a bit to `after` buckets behind it."""
+    return _after(bits << after, before + after) if bits else 0
+
+
 def around(bits: int, reach: int) -> int:
     """Places with a bit at most `reach` buckets away."""
-    return _after(bits << reach, 2 * reach)
+    return spread(bits, reach, reach)
+
+
+class Spots:
+    """Where the concepts of a view stand. What is never asked for is never worked out.
+
+    `present` names the concepts; `singles` are numbers of single words and `tags` longer phrases,
+    `marks` are concepts that are no words with their byte offsets into the data of the view.
+    """
+
+    __slots__ = ("_groups", "_known", "_stops", "_words", "present")
+
+    def __init__(
+        self,
+        view: View,
+        words: Words,
+        singles: Mapping[frozenset[str], list[int]],
+        tags: Iterable[Tag],
+        marks: Sequence[tuple[str, int]],
+    ) -> None:
+        self._words = words
+        self._stops = view.stops(BUCKET)
+        self._known: dict[str, int] = {}
+        longer: dict[frozenset[str], int] = {}
+        for tag in tags:
+            bits = self._places(tag.start, tag.end)
+            longer[tag.concepts] = longer.get(tag.concepts, 0) | bits
+        edges = view.edges(BUCKET) if marks else None
+        for name, offset in marks:
+            at = offset // BUCKET if edges is None else bisect_right(edges, offset)
+            one = frozenset({name})
+            longer[one] = longer.get(one, 0) | 7 << at
+        self._groups: list[tuple[frozenset[str], list[int] | int]] = [
+            *singles.items(), *longer.items()
+        ]  # fmt: skip
+        self.present: frozenset[str] = frozenset().union(*singles, *longer)
+
+    def __bool__(self) -> bool:
+        return bool(self._groups)
+
+    def bits(self, name: str) -> int:
+        """The places of a concept: a bit for each BUCKET code points of the original text."""
+        known = self._known.get(name)
+        if known is None:
+            known = 0
+            for index, (concepts, places) in enumerate(self._groups):
+                if name in concepts:
+                    if not isinstance(places, int):
+                        places = self._singles(places)
+                        self._groups[index] = concepts, places
+                    known |= places
+            self._known[name] = known
+        return known
+
+    def compose(self, composites: Iterable[tuple[str, str, str, int]]) -> None:
+        """Add concepts made of two others: name, first and second part, most buckets between."""
+        for name, first, second, reach in composites:
+            if first in self.present and second in self.present:
+                both = self.bits(first) & _after(self.bits(second), reach)
+                if both:
+                    # it reaches as far as its second part
+                    both |= self.bits(second) & _after(both << reach, reach)
+                    self._known[name] = self.bits(name) | both
+                    self.present |= {name}
+
+    def _singles(self, places: Iterable[int]) -> int:
+        ends, parts = self._words.ends, self._words.parts
+        out = 0
+        for index in places:
+            end = ends[index] - 2
+            out |= self._places(end - len(parts[index]), end)
+        return out
+
+    def _places(self, start: int, end: int) -> int:
+        stops = self._stops
+        if stops is None:
+            return 1 << start // BUCKET | 1 << (end - 1) // BUCKET
+        return 1 << bisect_right(stops, start) | 1 << bisect_right(stops, end - 1)
 
 
 class Locator:
@@ -82,48 +165,17 @@ class Locator:
                 groups.setdefault(min(way.needs, key=int.bit_count), []).append(way)
         self._ways = tuple((need, tuple(ways)) for need, ways in groups.items())
 
-    def concepts(
-        self, view: View, tags: Iterable[Tag], marks: Sequence[tuple[str, int]]
-    ) -> dict[str, int]:
-        """Where each concept stands: buckets of the original text, as bits.
-
-        `marks` are concepts and byte offsets into the data of the view.
-        """
-        words: dict[frozenset[str], int] = {}
-        same = view.aligned
-        for tag in tags:
-            start, end = (tag.start, tag.end - 1) if same else view.back(tag.start, tag.end)
-            start //= BUCKET
-            bits = 1 << start | 1 << end // BUCKET
-            words[tag.concepts] = words.get(tag.concepts, 0) | bits
-        concepts: dict[str, int] = {}
-        for names, bits in words.items():
-            for name in names:
-                concepts[name] = concepts.get(name, 0) | bits
-        if marks:
-            edges = view.edges(BUCKET)
-            for name, offset in marks:
-                at = offset // BUCKET if edges is None else bisect_right(edges, offset)
-                concepts[name] = concepts.get(name, 0) | (7 << at)
-        for name, first, second, reach in self._composites:
-            if first in concepts and second in concepts:
-                both = concepts[first] & _after(concepts[second], reach)
-                if both:
-                    # it reaches as far as its second part
-                    both |= concepts[second] & _after(both << reach, reach)
-                    concepts[name] = concepts.get(name, 0) | both
-        return concepts
-
-    def begins(self, concepts: dict[str, int], kind: str, threshold: int, alike: int) -> int:
+    def begins(self, spots: Spots, kind: str, threshold: int, alike: int) -> int:
         """Buckets in which a match that counts can begin.
 
         A match below the threshold counts where there is other evidence near; `alike` is that of
         the linear model.
         """
+        spots.compose(self._composites)
         strong: dict[str, int] = {}
         weak: dict[str, list[tuple[str, int]]] = {}
-        for way in self._possible(concepts, kind):
-            begins = _begins(way, concepts)
+        for way in self._possible(spots.present, kind):
+            begins = _begins(way, spots)
             if not begins:
                 continue
             if way.score >= threshold or way.category not in EVIDENCE:
@@ -155,13 +207,15 @@ class Locator:
                     yield way
 
 
-def _begins(way: _Way, concepts: dict[str, int]) -> int:
+def _begins(way: _Way, spots: Spots) -> int:
     sets: list[int] = []
     for step in way.steps:
         bits = 0
         for name in step:
-            if name in concepts:
-                bits |= concepts[name]
+            if name in spots.present:
+                bits |= spots.bits(name)
+        if not bits:
+            return 0
         sets.append(bits)
     if len(sets) == 1:
         return sets[0]

@@ -27,21 +27,25 @@ _RUNS = ("abcdef", "123456789", "00000000")
 """Runs that people type; a key whose prefix says what it is may hold one by chance."""
 
 
-def _stand_in(value: str, words: tuple[str, ...]) -> bool:
+_SAMPLES = re.compile("|".join(map(re.escape, _STAND_INS)))
+_PLACEHOLDERS = re.compile("|".join(map(re.escape, _STAND_INS + _RUNS)))
+
+
+def _stand_in(value: str, words: re.Pattern[str]) -> bool:
     lowered = value.lower()
-    return len(set(lowered)) <= 4 or any(word in lowered for word in words)
+    return len(set(lowered)) <= 4 or words.search(lowered) is not None
 
 
 def not_placeholder(value: str) -> bool:
     """False for the stand-ins people write where a secret goes."""
-    return not _stand_in(value, _STAND_INS + _RUNS)
+    return not _stand_in(value, _PLACEHOLDERS)
 
 
 def not_sample(value: str) -> bool:
     """As `not_placeholder`, for keys whose prefix already says what they are: runs such as
     `abcdef` or `123456789` do not excuse those.
     """
-    return not _stand_in(value, _STAND_INS)
+    return not _stand_in(value, _SAMPLES)
 
 
 def minted(value: str) -> bool:
@@ -107,7 +111,7 @@ def password(value: str) -> bool:
     """A string that was chosen as a password rather than said: letters with digits or signs."""
     value = value.rstrip(".!?:")
     lowered = value.lower()
-    if len(value) < 6 or _NAME.fullmatch(value) or _stand_in(value, _STAND_INS) or "(" in value:
+    if len(value) < 6 or _NAME.fullmatch(value) or _stand_in(value, _SAMPLES) or "(" in value:
         return False
     kinds = (
         any(char.isdigit() for char in value)

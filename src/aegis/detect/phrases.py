@@ -1,4 +1,4 @@
-"""The trie of phrases of the lexicons, word by word, and what words lead to from its root."""
+"""The trie of phrases of the lexicons, word by word, and what a word says by itself."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 CACHE_MAX = 16_384
-"""Most words whose way into the trie is remembered."""
+"""Most words of texts that are remembered with what they say."""
 
 ENDS: Mapping[Any, Any] = MappingProxyType({})
 """What nodes without further words share: most phrases end, and empty dicts add up to megabytes."""
@@ -18,7 +18,7 @@ ENDS: Mapping[Any, Any] = MappingProxyType({})
 class Node:
     """One word further into some phrases."""
 
-    __slots__ = ("any", "concepts", "exact", "lengths", "stems")
+    __slots__ = ("any", "concepts", "exact", "last", "lengths", "stems")
 
     def __init__(self) -> None:
         self.exact: Mapping[bytes, Node] = ENDS
@@ -26,8 +26,10 @@ class Node:
         self.lengths: tuple[int, ...] = ()
         self.any: Node | None = None
         self.concepts: frozenset[str] = frozenset()
+        self.last = True
 
     def child(self, word: str) -> Node:
+        self.last = False
         if word == "*":
             self.any = self.any or Node()
             return self.any
@@ -58,48 +60,57 @@ class Node:
         return out
 
 
-class Start:
-    """Where a word leads to from the beginning of a phrase.
+class Word:
+    """What a word says.
 
-    `concepts` are those of the word alone, `nexts` the words that may follow it, None where that
-    is not a matter of whole words.
+    `gain` is its weight in the linear model, `concepts` are those of the word alone, `nodes` where
+    it leads to from the beginning of a phrase: none where no phrase begins with it. `nexts` are
+    the words that may follow, None where that is not a matter of whole words.
     """
 
-    __slots__ = ("concepts", "nexts", "nodes")
+    __slots__ = ("concepts", "gain", "nexts", "nodes")
 
-    def __init__(self, nodes: list[Node]) -> None:
+    def __init__(self, gain: int, nodes: Sequence[Node]) -> None:
+        self.gain = gain
         self.nodes = nodes
         self.concepts: frozenset[str] = frozenset().union(*(node.concepts for node in nodes))
         loose = any(node.lengths or node.any for node in nodes)
         self.nexts = None if loose else frozenset().union(*(node.exact for node in nodes))
 
-    def leads(self, word: bytes) -> bool:
-        """Whether a phrase may go on with a word."""
-        nexts = self.nexts
-        if nexts is not None:
-            return word in nexts
+    def leads(self, word: bytes, another: bytes) -> bool:
+        """Whether a phrase may go on with a word and another one (empty: any other)."""
         for node in self.nodes:
-            if node.any is not None or word in node.exact:
+            if word in node.exact:
                 return True
-            stems = node.stems
             for length in node.lengths:
-                if word[:length] in stems:
+                if word[:length] in node.stems:
                     return True
+            ahead = node.any
+            if ahead is not None and (
+                not another
+                or another in ahead.exact
+                or ahead.lengths
+                or ahead.any is not None
+                or ahead.concepts
+            ):
+                return True
         return False
 
 
-NO_WORDS: frozenset[bytes] = frozenset()
+_SILENT = Word(0, ())
 
 
-class Starts(dict[bytes, "Start | None"]):
-    """What the words seen so far lead to."""
+class Vocabulary(dict[bytes, Word]):
+    """The words seen so far, and what each says; `gains` are the weights of single words."""
 
-    def __init__(self, root: Node) -> None:
+    def __init__(self, root: Node, gains: Mapping[bytes, int]) -> None:
         self._root = root
+        self._gains = gains
 
-    def __missing__(self, word: bytes) -> Start | None:
+    def __missing__(self, word: bytes) -> Word:
         if len(self) >= CACHE_MAX:
             self.clear()
-        nodes = self._root.after(word) if word else []
-        start = self[word] = Start(nodes) if nodes else None
-        return start
+        nodes = self._root.after(word) if word else ()
+        gain = self._gains.get(word, 0)
+        said = self[word] = Word(gain, nodes) if nodes or gain else _SILENT
+        return said

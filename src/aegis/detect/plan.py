@@ -2,11 +2,12 @@
 
 Three looks, each only where the one before calls for it:
 
-1. two pattern sets over the whole text: openers (rare words of the lexicons, disguised key words)
-   and shapes (numbers, long runs, marks);
-2. where a shape needs a word beside it, the set of those words; where an opener occurred, the
-   words of the text compared with the words of each concept;
+1. two pattern sets over the whole text: disguised key words, and shapes (numbers, long runs,
+   marks);
+2. where a shape needs a word beside it, the set of those words;
 3. the rules whose needs are met.
+
+The words of the lexicons are not looked for here: the tagger knows every word of a text anyway.
 
 Sets are kept apart on purpose: the states of one RE2 set are the product of its patterns.
 """
@@ -21,10 +22,9 @@ import re2
 from . import triggers
 from .gate import Gate, options
 from .spanrules import Confirm
-from .tagger import Letters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from .ruleset import ConceptRule, RuleSet
 
@@ -36,21 +36,19 @@ STRIDE = 64
 
 
 class Plan:
-    """The values worth confirming, the disguises worth undoing, whether words and marks count."""
+    """The values worth confirming, the disguises worth undoing, whether there are marks."""
 
-    __slots__ = ("marked", "spans", "triggers", "worded")
+    __slots__ = ("marked", "spans", "triggers")
 
     def __init__(
         self,
         spans: tuple[Confirm, ...] = (),
         triggers: tuple[str, ...] = (),
         *,
-        worded: bool = False,
         marked: bool = False,
     ) -> None:
         self.spans = spans
         self.triggers = triggers
-        self.worded = worded
         self.marked = marked
 
 
@@ -58,64 +56,36 @@ NOTHING = Plan()
 
 
 class Look:
-    """What the first look at a text saw: enough to know whether and where to look again.
+    """What the first look at a text saw: enough to know whether and where to look again."""
 
-    `openers` says whether a word stands there that some rule needs, `letters`
-    whether a phrase of a script other than Latin may.
-    """
+    __slots__ = ("disguises", "shapes")
 
-    __slots__ = ("disguises", "letters", "openers", "shapes")
-
-    def __init__(
-        self,
-        openers: bool,
-        disguises: tuple[int, ...],
-        shapes: tuple[int, ...],
-        letters: bool,
-    ) -> None:
-        self.openers = openers
+    def __init__(self, disguises: tuple[int, ...], shapes: tuple[int, ...]) -> None:
         self.disguises = disguises
         self.shapes = shapes
-        self.letters = letters
 
 
-def grouped(terms: Iterable[str]) -> str:
-    """Alternatives with their word boundaries outside, so that RE2 shares their prefixes."""
-    whole: list[str] = []
-    stems: list[str] = []
-    free: list[str] = []
-    for term in sorted(terms):
-        if term.startswith(r"\b") and term.endswith(r"\b") and "|" not in term:
-            whole.append(term[2:-2])
-        elif term.startswith(r"\b") and "|" not in term:
-            stems.append(term[2:])
-        else:
-            free.append(term)
-    parts = [rf"\b(?:{'|'.join(whole)})\b"] if whole else []
-    if stems:
-        parts.append(rf"\b(?:{'|'.join(stems)})")
-    return "(?:" + "|".join(parts + free) + ")"
+_Entry = tuple[frozenset[int], frozenset[int], Confirm]
+"""Shapes and words by their numbers, all of which a text must hold, and the rule they stand for."""
 
 
 class Planner:
     """Turns a text into a plan. Thread-safe; built once."""
 
     __slots__ = (
-        "_cache", "_direct", "_disguises", "_first", "_keys", "_marks", "_rules",
-        "_shape_patterns", "_shapes", "_single", "_spans", "_triggers", "letters",
+        "_by_shapes", "_cache", "_direct", "_disguises", "_first", "_keys", "_marks", "_rules",
+        "_shape_patterns", "_shapes", "_single", "_spans", "_triggers",
     )  # fmt: skip
 
     def __init__(self, rules: RuleSet) -> None:
-        concepts = rules.concepts
-        openers = [one for name in rules.openers for one in concepts[name].openers]
         disguises = triggers.words(rules.keywords)
-        self._first = Gate([grouped(set(openers)), *disguises.values()])
-        self._triggers = {index + 1: name for index, name in enumerate(disguises)}
-        self._disguises = {index + 1: one for index, one in enumerate(disguises.values())}
+        self._first = Gate(disguises.values())
+        self._triggers = tuple(disguises)
+        self._disguises = tuple(disguises.values())
         self._single: dict[str, re2._Regexp] = {}
-        self.letters = Letters(concepts)
         self._compile_shapes(rules)
         self._rules = rules.rules
+        self._by_shapes: dict[frozenset[int], tuple[_Entry, ...]] = {}
         self._cache: dict[tuple[frozenset[str], str], tuple[ConceptRule, ...]] = {}
 
     def _compile_shapes(self, rules: RuleSet) -> None:
@@ -152,66 +122,53 @@ class Planner:
         self._marks = {number["|".join(raw)]: name for name, raw in marks.items()}
         self._direct = {number[pattern]: name for name, pattern in fixed.items()}
 
-    def look(self, data: bytes) -> Look | None:
-        """The first look at a UTF-8 text; None where nothing can match.
-
-        Raises ScanError where a gate gave up.
-        """
-        first = self._first.match(data)
-        shapes = self._shapes.match(data)
-        text = "" if data.isascii() else data.decode()
-        letters = self.letters.written(text) and self.letters.occur(text.lower())
-        if not (first or shapes or letters):
-            return None
-        openers = bool(first) and first[0] == 0
-        return Look(openers, first[1:] if openers else first, shapes, letters)
+    def look(self, data: bytes) -> Look:
+        """The first look at a UTF-8 text. Raises ScanError where a gate gave up."""
+        return Look(self._first.match(data), self._shapes.match(data))
 
     def plan(self, data: bytes) -> Plan:
         """What to confirm in a UTF-8 text. Raises ScanError where a gate gave up."""
         look = self.look(data)
-        if look is None:
+        if not (look.disguises or look.shapes):
             return NOTHING
         fired = tuple(self._triggers[one] for one in look.disguises)
         fired += tuple(self._direct[one] for one in look.shapes if one in self._direct)
         spans = self._confirms(frozenset(look.shapes), data) if look.shapes else ()
-        marked = any(one in self._marks for one in look.shapes)
-        worded = marked or look.openers or look.letters
-        if not (spans or fired or worded):
-            return NOTHING
-        return Plan(spans, fired, worded=worded, marked=marked)
-
-    def worded(self, look: Look) -> bool:
-        """Whether concept rules can match at all in a text looked at."""
-        return look.openers or look.letters or any(one in self._marks for one in look.shapes)
+        return Plan(spans, fired, marked=any(one in self._marks for one in look.shapes))
 
     def marks(self, look: Look, data: bytes) -> Iterator[tuple[str, int]]:
         """Concepts of marks and where they stand, in bytes."""
         for number in look.shapes:
             name = self._marks.get(number)
             if name is not None:
-                for start in self._starts(self._shape_patterns[number], data):
+                for start in self.starts(self._shape_patterns[number], data):
                     yield name, start
 
-    def values(self, look: Look, data: bytes) -> Iterator[int]:
-        """Where values may stand, in bytes."""
-        met = self._met(frozenset(look.shapes), data)
-        wanted = {self._shape_patterns[min(shapes)] for shapes, _ in met}
-        for pattern in sorted(wanted):
-            yield from self._starts(pattern, data)
+    def suspects(self, look: Look, data: bytes) -> Iterator[tuple[Confirm, str, frozenset[int]]]:
+        """Rules whose values may stand in a text, the pattern that gives the place away, and the
+        numbers of the words that must be heard in the same window.
+        """
+        for shapes, words, confirm in self._met(frozenset(look.shapes), data):
+            yield confirm, self._shape_patterns[min(shapes)], words
+
+    def heard(self, data: bytes) -> frozenset[int]:
+        """Numbers of the words beside values that a text holds. Raises ScanError where unknown."""
+        return frozenset(self._keys.match(data))
 
     def disguised(self, look: Look, data: bytes) -> Iterator[int]:
         """Where disguises may stand, in bytes."""
         for one in look.disguises:
-            yield from self._starts(self._disguises[one], data)
+            yield from self.starts(self._disguises[one], data)
         for one in look.shapes:
             if one in self._direct:
-                yield from self._starts(self._shape_patterns[one], data)
+                yield from self.starts(self._shape_patterns[one], data)
 
-    def _starts(self, pattern: str, data: bytes) -> Iterator[int]:
+    def starts(self, pattern: str, data: bytes) -> Iterator[int]:
         """Where a pattern occurs, at most once in STRIDE bytes."""
         compiled = self._single.get(pattern)
         if compiled is None:
-            compiled = self._single[pattern] = re2.compile(pattern, options())
+            # ungreedy: where a run of 20 KB ends, nobody asks
+            compiled = self._single[pattern] = re2.compile(f"(?U){pattern}", options())
         position = 0
         while (found := compiled.search(data, position)) is not None:
             start = found.start()
@@ -219,19 +176,25 @@ class Planner:
             position = max(start + STRIDE, position + 1)
 
     def _confirms(self, seen: frozenset[int], data: bytes) -> tuple[Confirm, ...]:
-        return tuple({id(confirm): confirm for _, confirm in self._met(seen, data)}.values())
+        return tuple({id(confirm): confirm for _, _, confirm in self._met(seen, data)}.values())
 
-    def _met(self, seen: frozenset[int], data: bytes) -> Iterator[tuple[frozenset[int], Confirm]]:
-        """The rules whose shapes were seen, and whose words stand in the text."""
+    def _met(self, seen: frozenset[int], data: bytes) -> Iterator[_Entry]:
+        """The rules whose shapes were seen, and whose words stand in the text; with both."""
+        met = self._by_shapes.get(seen)
+        if met is None:
+            met = tuple(entry for entry in self._spans if entry[0] <= seen)
+            if len(self._by_shapes) >= _CACHE_MAX:
+                self._by_shapes.clear()
+            self._by_shapes[seen] = met
         keys: frozenset[int] | None = None
-        for shapes, words, confirm in self._spans:
-            if shapes <= seen:
-                if words:
-                    if keys is None:
-                        keys = frozenset(self._keys.match(data))
-                    if not words <= keys:
-                        continue
-                yield shapes, confirm
+        for entry in met:
+            words = entry[1]
+            if words:
+                if keys is None:
+                    keys = self.heard(data)
+                if not words <= keys:
+                    continue
+            yield entry
 
     def rules(self, present: frozenset[str], kind: str) -> tuple[ConceptRule, ...]:
         """The concept rules that the concepts of a text of a kind can satisfy."""

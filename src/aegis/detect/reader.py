@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING
 
 from .hit import Hit
-from .locate import BUCKET
-from .plan import Plan
 from .score import CONFIDENT, EVIDENCE, SENSITIVITIES, Scorer
-from .tagger import Tag
 from .words import UNCUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from .engine import Engine
-    from .fold import View
     from .leak import Leak
-    from .words import Cut, Words
+    from .plan import Plan
+    from .survey import Survey
+    from .words import Cut
 
 BLOCK = 256
 """Code points per block of the reading grid."""
@@ -34,6 +31,10 @@ CERTAIN = 12
 """Findings of the high-confidence tier after which a text is read for values only: it is known to
 be hostile, and text made of nothing but attacks would cost the most."""
 
+WINDOWS_MAX = 64
+"""Most windows of one text whose raw hits are kept: tables, logs and padding repeat themselves, and
+so do most texts made to be slow."""
+
 SECRET_MAX = 16_384
 """Longest secret followed beyond its window, in code points (an RSA key of 8192 bits has 6,400)."""
 
@@ -45,70 +46,17 @@ class Frame:
     """One window and what is known about it before it is read.
 
     `cut` says at which edges the text goes on, `start` where the block begins in the window;
-    `plan`, `tags` and `segment` (the words from there on) are None where they have to be found.
+    `plan` is None where it has to be found.
     `certain` says that enough has been found in the text to read it for values only.
     """
 
-    __slots__ = ("certain", "cut", "plan", "segment", "start", "tags")
+    __slots__ = ("certain", "cut", "plan", "start")
 
     def __init__(self, cut: Cut = UNCUT, start: int = 0, *, certain: bool = False) -> None:
         self.cut = cut
         self.start = start
         self.certain = certain
         self.plan: Plan | None = None
-        self.tags: list[Tag] | None = None
-        self.segment: list[bytes] | None = None
-
-
-class Survey:
-    """What a look at a stretch of text from offset `low` on saw.
-
-    `bits` are the places to be read, `shaped` those of them where a value or a disguise may
-    stand, `words` and `tags` what is written there, `marked` says whether there are marks.
-    """
-
-    __slots__ = ("_starts", "_view", "bits", "low", "marked", "shaped", "tags", "words")
-
-    def __init__(self, view: View, low: int) -> None:
-        self._view = view
-        self.low = low
-        self._starts: list[int] | None = None
-        self.bits = 0
-        self.shaped = 0
-        self.marked = False
-        self.words: Words | None = None
-        self.tags: list[Tag] | None = None
-
-    def span(self, words: Words, start: int, right: int) -> tuple[int, int]:
-        """The words from a place of the stretch to the end of the window of its block."""
-        at = self._view.at
-        return words.span(at(start), at(right), cut=right - start == BLOCK + MARGIN)
-
-    def frame(self, left: int, low: int, right: int, cut: Cut) -> Frame:
-        """What is known about a window from `left` to `right` whose block begins at `low`."""
-        frame = Frame(cut, low - left)
-        if self.words is not None:
-            first, last = self.span(self.words, low - self.low, right - self.low)
-            frame.segment = [part for part in self.words.parts[first:last] if part]
-        if self.tags is not None:
-            frame.tags = self._tags(self.tags, left, right, cut)
-            first, last = (left - self.low) // BUCKET, -((self.low - right) // BUCKET)
-            if not self.shaped >> first & ((1 << last - first) - 1):
-                frame.plan = Plan(worded=True, marked=self.marked)
-        return frame
-
-    def _tags(self, tags: list[Tag], left: int, right: int, cut: Cut) -> list[Tag]:
-        if self._starts is None:
-            self._starts = [tag.start for tag in tags]
-        low, high = self._view.at(left - self.low), self._view.at(right - self.low)
-        first = (bisect_right if cut[0] else bisect_left)(self._starts, low)
-        last = bisect_left(self._starts, high)
-        stop = high - 1 if cut[1] else high
-        return [
-            Tag(tag.start - low, tag.end - low, tag.concepts)
-            for tag in tags[first:last]
-            if tag.end <= stop
-        ]
 
 
 class Reader:
@@ -116,7 +64,7 @@ class Reader:
 
     __slots__ = (
         "_categories", "_engine", "_kind", "_leak", "_open", "_scorer", "_since", "_sure",
-        "threshold",
+        "_windows", "threshold",
     )  # fmt: skip
 
     def __init__(
@@ -136,6 +84,16 @@ class Reader:
         self._open: Hit | None = None
         self._since = 0
         self._sure = 0
+        self._windows: dict[tuple[str, Cut, int, bool], list[Hit]] = {}
+
+    @property
+    def follows(self) -> bool:
+        """Whether a secret goes on beyond what was read, so that the next block must be."""
+        return self._open is not None
+
+    def forget(self) -> None:
+        """Read every window, even one that was read before: somebody watches."""
+        self._windows.clear()
 
     def read(
         self, text: str, block: int, base: int, size: int, survey: Survey | None = None
@@ -152,11 +110,15 @@ class Reader:
         window = text[left - base : right - base]
         # a text that ends here looks the same as one that goes on
         cut = (left > 0, right == low + BLOCK + MARGIN)
-        frame = survey.frame(left, low, right, cut) if survey else Frame(cut, low - left)
-        frame.certain = self._sure >= CERTAIN
-        hits = self._engine.window(window, self._kind, self._categories, frame)
-        if self._leak is not None:
-            hits += self._leak.hits(window)
+        key = (window, cut, low - left, self._sure >= CERTAIN)
+        known = self._windows.get(key)
+        if known is None:
+            frame = survey.frame(left, low, right, cut) if survey else Frame(cut, low - left)
+            frame.certain = key[-1]
+            known = self._engine.window(window, self._kind, self._categories, frame)
+            if len(self._windows) < WINDOWS_MAX:
+                self._windows[key] = known
+        hits = known if self._leak is None else [*known, *self._leak.hits(window)]
         own = [_moved(hit, left) for hit in hits if low <= hit.start + left < low + BLOCK]
         out = self._scorer.take(_best(own))
         self._sure += sum(hit.score >= CONFIDENT and hit.category in EVIDENCE for hit in out)

@@ -131,9 +131,8 @@ def redact(value: Any) -> Any:
     if not _collect(value, strings, 0):
         if not strings:
             return value
-        joined = "\n\x00\n".join(strings)
         try:
-            quiet = joined.isascii() and shared().quiet(joined)
+            quiet = not shared().holds_values(strings)
         except ScanError:
             # read each string by itself; what cannot be read is not recorded
             quiet = False

@@ -81,8 +81,10 @@ class Confirm:
             re2.compile(pattern, options(captures=True)) for pattern in rule.patterns
         )
 
-    def values(self, view: View) -> Iterator[Value]:
-        """The confirmed values of this rule in a view."""
+    def values(self, view: View, own: range | None = None) -> Iterator[Value]:
+        """The confirmed values of this rule in a view; where `own` is given, all that begin in
+        those bytes of its data, and of the others as few as it takes to find these.
+        """
         if not self._patterns:
             self._compile()
         data = view.data
@@ -93,8 +95,12 @@ class Confirm:
                 start, end = found.span(group)
                 if start < 0:
                     start, end = found.span()
+                if own is not None and start >= own.stop:
+                    break
                 # what ends one value may begin the next: search on from the value's own end
                 position = max(end, position + 1)
+                if own is not None and end <= own.start and self._trim is None:
+                    continue
                 value = self._confirmed(data, start, end)
                 if value is not None:
                     yield value

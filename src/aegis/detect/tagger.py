@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import msgspec
 import re2
 
 from .gate import Gate, options
-from .phrases import ENDS, NO_WORDS, Node, Starts
+from .phrases import ENDS, Node, Vocabulary, Word
 from .words import UNCUT
 
 if TYPE_CHECKING:
@@ -41,18 +42,12 @@ _STEM_MAX = 8
 """Most letters of an ending that a stem of an inflected script may be followed by."""
 
 
-class Tag:
+class Tag(msgspec.Struct, gc=False):
     """A concept word in a view: its character span and its concepts."""
 
-    __slots__ = ("concepts", "end", "start")
-
-    def __init__(self, start: int, end: int, concepts: frozenset[str]) -> None:
-        self.start = start
-        self.end = end
-        self.concepts = concepts
-
-    def __repr__(self) -> str:
-        return f"Tag({self.start}, {self.end}, {sorted(self.concepts)})"
+    start: int
+    end: int
+    concepts: frozenset[str]
 
 
 class _Letter:
@@ -103,14 +98,6 @@ class Letters:
             return False
         return not self._alphabet.isdisjoint(text.encode().translate(None, _ASCII).decode())
 
-    def occur(self, text: str) -> bool:
-        """Whether a lower-case text holds the beginning of a phrase."""
-        pairs = self._pairs
-        return any(
-            found.group() in pairs or text[found.start() : found.start() + 2] in pairs
-            for found in self._firsts.finditer(text)
-        )
-
     def tags(self, text: str) -> list[Tag]:
         """The phrases in a lower-case text, in order of their beginnings."""
         out: list[Tag] = []
@@ -151,18 +138,18 @@ class Letters:
 class Tagger:
     """Finds concept words. Thread-safe; built once."""
 
-    __slots__ = ("_cache", "_composites", "_letters", "_marks", "_names", "_root", "_sorter",
-                 "_starts")  # fmt: skip
+    __slots__ = (
+        "_cache", "_composites", "_letters", "_marks", "_names", "_sorter", "_vocabulary",
+    )  # fmt: skip
 
     def __init__(
         self,
         concepts: Mapping[str, Concept],
-        composites: Sequence[tuple[str, str, str, int]] = (),
-        *,
-        letters: Letters | None = None,
+        composites: Sequence[tuple[str, str, str, int]],
+        gains: Mapping[bytes, int],
     ) -> None:
-        self._root = Node()
-        self._letters = letters
+        root = Node()
+        self._letters = Letters(concepts)
         self._names: list[str] = []
         known: dict[frozenset[str], frozenset[str]] = {}
         alternatives: list[str] = []
@@ -171,24 +158,43 @@ class Tagger:
                 self._names.append(name)
                 alternatives.append("|".join(concept.raw))
             for phrase in concept.phrases.splitlines():
-                node = self._root
+                node = root
                 for word in phrase.removeprefix("* ").split():
                     node = node.child(word)
                 held = node.concepts | {name}
                 node.concepts = known.setdefault(held, held)
         every = "|".join(alternatives) or r"\x00\x01"
         self._marks = re2.compile(every, options(longest=True))
-        self._sorter = Gate(rf"\A(?:{one})\x00" for one in alternatives)
-        self._starts = Starts(self._root)
+        self._sorter = Gate(rf"\A\x01?(?:{one})\x00" for one in alternatives)
+        self._vocabulary = Vocabulary(root, gains)
         self._cache: dict[bytes, frozenset[str]] = {}
         self._composites = tuple(composites)
+
+    def read(self, words: Words) -> list[Word]:
+        """What each word of a text says."""
+        return list(map(self._vocabulary.__getitem__, words.parts))
 
     def named(self, words: Words, text: str, cut: Cut = UNCUT) -> list[Tag]:
         """The words and phrases of a text in order, without those that touch an edge where the
         text was cut.
         """
-        out = self._phrases(words)
-        if self._letters is not None and self._letters.written(text):
+        singles, out = self.spotted(words, self.read(words), text, cut)
+        ends, parts = words.ends, words.parts
+        for concepts, places in singles.items():
+            for index in places:
+                end = ends[index] - 2
+                out.append(Tag(end - len(parts[index]), end, concepts))
+        out.sort(key=_place)
+        return out
+
+    def spotted(
+        self, words: Words, said: list[Word], text: str, cut: Cut = UNCUT
+    ) -> tuple[dict[frozenset[str], list[int]], list[Tag]]:
+        """The same in two parts: the numbers of single words by their concepts, and the longer
+        phrases. `said` is what the words say.
+        """
+        singles, out = _phrases(words, said)
+        if self._letters.written(text):
             lowered = text.lower()
             tags = self._letters.tags(lowered if len(lowered) == len(text) else text)
             size = len(text)
@@ -197,8 +203,7 @@ class Tagger:
                 for tag in tags
                 if not (cut[0] and tag.start == 0) and not (cut[1] and tag.end == size)
             ]
-            out.sort(key=_place)
-        return out
+        return singles, out
 
     def completed(self, tags: list[Tag], view: View, *, marked: bool = True) -> list[Tag]:
         """The tags of a view with its marks and with the concepts made of two others.
@@ -224,7 +229,8 @@ class Tagger:
             start, end = found.span()
             if end == start:
                 continue
-            concepts = self._concepts(data[start:end])
+            # a mark of its own kind keeps `^` from matching where the text does not begin
+            concepts = self._concepts(b"\x01" + data[start:end] if start else data[start:end])
             if wide:
                 chars += len(data[position:start].decode("utf-8", "ignore"))
                 position = start
@@ -234,27 +240,6 @@ class Tagger:
                 out.append(Tag(start, end, concepts))
             if len(out) >= MARKS_MAX:
                 break
-        return out
-
-    def _phrases(self, words: Words) -> list[Tag]:
-        parts = words.parts
-        found = [
-            (index, entry)
-            for index, entry in enumerate(map(self._starts.__getitem__, parts))
-            if entry is not None
-        ]
-        out: list[Tag] = []
-        if not found:
-            return out
-        ends = words.ends
-        for index, entry in found:
-            if entry.concepts:
-                end = ends[index] - 2
-                out.append(Tag(end - len(parts[index]), end, entry.concepts))
-            following = parts[index + 1]
-            # behind an empty part, a joint of several characters, the next word is looked for
-            if entry.leads(following) if following else entry.nexts != NO_WORDS:
-                _follow(words, index, entry.nodes, out)
         return out
 
     def _concepts(self, literal: bytes) -> frozenset[str]:
@@ -292,7 +277,27 @@ def _place(tag: Tag) -> tuple[int, int]:
     return tag.start, tag.end
 
 
-def _follow(words: Words, index: int, nodes: list[Node], out: list[Tag]) -> None:
+def _phrases(words: Words, said: list[Word]) -> tuple[dict[frozenset[str], list[int]], list[Tag]]:
+    """The single words and the longer phrases of a text."""
+    parts, ends, raw = words.parts, words.ends, words.raw
+    singles: dict[frozenset[str], list[int]] = {}
+    out: list[Tag] = []
+    for index, word in [(index, word) for index, word in enumerate(said) if word.nodes]:
+        if word.concepts:
+            singles.setdefault(word.concepts, []).append(index)
+        following = parts[index + 1]
+        nexts = word.nexts
+        # behind an empty part, a joint of several characters, the next word is looked for
+        if (
+            (following in nexts if following else nexts)
+            if nexts is not None
+            else (not following or word.leads(following, parts[index + 2]))
+        ) and raw[ends[index] - 1] not in _STOPS:
+            _follow(words, index, word.nodes, out)
+    return singles, out
+
+
+def _follow(words: Words, index: int, nodes: Sequence[Node], out: list[Tag]) -> None:
     """The phrases of several words that begin with a word."""
     raw, parts, ends = words.raw, words.parts, words.ends
     start = ends[index] - len(parts[index]) - 2
@@ -321,3 +326,5 @@ def _follow(words: Words, index: int, nodes: list[Node], out: list[Tag]) -> None
             concepts |= node.concepts
         if concepts:
             out.append(Tag(start, ends[at] - 2, concepts))
+        if len(nodes) == 1 and nodes[0].last:
+            return

@@ -15,11 +15,15 @@ from typing import TYPE_CHECKING
 
 from . import triggers
 from .confusables import CONFUSABLES, latinised
+from .fold import View
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from .fold import Places, View
+    from .fold import Places
+
+_FLAG_MAX = 6
+"""Most tag characters of the flag of a region."""
 
 DECODED_MIN = 6
 """Fewest characters of decoded text worth reading."""
@@ -286,6 +290,26 @@ def from_lookalikes(view: View) -> Iterator[View]:
     """Letters of other scripts read as the Latin ones they resemble."""
     if any(char in CONFUSABLES for char in view.rest):
         yield _same_length(view, latinised(view.text), "lookalike")
+
+
+_TAGS = frozenset(map(chr, range(0xE0020, 0xE007F)))
+"""Tag characters (Unicode, "Tags" block): ASCII that no reader sees."""
+
+
+def hidden_places(text: str, view: View) -> list[int]:
+    """Where the tag characters of a text stand; `view` is its folding."""
+    if view.rest.isdisjoint(_TAGS):
+        return []
+    return [i for i, char in enumerate(text) if char in _TAGS]
+
+
+def from_tags(text: str, view: View) -> Iterator[View]:
+    """What is written in tag characters of a text; `view` is its folding."""
+    places = hidden_places(text, view)
+    # flags of regions are written with tags (UTS 51, emoji tag sequences)
+    if places and not (len(places) <= _FLAG_MAX and "\U0001f3f4" in view.rest):
+        letters = "".join(chr(ord(text[i]) - 0xE0000) for i in places)
+        yield View("").derive(letters, "tags", (places, [i + 1 for i in places]))
 
 
 DECODERS: dict[str, Callable[[View], Iterator[View]]] = {

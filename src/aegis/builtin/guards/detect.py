@@ -1,8 +1,8 @@
 """The built-in content guards: injection, pii, secrets, toxicity, prompt leak, tool poisoning,
 argument injection.
 
-They are seven to configure and one to run: the engine reads each text once for all of them. A clean
-text, the usual case, costs one pass over all texts of an action together.
+They are seven to configure and one to run: the engine reads each text once for all of them, and a
+text in which nothing was found is not read again.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...detect import SENSITIVITIES, Engine, Hit, Leak, Stream, shared
 from ...model import Finding, Verdict
+from .clean import CleanTexts
 from .packs import packed
 from .settings import CATEGORIES, MODEL, GuardSettings, resolve
 
@@ -21,21 +22,8 @@ if TYPE_CHECKING:
     from .restorer import Restorer
     from .reversible import Reversing
 
-TEXT_MIN = 3
-"""Shorter texts are not read; no rule describes anything so short."""
-
-CLEAN_LENGTH = 4_096
-"""Longest text remembered as clean, in code points."""
-
-CLEAN_TOTAL = 2_000_000
-"""Code points of clean texts remembered per generation; two generations are kept. A conversation
-sends its earlier turns again with every request, and an application its system prompt."""
-
 LEAKABLE = frozenset({"reply", "arguments"})
 """Kinds of text in which a guarded prompt or canary is a leak: what the model says or sends."""
-
-SPECIAL_KINDS = frozenset({"arguments", "tool_description"})
-"""Kinds of text for which there are rules of their own (see `detect.payloads`)."""
 
 BOUND_MAX = 64
 """Most system messages remembered with their runs of words; an application has a few."""
@@ -72,9 +60,7 @@ class DetectGuard:
             from .reversible import Reversing
 
             self._reversing = Reversing(settings)
-        self._clean: set[str] = set()
-        self._older: set[str] = set()
-        self._remembered = 0
+        self._clean = CleanTexts()
         # read as widely as the widest guard asks, then drop what a narrower one did not ask for
         self._sensitivity = min(
             (one.sensitivity for one in settings), key=SENSITIVITIES.__getitem__, default="medium"
@@ -129,44 +115,24 @@ class DetectGuard:
         return found
 
     def _read(self, texts: Sequence[Text], action: Action | None = None) -> Sequence[Finding]:
-        if self._leak is None:
-            clean, older = self._clean, self._older
-            fresh = [t for t in texts if (k := _key(t)) not in clean and k not in older]
-            if not fresh or self._quiet(fresh):
-                return ()
         engine = self._engine or self._ready()
         out: list[Finding] = []
         for index, text in enumerate(texts):
+            leak = self._leak if text.kind in LEAKABLE else None
+            if leak is None and self._clean.holds(text):
+                continue
             hits = engine.scan(
                 text.text,
                 text.kind,
                 categories=self._categories,
                 sensitivity=self._sensitivity,
-                leak=self._leak if text.kind in LEAKABLE else None,
+                leak=leak,
             )
             if hits:
                 out += self.findings(hits, index, text.kind, text.key, action)
-        return out
-
-    def _quiet(self, texts: list[Text]) -> bool:
-        """Whether no rule can match in texts; those of which that is certain are remembered.
-
-        Each is looked at by itself: beside harmless words an attack would look harmless, too.
-        """
-        engine = self._engine or self._ready()
-        for text in texts:
-            words = text.text
-            kind = text.kind if text.kind in SPECIAL_KINDS else ""
-            if len(words) >= TEXT_MIN and not (
-                words.isascii() and engine.quiet(words) and (not kind or engine.quiet(words, kind))
-            ):
-                return False
-            if len(words) <= CLEAN_LENGTH:
-                if self._remembered + len(words) > CLEAN_TOTAL:
-                    self._older, self._clean, self._remembered = self._clean, set(), 0
-                self._clean.add(_key(text))
-                self._remembered += len(words)
-        return True
+            elif leak is None:
+                self._clean.keep(text)
+        return tuple(out)
 
     def stream(self, kind: str) -> DetectScan:
         """A scanner for a text that arrives in pieces."""
@@ -214,11 +180,6 @@ def _leak(setting: GuardSettings | None, spoken: tuple[str, ...] = ()) -> Leak |
     if setting is None or not (setting.canaries or setting.system_prompts or spoken):
         return None
     return Leak(setting.canaries, (*setting.system_prompts, *spoken))
-
-
-def _key(text: Text) -> str:
-    """What a clean text is remembered by: clean as a prompt is not clean as an argument."""
-    return f"{text.kind}\x00{text.text}" if text.kind in SPECIAL_KINDS else text.text
 
 
 class DetectScan:

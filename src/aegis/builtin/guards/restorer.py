@@ -39,12 +39,14 @@ class Restorer:
         out.append(text[position:])
         return "".join(out)
 
-    def spans(self, text: str, action: Action) -> list[tuple[int, int, str]]:
-        """Places (start, end) of placeholders, with the values they stand for."""
+    def spans(self, text: str, action: Action, first: int = 0) -> list[tuple[int, int, str]]:
+        """Places (start, end) of placeholders, with the values they stand for. What stands before
+        `first` only tells the edge of a word.
+        """
         if not self._vault:
             return []
         found: list[tuple[int, int, str]] = []
-        for match in PLACEHOLDER.finditer(text):
+        for match in PLACEHOLDER.finditer(text, first):
             value = self._vault.value(action, match[1])
             if value is not None:
                 bare = match[0][0] != "[" or match[0][-1] != "]"
@@ -72,7 +74,8 @@ class RestoringScan:
         """The placeholders that are certain now."""
         text = self._tail + piece
         # look back far enough that the edge of a word is seen, and no further
-        partial = PARTIAL.search(text, max(0, len(text) - PLACEHOLDER_MAX))
+        first = max(self.settled - self._base, len(text) - PLACEHOLDER_MAX)
+        partial = PARTIAL.search(text, first)
         return self._take(text, partial.start() if partial else len(text))
 
     def close(self) -> list[tuple[int, int, str]]:
@@ -80,14 +83,10 @@ class RestoringScan:
         return self._take(self._tail, len(self._tail))
 
     def _take(self, text: str, sure: int) -> list[tuple[int, int, str]]:
-        whole = self._restorer.spans(text, self._action)
-        settled = self.settled
-        found = [
-            (start + self._base, end + self._base, value)
-            for start, end, value in whole
-            if end <= sure and start + self._base >= settled
-        ]
-        self.settled = self._base + sure
+        base = self._base
+        whole = self._restorer.spans(text, self._action, self.settled - base)
+        found = [(start + base, end + base, value) for start, end, value in whole if end <= sure]
+        self.settled = base + sure
         # one character stays, to tell the edge of a word
         keep = max(0, sure - 1)
         self._tail = text[keep:]

@@ -28,7 +28,10 @@ HEAD_MAX = 64 * 1024
 """Most bytes of request line and headers."""
 
 PIPELINED_MAX = 64
-"""Most requests one connection may send ahead of their answers."""
+"""Requests taken from a connection ahead of their answers; then the socket waits."""
+
+PIECE = 8 * 1024
+"""Bytes parsed at once: what one piece may hold beyond PIPELINED_MAX are a few hundred requests."""
 
 HELD_MAX = 256 * 1024
 """Bytes of a body that may arrive before somebody reads it; then the socket waits."""
@@ -68,6 +71,8 @@ class Front(asyncio.Protocol):
         self._head = 0
         self._between = True
         self._opening = b""
+        self._rest = b""
+        self._refused: Failure | None = None
         self._paused = False
         self._stopping = False
         self._quiet_since = 0.0
@@ -79,8 +84,11 @@ class Front(asyncio.Protocol):
             self._transport.write(data)
 
     def resume(self) -> None:
-        """Read on."""
-        if self._paused and not self.lost and self._transport is not None:
+        """Read on: what came already first, then from the socket."""
+        if self._rest:
+            data, self._rest = self._rest, b""
+            self._parse(data)
+        if self._paused and not (self._rest or self.lost) and self._transport is not None:
             self._paused = False
             self._transport.resume_reading()
 
@@ -104,6 +112,8 @@ class Front(asyncio.Protocol):
         """The next request, once the answers before it have left."""
         if self._waiting:
             self._start(self._waiting.popleft())
+        elif self._refused is not None:
+            self._refuse(self._refused)
         else:
             self.resume()
 
@@ -133,7 +143,9 @@ class Front(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Begin a turn where the whole request is known, else feed the parser."""
-        if self._between and self._turn is None:
+        if self._refused is not None:
+            return
+        if self._between and self._turn is None and not self._rest:
             end = data.find(b"\r\n\r\n") + 4
             opening = data[:end] if 3 < end <= HEAD_KEPT else b""
             known = self.heads.get(opening)
@@ -146,8 +158,16 @@ class Front(asyncio.Protocol):
                 self._start(turn)
                 return
             self._opening = opening
+        self._parse(self._rest + data if self._rest else data)
+
+    def _parse(self, data: bytes) -> None:
+        """Feed the parser piece by piece, until enough requests wait: the rest waits unparsed."""
         try:
-            self._parser.feed_data(data)
+            for at in range(0, len(data), PIECE):
+                if len(self._waiting) >= PIPELINED_MAX:
+                    self._rest = data[at:]
+                    return
+                self._parser.feed_data(data[at : at + PIECE] if len(data) > PIECE else data)
         except httptools.HttpParserUpgrade:
             self._refuse(Failure(400, "this server upgrades to nothing", "invalid_request"))
         except httptools.HttpParserError as error:
@@ -215,8 +235,6 @@ class Front(asyncio.Protocol):
         self._arriving = turn
         if self._turn is None:
             self._start(turn)
-        elif len(self._waiting) >= PIPELINED_MAX:
-            raise Failure(400, "too many requests at once on one connection", "invalid_request")
         else:
             self._waiting.append(turn)
             self._pause()
@@ -275,7 +293,7 @@ class Front(asyncio.Protocol):
             self._transport.pause_reading()
 
     def _refuse(self, failure: Failure) -> None:
-        """Answer what is no request, unless an answer is under way, and close."""
+        """Answer what is no request once the answers before it have left, and close."""
         if self._transport is None or self.lost:
             return
         if self._turn is None:
@@ -286,11 +304,14 @@ class Front(asyncio.Protocol):
                 % (failure.status, reason, *JSON, len(body), body)
             )
             self._transport.close()
-        else:
-            self._waiting.clear()
-            self._stopping = True
-            if not self._turn.complete:
-                self._turn.stop("left")
+            return
+        self._refused = failure
+        self._rest = b""
+        self._pause()
+        if self._waiting and not self._waiting[-1].complete:
+            self._waiting.pop()
+        if not self._turn.complete:
+            self._turn.stop("left")
 
     def _expire(self) -> None:
         """Close a connection nothing happens on; one timer each, not one per request."""

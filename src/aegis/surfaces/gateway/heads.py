@@ -8,6 +8,7 @@ length in digits, no transfer coding, no expectation, no end of the connection (
 
 from __future__ import annotations
 
+from sys import getsizeof
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -16,8 +17,12 @@ if TYPE_CHECKING:
 HEAD_KEPT = 2_048
 """Longest head remembered, in bytes; clients that send more (large cookies) are parsed."""
 
-HEADS_MAX = 1_024
-"""Heads remembered before all are forgotten: two megabytes, and keys revoked since go too."""
+HEADS_BYTES_MAX = 4 << 20
+"""Memory of the heads remembered, in bytes; then all are forgotten, and keys revoked since go too.
+Clients' heads take two kilobytes each, one made of nothing but short headers thirty."""
+
+_ENTRY_BYTES = 400
+"""A head and its place among the others, without its bytes and headers (CPython 3.11)."""
 
 LENGTH_DIGITS = 10
 """Most digits of a content length that is remembered."""
@@ -37,10 +42,11 @@ class Head(NamedTuple):
 class Heads:
     """The memo of one process."""
 
-    __slots__ = ("_known", "get")
+    __slots__ = ("_bytes", "_known", "get")
 
     def __init__(self) -> None:
         self._known: dict[bytes, Head] = {}
+        self._bytes = 0
         self.get = self._known.get
 
     def keep(self, data: bytes, target: bytes, head: Head) -> None:
@@ -59,6 +65,10 @@ class Heads:
         stated = headers.get(b"content-length", b"0")
         if not stated.isdigit() or len(stated) > LENGTH_DIGITS:
             return
-        if len(self._known) >= HEADS_MAX:
+        pairs = sum(getsizeof(name) + getsizeof(value) for name, value in headers.items())
+        size = _ENTRY_BYTES + getsizeof(data) + getsizeof(headers) + pairs
+        if self._bytes + size > HEADS_BYTES_MAX:
             self._known.clear()
+            self._bytes = 0
         self._known[data] = head._replace(length=int(stated))
+        self._bytes += size

@@ -1,0 +1,249 @@
+"""The survey: one look at a whole stretch of text that says which blocks are worth reading.
+
+Reading a window closely costs a hundred times what looking at it costs, and finding nothing is the
+rule. So a stretch is looked at as a whole, and a block is named where
+
+- a value stands: the gates saw its shape and the words it needs near one another, and the rule
+  confirms one in the window of the block;
+- a disguise stands near, which has to be undone to know more;
+- some concept rule could begin to match (see `locate`);
+- the wording is that of attacks (see `linear`).
+
+What is named is a superset of the blocks in which anything would be found, never less: a text that
+arrives in pieces is read without a survey, and both must find the same.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from .fold import fold
+from .locate import BUCKET, Spots, around, spread
+from .plan import STRIDE, Plan
+from .reader import BLOCK, MARGIN, Frame
+from .views import from_lookalikes, hidden_places
+from .words import split
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from .fold import View
+    from .linear import Linear
+    from .locate import Locator
+    from .payloads import Payloads
+    from .phrases import Word
+    from .plan import Look, Planner
+    from .spanrules import Confirm
+    from .tagger import Tagger
+    from .words import Cut, Words
+
+WORDING_MIN = 350
+"""Lowest score of the model that counts as evidence: the threshold of high sensitivity."""
+
+NEAR = 128
+"""Code points between the place that gives a value away and its beginning, or the next one."""
+
+CONFIRMED_MAX = 8
+"""Blocks with a value after which the others of the stretch are not asked first."""
+
+_PLACES = BLOCK // BUCKET
+_WHOLE = (1 << _PLACES) - 1
+
+
+class Survey:
+    """What a look at a stretch of text from offset `low` on saw.
+
+    `bits` are the places to be read, `shaped` those of them where a value or a disguise stands,
+    `marked` says whether there are marks.
+    """
+
+    __slots__ = ("bits", "low", "marked", "shaped", "view")
+
+    def __init__(self, view: View, low: int) -> None:
+        self.view = view
+        self.low = low
+        self.bits = 0
+        self.shaped = 0
+        self.marked = False
+
+    def names(self, block: int) -> bool:
+        """Whether a block is to be read."""
+        return bool(self.bits >> (block * BLOCK - self.low) // BUCKET & _WHOLE)
+
+    def frame(self, left: int, low: int, right: int, cut: Cut) -> Frame:
+        """What is known about a window from `left` to `right` whose block begins at `low`."""
+        frame = Frame(cut, low - left)
+        first, last = (left - self.low) // BUCKET, -((self.low - right) // BUCKET)
+        if not self.shaped >> first & ((1 << last - first) - 1):
+            frame.plan = Plan(marked=self.marked)
+        return frame
+
+
+class Surveyor:
+    """Makes surveys. Thread-safe; `tagger` gives the tagger, which is built where it is needed."""
+
+    __slots__ = ("_linear", "_locator", "_payloads", "_planner", "_tagger")
+
+    def __init__(
+        self,
+        planner: Planner,
+        locator: Locator,
+        linear: Linear,
+        payloads: Mapping[str, Payloads],
+        tagger: Callable[[], Tagger],
+    ) -> None:
+        self._planner = planner
+        self._locator = locator
+        self._linear = linear
+        self._payloads = payloads
+        self._tagger = tagger
+
+    def survey(self, text: str, low: int, kind: str, threshold: int) -> Survey:
+        """Where to read a stretch of text closely; `kind` is empty for any kind.
+
+        `low`, its offset in the whole text, is a multiple of BLOCK. Raises ScanError where a gate
+        gave up.
+        """
+        view = fold(text)
+        survey = Survey(view, low)
+        self._look(survey, text, kind, threshold)
+        if view.rest:
+            for other in from_lookalikes(view):
+                disguised = Survey(other, low)
+                self._look(disguised, text, kind, threshold)
+                survey.shaped |= around(disguised.bits, MARGIN // BUCKET)
+            survey.shaped |= around(_bits(hidden_places(text, view), None), MARGIN // BUCKET)
+        survey.bits |= survey.shaped
+        payloads = self._payloads.get(kind)
+        if payloads is not None and payloads.heard(view.data):
+            survey.bits |= (1 << len(text) // BUCKET + 1) - 1
+        return survey
+
+    def _look(self, survey: Survey, text: str, kind: str, threshold: int) -> None:
+        """Fill in what a look at a view says."""
+        planner = self._planner
+        view = survey.view
+        look = planner.look(view.data)
+        survey.shaped = self._disguised(view, look)
+        if not view.name:
+            # numbers in a respelled text are not numbers
+            survey.shaped |= self._valued(view, look, text, kind)
+        tagger = self._tagger()
+        words = split(view.text)
+        said = tagger.read(words)
+        marks = list(planner.marks(look, view.data))
+        survey.marked = bool(marks)
+        alike = self._resembling(view, words, said, len(text))
+        survey.bits = survey.shaped | alike
+        spots = Spots(view, words, *tagger.spotted(words, said, view.text), marks)
+        if spots:
+            survey.bits |= self._locator.begins(spots, kind, threshold, alike)
+
+    def shaped(self, text: str) -> bool:
+        """Whether a text holds the shape of a value or a disguise. Raises ScanError where a gate
+        gave up.
+        """
+        view = fold(text)
+        look = self._planner.look(view.data)
+        return bool(look.shapes or look.disguises or hidden_places(text, view))
+
+    def valued(self, text: str) -> bool:
+        """Whether a value may stand in a text of any kind, in the open or in disguise. Raises
+        ScanError where a gate gave up.
+        """
+        view = fold(text)
+        look = self._planner.look(view.data)
+        return bool(
+            self._disguised(view, look)
+            or hidden_places(text, view)
+            or self._valued(view, look, text, "")
+        )
+
+    def _disguised(self, view: View, look: Look) -> int:
+        """Where a disguise is within reach, as bits."""
+        places = _bits(self._planner.disguised(look, view.data), view.edges(BUCKET))
+        return spread(places, MARGIN // BUCKET, (MARGIN + STRIDE) // BUCKET)
+
+    def _resembling(self, view: View, words: Words, said: list[Word], size: int) -> int:
+        """Where the wording is that of attacks, as bits: the beginnings of such blocks."""
+        out = 0
+        sums = list(accumulate([word.gain for word in said], initial=0))
+        for start in range(0, size, BLOCK):
+            right = min(start + BLOCK + MARGIN, size)
+            whole = right - start < BLOCK + MARGIN
+            first, last = words.span(view.at(start), view.at(right), cut=not whole)
+            # nearly all texts end here: what words weigh one by one says enough
+            if sums[last] < sums[first]:
+                continue
+            if self._linear.score([one for one in words.parts[first:last] if one]) >= WORDING_MIN:
+                out |= 1 << start // BUCKET
+        return out
+
+    def _valued(self, view: View, look: Look, text: str, kind: str) -> int:
+        """The blocks in which a value begins, as bits: only what is confirmed is read for."""
+        if not look.shapes:
+            return 0
+        edges = view.edges(BUCKET)
+        near: dict[str, int] = {}
+        wanted: dict[int, list[tuple[Confirm, frozenset[int]]]] = {}
+        for confirm, shape, words in self._planner.suspects(look, view.data):
+            if kind and confirm.rule.kinds and kind not in confirm.rule.kinds:
+                continue
+            if shape not in near:
+                places = _bits(self._planner.starts(shape, view.data), edges)
+                near[shape] = _blocks(around(places, NEAR // BUCKET))
+            for bit in _ones(near[shape]):
+                wanted.setdefault(bit // _PLACES, []).append((confirm, words))
+        out = 0
+        sure = 0
+        for block, suspects in wanted.items():
+            # a text full of values is read anyway
+            if sure >= CONFIRMED_MAX or self._confirmed(text, block * BLOCK, suspects):
+                out |= _WHOLE << block * _PLACES
+                sure += 1
+        return out
+
+    def _confirmed(
+        self, text: str, low: int, suspects: Iterable[tuple[Confirm, frozenset[int]]]
+    ) -> bool:
+        """Whether a value begins in the block at an offset, read in its window as ever."""
+        left = max(0, low - MARGIN)
+        window = fold(text[left : low + BLOCK + MARGIN])
+        own = window.own(low - left, low - left + BLOCK)
+        heard: frozenset[int] | None = None
+        for confirm, words in suspects:
+            if words:
+                heard = self._planner.heard(window.data) if heard is None else heard
+                if not words <= heard:
+                    continue
+            if any(value.start in own for value in confirm.values(window, own)):
+                return True
+        return False
+
+
+def _bits(offsets: Iterable[int], edges: list[int] | None) -> int:
+    """Byte offsets as bits for BUCKET code points each."""
+    out = 0
+    for offset in offsets:
+        out |= 1 << (offset // BUCKET if edges is None else bisect_right(edges, offset))
+    return out
+
+
+def _blocks(bits: int) -> int:
+    """Of each block with a bit the first bit."""
+    reach = 1
+    while reach < _PLACES:
+        bits |= bits >> reach
+        reach *= 2
+    firsts = int.from_bytes(b"\x01" * (bits.bit_length() // 8 + 1), "little")
+    return bits & firsts
+
+
+def _ones(bits: int) -> Iterator[int]:
+    """The numbers of the bits that are set."""
+    while bits:
+        low = bits & -bits
+        yield low.bit_length() - 1
+        bits ^= low
