@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from . import linear
+from . import gibberish, linear
 from .compact import Compact
 from .concepts import candidates, weighed
 from .fold import View, fold
@@ -166,6 +166,9 @@ class Engine:
         payloads = self._payloads.get(kind)
         if payloads is not None and payloads.heard(view.data):
             survey.bits |= (1 << len(text) // BUCKET + 1) - 1
+        for start in range(-low % BLOCK, len(text), BLOCK):
+            if gibberish.odd(text[max(0, start - MARGIN) : start + BLOCK + MARGIN]):
+                survey.bits |= 1 << start // BUCKET
         return survey
 
     def _look(self, view: View, kind: str, threshold: int, survey: Survey, size: int) -> None:
@@ -216,6 +219,8 @@ class Engine:
         payloads = self._payloads.get(kind)
         begins = not frame.cut[0]
         hits: list[Hit] = []
+        if not frame.certain and (categories is None or "injection" in categories):
+            hits += gibberish.hits(text, frame.start, BLOCK)
         views = [view]
         hidden = _hidden(text, view)
         views += hidden
