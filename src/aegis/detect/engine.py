@@ -52,10 +52,10 @@ HITS_MAX = 20_000
 """Most hits in one text; beyond it the scan is given up, and says so."""
 
 DEPTH_MAX = 2
-"""How many disguises may lie over one another."""
+"""How many disguises may lie over one another; those of _SHRINKING are always undone."""
 
 VIEWS_MAX = 24
-"""Most disguised readings of one window."""
+"""Most readings of one window; where more are called for, the scan is given up."""
 
 WORDING = "attack_wording"
 """Name of the rule of findings that come from the linear model."""
@@ -73,6 +73,9 @@ _BLOCK_BITS = (1 << BLOCK // BUCKET) - 1
 
 _TAGS = frozenset(map(chr, range(0xE0020, 0xE007F)))
 """Tag characters (Unicode, "Tags" block): ASCII that no reader sees."""
+
+_SHRINKING = frozenset({"run", "split", "hex"})
+"""Encodings whose content is shorter by a quarter or more: in a window they come to an end."""
 
 _RUN_TOGETHER = frozenset({"run", "joined"})
 """Triggers of words written without blanks."""
@@ -102,9 +105,10 @@ class Engine:
     def quiet(self, text: str, kind: str = "") -> bool:
         """True where no rule can match an ASCII text of a kind (empty: of any kind).
 
-        Raises ScanError where unknown.
+        Of texts longer than a chunk, which are better scanned at once, it says False. Raises
+        ScanError where unknown.
         """
-        return not self._survey(text, 0, kind, 0).bits
+        return len(text) <= _CHUNK and not self._survey(text, 0, kind, 0).bits
 
     def scan(
         self,
@@ -240,7 +244,7 @@ class Engine:
             if payloads is not None:
                 hits += payloads.hits(current, categories, begins)
             if len(views) + read > VIEWS_MAX:
-                del views[max(0, VIEWS_MAX - read) :]
+                raise ScanError(f"more than {VIEWS_MAX} encodings within {len(text)} characters")
         return hits
 
     def _read(
@@ -355,11 +359,12 @@ def _bits(offsets: Iterable[int], edges: list[int] | None) -> int:
 def _decoded(view: View, plan: Plan) -> list[View]:
     """The disguised readings that a plan calls for."""
     out: list[View] = []
-    if view.depth < DEPTH_MAX:
-        for trigger in plan.triggers:
-            decoder = DECODERS.get(trigger)
-            if decoder is not None and not (trigger in _OPAQUE and trigger in view.name):
-                out.extend(decoder(view))
+    for trigger in plan.triggers:
+        if view.depth >= DEPTH_MAX and trigger not in _SHRINKING:
+            continue
+        decoder = DECODERS.get(trigger)
+        if decoder is not None and not (trigger in _OPAQUE and trigger in view.name):
+            out.extend(decoder(view))
     return out
 
 
