@@ -80,9 +80,15 @@ def _minimal(phrases: Iterable[str]) -> list[str]:
     )
 
 
+_DIGITS = str.maketrans("aeiost", "431057")
+
+
 def slips(word: str) -> list[str]:
-    """Spellings of a word with one letter lost, doubled or exchanged with its neighbour."""
-    out: set[str] = set()
+    """Spellings of a word with one letter lost, doubled or exchanged with its neighbour, or with a
+    digit for one letter or for every letter that resembles it.
+    """
+    out = {word.translate(_DIGITS)}
+    out |= {word[:i] + word[i].translate(_DIGITS) + word[i + 1 :] for i in range(len(word))}
     for i in range(1, len(word) - 1):
         if word[i] != " ":
             out.add(word[:i] + word[i + 1 :])
@@ -127,6 +133,7 @@ class _Rule(msgspec.Struct, forbid_unknown_fields=True):
     decoded: bool = True
     trim: str = ""
     payload: bool = False
+    locale: str = ""
     literal: bool = False
     match: list[dict[str, Any]] = []
 
@@ -160,7 +167,7 @@ def read_rule(path: Path) -> SpanRule | ConceptRule:
         tuple(context_word(word) for word in raw.context), raw.context_required,
         raw.context_score, raw.before, raw.after, tuple(map(context_word, raw.refuse)),
         tuple(raw.kinds),
-        raw.decoded, raw.trim, raw.payload,
+        raw.decoded, raw.trim, raw.payload, raw.locale,
     )  # fmt: skip
 
 
@@ -227,6 +234,11 @@ def compile_rules(root: Path) -> RuleSet:
             own,
             openers=tuple(sorted({*own.openers, *other.openers})),
         )
+    concepts = {
+        # nobody looks for the rarest words of a concept that opens nothing
+        name: one if name in meta.openers else msgspec.structs.replace(one, openers=())
+        for name, one in concepts.items()
+    }
     spans: list[SpanRule] = []
     rules: list[ConceptRule] = []
     for path in folders(root):
