@@ -62,8 +62,7 @@ class HttpGate:
     async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection to its end."""
         wire = Wire(reader, writer, self.settings.connect_seconds)
-        lasting = True
-        while lasting and not self._draining:
+        while not (wire.last or self._draining):
             self._idle.add(wire)
             try:
                 head = await wire.head()
@@ -72,11 +71,12 @@ class HttpGate:
             except Gone:
                 return
             except BadRequest as error:
-                await self._refuse(wire, of_bad(error), lasting=False)
+                wire.last = True
+                await self._refuse(wire, of_bad(error))
                 return
             finally:
                 self._idle.discard(wire)
-            lasting = await self._turn(wire, head)
+            await self._turn(wire, head)
 
     def crowded(self) -> bytes:
         """What a client is told for which there is no room."""
@@ -88,38 +88,36 @@ class HttpGate:
         for wire in self._idle:
             wire.writer.close()
 
-    async def _turn(self, wire: Wire, head: Head) -> bool:
-        """Answer one request; whether the connection goes on."""
-        lasting = head.lasting
+    async def _turn(self, wire: Wire, head: Head) -> None:
+        """Answer one request."""
         try:
             if head.method == "CONNECT":
-                lasting = False
+                wire.last = True
                 await self._tunnel(wire, head)
             else:
                 await self._forward(wire, head)
         except Gone:
+            wire.last = True
             wire.writer.transport.abort()
-            return False
         except BadRequest as error:
-            lasting = False
-            await self._refuse(wire, of_bad(error), lasting)
+            wire.last = True
+            await self._refuse(wire, of_bad(error))
         except Refusal as error:
             # a body nobody read would be taken for the next request
-            lasting = lasting and (wire.read or not _bodied(head))
-            await self._refuse(wire, error, lasting)
-        return lasting and not wire.ahead
+            wire.last = wire.last or (_bodied(head) and not wire.read)
+            await self._refuse(wire, error)
 
-    async def _refuse(self, wire: Wire, refusal: Refusal, lasting: bool) -> None:
+    async def _refuse(self, wire: Wire, refusal: Refusal) -> None:
         if wire.started:
+            wire.last = True
             wire.writer.transport.abort()
             return
-        fields = refusal.fields() if lasting else [*refusal.fields(), ("connection", "close")]
         try:
-            await wire.whole(refusal.status, fields, refusal.body())
+            await wire.whole(refusal.status, refusal.fields(), refusal.body())
         except Gone:
             wire.writer.transport.abort()
             return
-        if not lasting:
+        if wire.last:
             await wire.leave()
 
     async def _forward(self, wire: Wire, head: Head) -> None:

@@ -51,7 +51,7 @@ class Tunnel:
             )
         reader, writer = await self._connected()
         try:
-            await self._wire.begin(200, (), framed=True)
+            await self._wire.established()
             opening = await self._opening()
             await self._carry(opening, reader, writer)
         finally:
