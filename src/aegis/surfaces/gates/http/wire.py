@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
     from typing import Any
 
+    from .sealed import Sealed
+
 Field = tuple[str, str]
 """A header: its name in lower case, and its value."""
 
@@ -124,7 +126,10 @@ class Wire:
     """
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head_seconds: float
+        self,
+        reader: asyncio.StreamReader | Sealed,
+        writer: asyncio.StreamWriter | Sealed,
+        head_seconds: float,
     ) -> None:
         """`head_seconds` is how long the first request may take to begin, and each head to end."""
         self.writer = writer
