@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from .places import Resolve
     from .sealed import Sealed
     from .wire import Head
+
+log = logging.getLogger("aegis.gates")
 
 CROWDED = (
     b"HTTP/1.1 503 Service Unavailable\r\nproxy-status: aegis; error=connection_limit_reached\r\n"
@@ -118,6 +121,12 @@ class HttpGate:
             # a body nobody read would be taken for the next request
             wire.last = wire.last or (_bodied(head) and not wire.read)
             await self._refuse(wire, error)
+        except Exception:
+            # the last stop before a traceback
+            log.exception("a request broke off")
+            wire.last = True
+            message = "an unexpected error; the gate's log names the cause"
+            await self._refuse(wire, Refusal(500, message, "internal_error"))
 
     async def _refuse(self, wire: Wire, refusal: Refusal) -> None:
         if wire.started:
