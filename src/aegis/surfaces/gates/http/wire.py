@@ -140,8 +140,7 @@ class Wire:
         self._kept = b""
         self._sink = _Sink()
         self._parser = httptools.HttpRequestParser(self._sink)
-        self._chunked = False
-        self._plain = False
+        self._chunked = self._plain = self._bodiless = False
 
     async def head(self) -> Head | None:
         """The next request; None where the client has no more. Raises BadRequest, Gone."""
@@ -196,6 +195,7 @@ class Wire:
         if sum(name == "host" for name, _ in sink.fields) > 1:
             raise BadRequest(400, "the header `host` stands there twice")
         head = Head(parser.get_method().decode("ascii"), _ascii(sink.url), tuple(sink.fields))
+        self._bodiless = head.method == "HEAD"
         wishes = f"{head.get('connection')},{head.get('proxy-connection')}".lower()
         self.last = self._plain or "close" in (wish.strip() for wish in wishes.split(","))
         return head
@@ -301,10 +301,11 @@ class Wire:
         return not self._kept
 
     async def whole(self, status: int, fields: Iterable[Field], body: bytes) -> None:
-        """Answer with one body. Raises Gone."""
+        """Answer with one body, which `HEAD` does not get (RFC 9110, 9.3.2). Raises Gone."""
         lines = self._lines(status, fields)
         lines.append(f"content-length: {len(body)}\r\n\r\n")
-        await self.write("".join(lines).encode("latin-1", "replace") + body)
+        head = "".join(lines).encode("latin-1", "replace")
+        await self.write(head if self._bodiless else head + body)
 
     async def established(self) -> None:
         """Say that the tunnel stands (RFC 9110, 9.3.6). Raises Gone."""
