@@ -6,6 +6,7 @@ from pathlib import Path  # noqa: TC003 - the command line reads the annotations
 from typing import TYPE_CHECKING
 
 from ..model import CallerError
+from . import output
 from .gate import Asked, serve
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ def http(
     config: Path | None = None,
     listen: str | None = None,
     allow_unauthenticated: bool = False,
+    make_ca: Path | None = None,
 ) -> int:
     """Govern what programs ask of other hosts: they use this as their proxy, with an Aegis key.
 
@@ -32,8 +34,21 @@ def http(
         where to listen, `host:port`; port 0 takes a free one
     allow_unauthenticated
         serve without keys, also to other machines
+    make_ca
+        make an authority for `gates.http.intercept_ca` in this file instead of serving
     """
+    if make_ca is not None:
+        return _make(make_ca)
     return serve(Asked("http", config, listen, allow_unauthenticated), _service)
+
+
+def _make(path: Path) -> int:
+    from ..surfaces.gates.http.authority import make_authority
+
+    public = make_authority(path)
+    output.say(f"made {path}; only you may read it: it vouches for any host to who trusts it")
+    output.say(f"clients have to trust {public}")
+    return 0
 
 
 def _service(runtime: Runtime) -> Service:

@@ -119,6 +119,13 @@ class HttpGate(GateSettings, frozen=True, forbid_unknown_fields=True):
     ca_file: Annotated[
         str, about("file of further authorities that certificates of servers may come from (PEM)")
     ] = ""
+    intercept_ca: Annotated[
+        str,
+        about(
+            "file of an authority that clients trust, made by `aegis gate http --make-ca FILE`: "
+            "tunnels are opened with it, and requests in them governed; empty leaves them closed"
+        ),
+    ] = ""
 
 
 class GitUpstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -41,10 +41,16 @@ class Url(msgspec.Struct, frozen=True):
     user: str = ""
 
     @property
+    def host_port(self) -> str:
+        """Host and port, as `CONNECT` takes them."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
     def authority(self) -> str:
         """Host, and port where it is not the default: the Host header (RFC 9110, 7.2)."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == PORTS.get(self.scheme) else f"{host}:{self.port}"
+        if self.port != PORTS.get(self.scheme):
+            return self.host_port
+        return f"[{self.host}]" if ":" in self.host else self.host
 
     @property
     def place(self) -> str:

@@ -146,6 +146,33 @@ def test_a_host_header_of_another_host_changes_nothing(gate, origin, site):
     assert last(origin)["headers"]["host"] == f"origin.test:{origin.port}"
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"n": 1e999}',
+        b'{"n": 100000000000000000000000000000000}',
+        b'{"n": "\\ud800"}',
+        b'{"n": NaN}',
+        b'{"n": 1, "n": 2}',
+        b"[" * 5_000,
+        b"{",
+        b"\xef\xbb\xbf{}",
+    ],
+)
+def test_odd_json_travels_as_it_is(gate, origin, site, body):
+    first = gate.get(f"{site}/ask/{len(body)}")  # something is parked, and compared with
+    assert first.status == 403
+    answer = gate.ask("POST", f"{site}/x", body, {"content-type": "application/json"})
+    assert answer.status == 200
+    assert last(origin)["body"].encode("latin-1") == body
+
+
+def test_a_client_that_closes_is_told_so(gate, site):
+    answer = gate.get(site, headers={"connection": "close"})
+    assert answer.headers["connection"] == "close"
+    assert "connection" not in gate.get(site).headers
+
+
 def test_an_injection_in_a_request_is_refused(gate, origin, site):
     before = len(origin.seen)
     for body, kind in (

@@ -59,13 +59,13 @@ class GitWire(Wire):
                 # what follows a complete body is not looked at
                 if not sink.complete:
                     raise BadRequest(400, f"the body is not properly chunked: {error}") from None
-                self.ahead = True
+                self.last = True
             if sink.size > limit:
                 raise too_large(limit)
             yield b"".join(sink.body)
             sink.body.clear()
             if sink.complete:
-                self.ahead = self.ahead or sink.begun > 1
+                self.last = self.last or sink.begun > 1
                 return
             data = await self._more()
 

@@ -77,7 +77,8 @@ class GitGate:
             wire.writer.transport.abort()
             return
         try:
-            await wire.say(status, message, ("connection", "close"))
+            wire.last = True
+            await wire.say(status, message)
         except Gone:
             wire.writer.transport.abort()
             return
@@ -110,13 +111,13 @@ class GitGate:
         """Answer one request; whether the connection may be kept. Raises BadRequest, Gone."""
         actor = await self._caller(wire, head)
         if actor is None:
-            return head.method == "GET" and head.lasting
+            return not wire.last
         route = route_of(head, self._upstreams)
         if not route.refs and route.service == PUSH:
             await self._pushes.push(wire, head, route, actor)
         else:
             await self._read(wire, head, route, actor)
-        return head.lasting and not wire.ahead
+        return not wire.last
 
     async def _caller(self, wire: GitWire, head: Head) -> Actor | None:
         """Who asks; None where that was answered with a challenge. Raises BadRequest, Gone."""
@@ -129,8 +130,8 @@ class GitGate:
             what = "this key is unknown, revoked or expired" if token else "a key is needed"
             advice = "the password is an Aegis key; `aegis keys create --name NAME` makes one"
             challenge = ("www-authenticate", 'Basic realm="aegis", charset="UTF-8"')
-            close = () if head.method == "GET" else (("connection", "close"),)
-            await wire.say(401, f"{what}: {advice}", challenge, *close)
+            wire.last = wire.last or head.method != "GET"
+            await wire.say(401, f"{what}: {advice}", challenge)
             return None
         agent = head.get("x-aegis-agent")
         if len(agent) > NAME_MAX or not agent.isprintable():

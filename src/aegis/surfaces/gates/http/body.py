@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import math
 import re
 import zlib
 from hashlib import sha256
@@ -153,9 +154,12 @@ def _structured(text: str, kind: str) -> tuple[str, Value] | None:
     if not (kind.endswith("json") or text.lstrip()[:1] in ("{", "[")):
         return None
     try:
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_constant)
-    except (ValueError, RecursionError):
-        return None
+        value = json.loads(
+            text, object_pairs_hook=_unique, parse_constant=_constant, parse_float=_finite
+        )
+        msgspec.json.encode(value)
+    except (ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
+        return None  # not JSON, or what no record could hold: huge numbers, half characters
     return "json", value
 
 
@@ -182,6 +186,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _constant(name: str) -> None:
     raise ValueError(f"`{name}` is not JSON")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError("the number is too large")
+    return value
 
 
 def _boundary(media: str) -> bytes:

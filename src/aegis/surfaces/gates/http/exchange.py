@@ -80,6 +80,8 @@ async def ended(gate: HttpGate, wire: Wire, action: Action, perform: Perform) ->
     except CallerError as error:
         # somebody else continued the run, or other rules hold now
         raise Refusal(409, f"{error}; send the request again", "approval_unusable") from None
+    if isinstance(outcome.error, Gone):
+        raise Gone
     if outcome.error is not None and not isinstance(outcome.error, (UpstreamError, Refused)):
         log.error("action %s: %r", outcome.action.id, outcome.error)
     if outcome.receipt is not None and not wire.started:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -12,9 +14,11 @@ from ....model import Action, ConfigError
 from ....tools.read import as_read
 from ..parked import ParkedRuns
 from . import request
+from .authority import Authority
 from .exchange import Exchange, ended
 from .places import Places
-from .refusals import Refusal, of_bad, of_outcome
+from .refusals import Refusal, of_bad, of_outcome, unknown_key
+from .request import Within
 from .tunnel import Tunnel
 from .upstream import Upstreams
 from .wire import BadRequest, Gone, Wire
@@ -24,7 +28,10 @@ if TYPE_CHECKING:
     from ....model import Actor
     from ....tools.url import Url
     from .places import Resolve
+    from .sealed import Sealed
     from .wire import Head
+
+log = logging.getLogger("aegis.gates")
 
 CROWDED = (
     b"HTTP/1.1 503 Service Unavailable\r\nproxy-status: aegis; error=connection_limit_reached\r\n"
@@ -48,6 +55,8 @@ class HttpGate:
         except ValueError as error:
             raise ConfigError(f"`gates.http.private`: {error}") from None
         self.upstreams = Upstreams(places, self.settings)
+        file = self.settings.intercept_ca
+        self.authority = Authority(Path(file)) if file else None
         self.parked = ParkedRuns(runtime, "http")
         self.name = f"aegis-{secrets.token_hex(4)}"
         self.via = f"1.1 {self.name}"
@@ -61,22 +70,28 @@ class HttpGate:
 
     async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection to its end."""
-        wire = Wire(reader, writer, self.settings.connect_seconds)
-        lasting = True
-        while lasting and not self._draining:
+        await self._serve(Wire(reader, writer, self.settings.connect_seconds), None)
+
+    async def _serve(self, wire: Wire, within: Within | None) -> int:
+        """Answer the requests on a connection, or in an opened tunnel; how many there were."""
+        count = 0
+        while not (wire.last or self._draining):
             self._idle.add(wire)
             try:
                 head = await wire.head()
-                if head is None:
-                    return
             except Gone:
-                return
+                break
             except BadRequest as error:
-                await self._refuse(wire, of_bad(error), lasting=False)
-                return
+                wire.last = True
+                await self._refuse(wire, of_bad(error))
+                break
             finally:
                 self._idle.discard(wire)
-            lasting = await self._turn(wire, head)
+            if head is None:
+                break
+            count += 1
+            await self._turn(wire, head, within)
+        return count
 
     def crowded(self) -> bytes:
         """What a client is told for which there is no room."""
@@ -88,44 +103,48 @@ class HttpGate:
         for wire in self._idle:
             wire.writer.close()
 
-    async def _turn(self, wire: Wire, head: Head) -> bool:
-        """Answer one request; whether the connection goes on."""
-        lasting = head.lasting
+    async def _turn(self, wire: Wire, head: Head, within: Within | None) -> None:
+        """Answer one request."""
         try:
-            if head.method == "CONNECT":
-                lasting = False
+            if head.method == "CONNECT" and within is None:
+                wire.last = True
                 await self._tunnel(wire, head)
             else:
-                await self._forward(wire, head)
+                await self._forward(wire, head, within)
         except Gone:
+            wire.last = True
             wire.writer.transport.abort()
-            return False
         except BadRequest as error:
-            lasting = False
-            await self._refuse(wire, of_bad(error), lasting)
+            wire.last = True
+            await self._refuse(wire, of_bad(error))
         except Refusal as error:
             # a body nobody read would be taken for the next request
-            lasting = lasting and (wire.read or not _bodied(head))
-            await self._refuse(wire, error, lasting)
-        return lasting and not wire.ahead
+            wire.last = wire.last or (_bodied(head) and not wire.read)
+            await self._refuse(wire, error)
+        except Exception:
+            # the last stop before a traceback
+            log.exception("a request broke off")
+            wire.last = True
+            message = "an unexpected error; the gate's log names the cause"
+            await self._refuse(wire, Refusal(500, message, "internal_error"))
 
-    async def _refuse(self, wire: Wire, refusal: Refusal, lasting: bool) -> None:
+    async def _refuse(self, wire: Wire, refusal: Refusal) -> None:
         if wire.started:
+            wire.last = True
             wire.writer.transport.abort()
             return
-        fields = refusal.fields() if lasting else [*refusal.fields(), ("connection", "close")]
         try:
-            await wire.whole(refusal.status, fields, refusal.body())
+            await wire.whole(refusal.status, refusal.fields(), refusal.body())
         except Gone:
             wire.writer.transport.abort()
             return
-        if not lasting:
+        if wire.last:
             await wire.leave()
 
-    async def _forward(self, wire: Wire, head: Head) -> None:
+    async def _forward(self, wire: Wire, head: Head, within: Within | None) -> None:
         """Govern a request for an address. Raises Refusal, BadRequest, Gone."""
-        actor = self._actor(head)
-        url = request.url_of(head)
+        actor = self._actor(head) if within is None else self._known(within.actor)
+        url = request.url_of(head) if within is None else request.url_within(head, within)
         self._check(head)
         limit = self.settings.body_bytes
         raw = await wire.body(head, limit)
@@ -142,8 +161,14 @@ class HttpGate:
         action = self._placed(_connect(url, actor))
         tunnel = Tunnel(wire, url, self.upstreams.places, self.settings)
 
+        async def serve(sealed: Sealed) -> int:
+            inner = Wire(sealed, sealed, self.settings.connect_seconds)
+            return await self._serve(inner, Within(url, actor))
+
         async def perform(_: Action) -> Any:
-            return await tunnel.run()
+            if self.authority is None:
+                return await tunnel.run()
+            return await tunnel.opened(self.authority, serve)
 
         refusal = of_outcome(await ended(self, wire, action, perform))
         if refusal is not None:
@@ -152,6 +177,12 @@ class HttpGate:
     def _actor(self, head: Head) -> Actor:
         principal, name = request.caller(head, self.runtime.keys, self.settings.require_key)
         return request.actor_of(head, principal, name)
+
+    def _known(self, actor: Actor) -> Actor:
+        """The actor of a tunnel, whose key may have been revoked meanwhile. Raises Refusal."""
+        if actor.principal and self.runtime.keys.key(actor.principal) is None:
+            raise unknown_key(True)
+        return actor
 
     def _check(self, head: Head) -> None:
         """Refuse what a proxy of this kind cannot do. Raises Refusal."""
@@ -173,9 +204,8 @@ class HttpGate:
 
 
 def _connect(url: Url, actor: Actor) -> Action:
-    place = f"[{url.host}]:{url.port}" if ":" in url.host else f"{url.host}:{url.port}"
-    params = {"method": "CONNECT", "url": place}
-    return Action("CONNECT", place, params, protocol="http", actor=actor)
+    params = {"method": "CONNECT", "url": url.host_port}
+    return Action("CONNECT", url.host_port, params, protocol="http", actor=actor)
 
 
 def _bodied(head: Head) -> bool:

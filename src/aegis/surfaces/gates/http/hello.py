@@ -5,8 +5,8 @@ Nothing else of TLS is read, and nothing is decrypted.
 
 from __future__ import annotations
 
-RECORD, HANDSHAKE, CLIENT_HELLO, SERVER_NAME, HOST_NAME = 5, 22, 1, 0, 0
-"""Size of a record's header; content type, message type, extension and kind of name."""
+RECORD, SERVER_NAME, HOST_NAME = 5, 0, 0
+"""Size of a record's header, in bytes; type of the extension, and of a name in it."""
 
 HELLO_MAX = 64 * 1024
 """Longest first message that is read, in bytes: post-quantum keys take a few thousand."""
@@ -33,13 +33,14 @@ def _message(data: bytes) -> bytes | None:
     """The handshake message, put together from its records; None while it is not complete."""
     message, position = b"", 0
     while True:
+        if message[:1] not in (b"", b"\x01") or len(data) > HELLO_MAX:
+            raise NotTls("it does not begin with a ClientHello")
+        size = int.from_bytes(message[1:4])
+        if len(message) >= 4 and len(message) >= 4 + size:
+            return message[4 : 4 + size]
         header = data[position : position + RECORD]
         if header[:1] not in (b"", b"\x16") or header[1:2] not in (b"", b"\x03"):
             raise NotTls("it does not begin with TLS")
-        if message[:1] not in (b"", b"\x01") or len(data) > HELLO_MAX:
-            raise NotTls("it does not begin with a ClientHello")
-        if len(message) >= 4 and len(message) >= 4 + int.from_bytes(message[1:4]):
-            return message[4 : 4 + int.from_bytes(message[1:4])]
         if len(header) < RECORD:
             return None
         size = int.from_bytes(header[3:])

@@ -79,7 +79,7 @@ class Places:
 
     async def _resolved(self, host: str, port: int) -> tuple[str, ...]:
         try:
-            return (str(parsed(host)),)
+            return (str(ipaddress.ip_address(host)),)
         except ValueError:
             pass
         now = asyncio.get_running_loop().time()

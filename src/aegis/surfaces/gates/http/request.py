@@ -118,6 +118,29 @@ def _named(name: str, what: str) -> str:
     return name
 
 
+class Within(msgspec.Struct, frozen=True):
+    """The opened tunnel a request comes through: where it leads, and who asked for it."""
+
+    url: Url
+    actor: Actor
+
+
+def url_within(head: Head, within: Within) -> Url:
+    """Where a request in an opened tunnel goes. Raises Refusal."""
+    target, place = head.target, within.url
+    try:
+        if not target.startswith("/"):
+            raise ValueError("in a tunnel, ask for a path")
+        url = canonical_url(f"https://{place.host_port}{target}")
+        if head.get("host") and canonical_url(f"https://{head.get('host')}").text != (
+            canonical_url(f"https://{place.host_port}").text
+        ):
+            raise ValueError(f"the header `host` names another host than `{place.host}`")
+    except ValueError as error:
+        raise Refusal(400, f"`{target[:200]}`: {error}", "invalid_request") from None
+    return url
+
+
 def url_of(head: Head) -> Url:
     """Where a request goes: an absolute address, or host and port of `CONNECT`. Raises Refusal."""
     target = head.target

@@ -1,7 +1,8 @@
-"""`CONNECT`: a tunnel for TLS that is not read.
+"""`CONNECT`: a tunnel for TLS, which is not read, or (with an authority) opened.
 
 Of what goes through only the first message is looked at, for the name it asks for: a tunnel to one
-host that asks for another (domain fronting) is closed before a byte of it is passed on.
+host that asks for another (domain fronting) is closed before a byte of it is passed on. An opened
+tunnel ends here: requests in it are governed like any other, and asked anew over TLS.
 """
 
 from __future__ import annotations
@@ -14,13 +15,19 @@ from ....model import UpstreamError
 from ....tools.url import canonical_host
 from .hello import NotTls, server_name
 from .places import TRIED_MAX, Refused
+from .sealed import Sealed
 from .wire import PIECE_BYTES, Gone
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
     from ....kernel.gate_settings import HttpGate
     from ....tools.url import Url
+    from .authority import Authority
     from .places import Places
     from .wire import Wire
+
+    Serve = Callable[[Sealed], Awaitable[int]]
 
 HELLO_SECONDS = 15.0
 """How long a client may take to begin TLS once the tunnel stands."""
@@ -43,26 +50,51 @@ class Tunnel:
         Raises Refused where it may not stand, UpstreamError where the server cannot be reached,
         Gone where the client leaves first.
         """
-        url = self._url
-        if url.port not in self._settings.tunnel_ports:
-            raise Refused(
-                f"`CONNECT` to port {url.port} is not permitted; `gates.http.tunnel_ports` lists "
-                "those that are"
-            )
-        reader, writer = await self._connected()
+        reader, writer = await self._connected(await self._found())
         try:
-            await self._wire.begin(200, (), framed=True)
+            await self._wire.established()
             opening = await self._opening()
             await self._carry(opening, reader, writer)
         finally:
             writer.close()
         return {"tunnel": {"sent": self.sent, "received": self.received}}
 
-    async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def opened(self, authority: Authority, serve: Serve) -> dict[str, Any]:
+        """Open it, and let `serve` answer the requests in it. Returns how many there were.
+
+        Raises Refused where it may not stand, UpstreamError where its host has no address, Gone
+        where the client leaves first.
+        """
+        await self._found()
+        await self._wire.established()
+        opening = await self._opening()
+        sealed = Sealed(self._wire, opening, authority.context(self._url.host))
+        try:
+            async with asyncio.timeout(HELLO_SECONDS):
+                await sealed.greet()
+        except OSError as error:  # an SSLError is one, and a TimeoutError
+            raise Refused(
+                f"the client does not agree to TLS ({error}); does it trust the authority of "
+                "`gates.http.intercept_ca`?"
+            ) from None
+        return {"tunnel": {"opened": True, "requests": await serve(sealed)}}
+
+    async def _found(self) -> Sequence[str]:
+        """The addresses it may lead to. Raises Refused, UpstreamError."""
         url = self._url
-        found = (await self._places.addresses(url.host, url.port))[:TRIED_MAX]
+        if url.port not in self._settings.tunnel_ports:
+            raise Refused(
+                f"`CONNECT` to port {url.port} is not permitted; `gates.http.tunnel_ports` lists "
+                "those that are"
+            )
+        return await self._places.addresses(url.host, url.port)
+
+    async def _connected(
+        self, found: Sequence[str]
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        url = self._url
         said = ""
-        for address in found:
+        for address in found[:TRIED_MAX]:
             try:
                 async with asyncio.timeout(self._settings.connect_seconds):
                     return await asyncio.open_connection(address, url.port)

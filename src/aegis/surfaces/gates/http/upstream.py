@@ -46,13 +46,14 @@ class Upstreams:
         line, _, fields = head.partition("\r\n")
         data = f"{line}\r\nhost: {url.authority}\r\n{fields}\r\n".encode("latin-1") + body
         found = await self.places.addresses(url.host, url.port)
-        for address in found[: TRIED_MAX - 1]:
+        *others, last = found[:TRIED_MAX]
+        for address in others:
             try:
                 return await self._pool(owner, url, address).send(data, streamed=True)
             except UpstreamError as error:
-                if error.began or address == found[-1]:
+                if error.began:
                     raise
-        return await self._pool(owner, url, found[-1]).send(data, streamed=True)
+        return await self._pool(owner, url, last).send(data, streamed=True)
 
     def _pool(self, owner: str, url: Url, address: str) -> Pool:
         key = owner, url.scheme, url.authority, address

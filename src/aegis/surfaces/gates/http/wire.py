@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
     from typing import Any
 
+    from .sealed import Sealed
+
 Field = tuple[str, str]
 """A header: its name in lower case, and its value."""
 
@@ -53,6 +55,9 @@ _END = b"\r\n\r\n"
 class Gone(Exception):
     """The client left, or went silent; there is nobody to answer."""
 
+    def __str__(self) -> str:
+        return "the client left"
+
 
 class BadRequest(Exception):
     """A request nobody may guess at; the connection ends with its answer."""
@@ -63,15 +68,11 @@ class BadRequest(Exception):
 
 
 class Head(msgspec.Struct, frozen=True):
-    """Request line and fields. Names are in lower case; `lasting` says that the client goes on
-    with this connection.
-    """
+    """Request line and fields; names are in lower case."""
 
     method: str
     target: str
     fields: tuple[Field, ...]
-    version: str
-    lasting: bool
 
     def every(self, name: str) -> list[str]:
         """The values of a field, in order."""
@@ -120,24 +121,26 @@ class _Sink:
 
 
 class Wire:
-    """One client connection. `ahead` says that no further request may be read from it, `read` that
-    the body of the one under way was, and `started` that its answer has begun.
+    """One client connection. `last` says that it ends with the answer under way, `read` that the
+    body of the request was read, and `started` that the answer has begun.
     """
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head_seconds: float
+        self,
+        reader: asyncio.StreamReader | Sealed,
+        writer: asyncio.StreamWriter | Sealed,
+        head_seconds: float,
     ) -> None:
         """`head_seconds` is how long the first request may take to begin, and each head to end."""
         self.writer = writer
-        self.ahead = False
+        self.last = False
         self.started = self.read = False
         self._reader = reader
         self._head_seconds = self._patience = head_seconds
         self._kept = b""
         self._sink = _Sink()
         self._parser = httptools.HttpRequestParser(self._sink)
-        self._chunked = False
-        self._plain = False
+        self._chunked = self._plain = self._bodiless = False
 
     async def head(self) -> Head | None:
         """The next request; None where the client has no more. Raises BadRequest, Gone."""
@@ -191,15 +194,11 @@ class Wire:
         self._plain = version == "1.0"
         if sum(name == "host" for name, _ in sink.fields) > 1:
             raise BadRequest(400, "the header `host` stands there twice")
-        tokens = {
-            token.strip().lower()
-            for name, value in sink.fields
-            if name in ("connection", "proxy-connection")
-            for token in value.split(",")
-        }
-        lasting = "close" not in tokens if version == "1.1" else "keep-alive" in tokens
-        method = parser.get_method().decode("ascii")
-        return Head(method, _ascii(sink.url), tuple(sink.fields), version, lasting)
+        head = Head(parser.get_method().decode("ascii"), _ascii(sink.url), tuple(sink.fields))
+        self._bodiless = head.method == "HEAD"
+        wishes = f"{head.get('connection')},{head.get('proxy-connection')}".lower()
+        self.last = self._plain or "close" in (wish.strip() for wish in wishes.split(","))
+        return head
 
     async def body(self, head: Head, limit: int) -> bytes:
         """The body of the request, at most `limit` bytes. Raises BadRequest, Gone."""
@@ -245,14 +244,14 @@ class Wire:
                 # what follows a complete body is not looked at
                 if not sink.complete:
                     raise BadRequest(400, f"the body is not properly chunked: {error}") from None
-                self.ahead = True
+                self.last = True
             spent += len(data)
             if sink.size > limit:
                 raise BadRequest(413, _too_large(limit))
             if spent > sink.size + CHUNKING_MAX:
                 raise BadRequest(400, "the body is more chunking than content")
             if sink.complete:
-                self.ahead = self.ahead or sink.begun > 1
+                self.last = self.last or sink.begun > 1
                 return b"".join(sink.body)
             data = await self._more()
 
@@ -302,10 +301,16 @@ class Wire:
         return not self._kept
 
     async def whole(self, status: int, fields: Iterable[Field], body: bytes) -> None:
-        """Answer with one body. Raises Gone."""
+        """Answer with one body, which `HEAD` does not get (RFC 9110, 9.3.2). Raises Gone."""
         lines = self._lines(status, fields)
         lines.append(f"content-length: {len(body)}\r\n\r\n")
-        await self.write("".join(lines).encode("latin-1", "replace") + body)
+        head = "".join(lines).encode("latin-1", "replace")
+        await self.write(head if self._bodiless else head + body)
+
+    async def established(self) -> None:
+        """Say that the tunnel stands (RFC 9110, 9.3.6). Raises Gone."""
+        self.started = True
+        await self.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
 
     async def begin(self, status: int, fields: Iterable[Field], framed: bool) -> None:
         """Begin an answer in pieces: `framed` where its fields say how long it is or it has no
@@ -313,7 +318,6 @@ class Wire:
         """
         lines = self._lines(status, fields)
         self._chunked = not framed and not self._plain
-        self.ahead = self.ahead or (not framed and self._plain)
         lines.append("transfer-encoding: chunked\r\n\r\n" if self._chunked else "\r\n")
         await self.write("".join(lines).encode("latin-1", "replace"))
 
@@ -358,6 +362,8 @@ class Wire:
             reason = ""
         lines = [f"HTTP/1.1 {status} {reason}\r\n"]
         lines += [f"{name}: {value}\r\n" for name, value in fields]
+        if self.last:
+            lines.append("connection: close\r\n")
         return lines
 
 
