@@ -1,15 +1,21 @@
 """The Git gate and what no git client sends: a sentence that says what is wrong, nothing done."""
 
 import gzip
+import io
 import resource
 import socket
 import time
 from base64 import b64encode
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aegis.surfaces.gates.git.pkt import WireError, read_push
 
 from .conftest import ALL, World
 from .hand_made import (
+    CAPABILITIES,
     COMMIT,
     PUSH,
     TIP,
@@ -106,6 +112,44 @@ def test_what_is_no_request_of_git_is_refused_with_its_reason(world, body, statu
     assert words in said
     assert "Traceback" not in said
     assert world.tips() == before
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            [pkt(f"{ZERO} {TIP} refs/heads/a\0{CAPABILITIES}"), pkt(f"{TIP} {ZERO} refs/tags/b\n"),
+             pkt(f"shallow {TIP}"), pkt("push-cert\0push-options"), pkt("push-cert-end\n"),
+             pkt("certificate version 0.1\n"), pkt("\n"), pkt("-----BEGIN x"), b"0000", b"0001",
+             b"PACK", b"\xff", b"0004"]
+        ) | st.binary(max_size=12),
+        max_size=8,
+    )
+)  # fmt: skip
+def test_whatever_comes_is_read_or_refused_and_never_read_in_part(pieces):
+    source = io.BytesIO(b"".join(pieces))
+    try:
+        found = read_push(source)
+    except WireError:
+        return
+    if found is not None:
+        assert source.getvalue()[: found.end].endswith(b"0000")
+        assert 1 <= len(found.commands) == len({one.ref for one in found.commands})
+
+
+def test_without_side_bands_a_report_or_a_refusal_is_told_all_the_same(world):
+    plain = "report-status object-format=sha1"
+    _, _, said = asked(
+        world, "POST", PUSH, request("refs/heads/plain", TIP, WHOLE, capabilities=plain)
+    )
+    assert said.endswith("000eunpack ok\n0018ok refs/heads/plain\n0000")
+    world.server.cut = True
+    try:
+        body = request("refs/heads/cut2", TIP, WHOLE, capabilities=plain)
+        status, _, said = asked(world, "POST", PUSH, body)
+    finally:
+        world.server.cut = False
+    assert (status, "is not known" in said) == (403, True)
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,8 @@ class GitGate:
             challenge = ("www-authenticate", 'Basic realm="aegis", charset="UTF-8"')
             close = () if head.method == "GET" else (("connection", "close"),)
             await wire.say(401, f"{what}: {advice}", challenge, *close)
+            if close:
+                await wire.leave()
             return None
         agent = head.get("x-aegis-agent")
         if len(agent) > NAME_MAX or not agent.isprintable():

@@ -1,8 +1,9 @@
 """Mirrors: bare copies of upstream repositories, against whose history pushes are compared.
 
-A mirror holds the branches and tags of the upstream below `refs/up/`, is brought up to date when a
-push needs objects it lacks, and is never written by a push: the objects of a push lie in a
-quarantine of its own. Mirrors together stay below a size; the longest unused go first.
+A mirror holds the branches and tags of the upstream below `refs/up/` and is brought up to date when
+a push needs objects it lacks. The objects of a push lie in a quarantine of their own, and become
+the mirror's once the upstream took them. Mirrors together stay below a size; the longest unused go
+first.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from .child import Bounds, Git, GitError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
-
 
 REFS = "refs/up/"
 """Where the refs of an upstream lie, so that none of them means anything to git here."""
