@@ -11,6 +11,7 @@ import pytest
 
 from aegis.kernel.build import open_runtime, reload
 from aegis.kernel.config import parse
+from aegis.kernel.grants import scoped
 from aegis.kernel.lease import lent
 from aegis.model import Action, Actor, ConfigError
 from aegis.surfaces.gateway.openai_chat import CHAT
@@ -294,6 +295,12 @@ class TestThatFailuresBlock:
         assert "no plain name" in str(outcome.error)
         assert vault.received == []
         runtime.close()
+
+    def test_the_repository_of_a_target_stands_in_a_scope_without_its_upstream(self):
+        scope = {"repositories": ["{repository}"], "permissions": {"contents": "write"}}
+        for target in ("github/acme/site", "acme/site"):
+            made = scoped(scope, Action("git.push", target, protocol="git"))
+            assert made == {"repositories": ["acme/site"], "permissions": {"contents": "write"}}
 
 
 class TestConfiguration:

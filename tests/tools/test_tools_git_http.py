@@ -7,8 +7,9 @@ import pytest
 
 from aegis.model import UNDECIDED, Action
 from aegis.tools import git, http
+from aegis.tools.arguments import spoken
 from aegis.tools.git import ZERO, RefUpdate
-from aegis.tools.read import as_read, file_reading
+from aegis.tools.read import as_read, file_reading, reading_of
 
 OLD, NEW = "a" * 40, "b" * 40
 
@@ -201,3 +202,100 @@ print(reading_of({protocol!r}, "x", "", {{{key!r}: "ls"}}).undecided)
     assert done.returncode == 0, done.stderr
     assert "undecided" in done.stdout
     assert "pip install aegis-govern[gates]" in done.stdout
+
+
+REST = "https://api.github.com/repos/o/r"
+REFS = "/git/refs/heads/main"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "expected", "label"),
+    [
+        ("GET", "/contents/a", None, {"read repo:o/r"}, ""),
+        ("DELETE", "", None, {"delete repo:o/r"}, "danger:cloud-delete"),
+        ("DELETE", REFS, None, {"delete ref:main"}, "danger:ref-delete"),
+        ("PATCH", REFS, {"sha": NEW}, {"write ref:main"}, ""),
+        (
+            "PATCH",
+            "/git/refs/heads%2Fmain",
+            {"force": True},
+            {"write ref:main"},
+            "danger:force-push",
+        ),
+        ("POST", "/git/refs", {"ref": "refs/heads/x"}, {"write ref:x"}, ""),
+        (
+            "PUT",
+            "/contents/.github/workflows/x.yml",
+            {"branch": "fix"},
+            {"write ref:fix", "write ci:.github/workflows/x.yml"},
+            "danger:ci-write",
+        ),
+        ("PUT", "/contents/a", {}, {"write ref:?", "write file:a"}, ""),
+        ("PUT", "/pulls/7/merge", {}, {"write ref:?"}, "does:approve"),
+        ("POST", "/merges", {"base": "main"}, {"write ref:main"}, "does:approve"),
+        ("POST", "/pulls/7/reviews", {"event": "APPROVE"}, set(), "does:approve"),
+        ("PUT", "/branches/main/protection", {}, {"write ref:main"}, "danger:protection-off"),
+        ("POST", "/rulesets", {}, {"write ref:?"}, "danger:protection-off"),
+        ("POST", "/branches/main/rename", {"new_name": "x"}, {"write ref:x"}, "danger:ref-delete"),
+        ("POST", "/actions/workflows/x.yml/dispatches", {}, set(), "does:execute"),
+        ("PUT", "/collaborators/eve", {}, set(), "danger:accounts"),
+        ("POST", "/releases", {}, set(), "does:deploy"),
+    ],
+)
+def test_requests_to_githubs_api_say_what_they_do_there(method, path, body, expected, label):
+    params = {"method": method, "url": REST + path, "body": body}
+    found = as_read(Action(method, REST + path, params, protocol="http"))
+    assert expected <= touched(found)
+    assert not label or label in found.labels
+
+
+def test_a_mutation_is_undecided_wherever_it_is_sent():
+    for url in ("https://API.github.com/graphql", "https://git.example/api/v3/graphql"):
+        params = {"method": "POST", "url": url, "body": {"query": "mutation { a }"}}
+        assert UNDECIDED in as_read(Action("POST", url, params, protocol="http")).labels
+
+
+@pytest.mark.parametrize(
+    ("line", "expected", "capability"),
+    [
+        ("gh api -X DELETE repos/o/r/git/refs/heads/main", "delete ref:main", "delete"),
+        ("gh api repos/o/r/contents/a -X PUT -f branch=main", "write ref:main", "write"),
+        (
+            "gh api https://api.github.com/repos/o/r/merges -f base=main",
+            "write ref:main",
+            "approve",
+        ),
+        ("gh api repos/o/r", "read repo:o/r", "read"),
+        ("curl -X PUT https://api.github.com/repos/o/r/pulls/1/merge", "write ref:?", "approve"),
+    ],
+)
+def test_command_lines_that_ask_githubs_api(line, expected, capability):
+    found = as_read(Action("Bash", params={"command": line}, protocol="shell"))
+    assert expected in touched(found)
+    assert found.capability == capability
+
+
+@pytest.mark.parametrize(
+    ("tool", "given", "expected", "capability"),
+    [
+        ("get_file_contents", {"path": "a"}, {"read repo:o/r", "read file:a"}, "read"),
+        (
+            "create_or_update_file",
+            {"path": "CODEOWNERS", "branch": "main"},
+            {"write ref:main", "write ci:CODEOWNERS"},
+            "write",
+        ),
+        ("push_files", {"files": [{"path": "a"}]}, {"write ref:?", "write file:a"}, "deploy"),
+        ("delete_file", {"path": "a", "branch": "x"}, {"write ref:x", "delete file:a"}, "delete"),
+        ("delete_branch", {"branch": "x"}, {"delete ref:x"}, "delete"),
+        ("create_branch", {"branch": "x"}, {"write ref:x"}, "write"),
+        ("merge_pull_request", {"pullNumber": 7}, {"write ref:?"}, "approve"),
+        ("list_issues", {}, {"read repo:o/r"}, "read"),
+    ],
+)
+def test_tools_that_name_a_repository_of_github(tool, given, expected, capability):
+    params = {"owner": "o", "repo": "r", **given}
+    assert spoken(f"github__{tool}", params) == "github"
+    found = reading_of("github", f"github__{tool}", "", params)
+    assert expected <= touched(found)
+    assert found.capability == capability

@@ -27,7 +27,7 @@ class McpTool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = {}
     reads: Annotated[
-        Literal["", "shell", "sql", "git", "http", "nothing"],
+        Literal["", "shell", "sql", "git", "github", "http", "nothing"],
         about(
             "the language of a text among its arguments, which is read for what it would do; "
             "empty guesses by the names, `nothing` reads none"

@@ -96,8 +96,8 @@ _DATABASES = frozenset(
 
 
 def spoken(name: str, params: Mapping[str, Any]) -> str:
-    """The protocol of a text among a call's arguments, by the words of tool and argument: `shell`,
-    `sql`, or empty where there is none.
+    """The language of a call's arguments, by the words of tool and argument: `shell`, `sql`,
+    `github` (a repository as `owner` and `repo`), or empty where there is none.
     """
     if "sql" in params:
         return "sql"
@@ -106,6 +106,8 @@ def spoken(name: str, params: Mapping[str, Any]) -> str:
         return "shell"
     if said & _DATABASES and any(key in params for key in STATEMENT_KEYS):
         return "sql"
+    if isinstance(params.get("owner"), str) and isinstance(params.get("repo"), str):
+        return "github"
     return ""
 
 

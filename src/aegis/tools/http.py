@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from . import github_rest
 from .address import special
-from .names import METHODS
-from .reading import DELETE, EXECUTE, READ, WRITE, Notes, Reading
+from .names import capability_of
+from .reading import DELETE, READ, WRITE, Notes, Reading
 from .url import canonical_url
 
 if TYPE_CHECKING:
@@ -39,17 +40,12 @@ def read(type: str, target: str, params: Mapping[str, Any]) -> Reading:
     host, path = params.get("host"), params.get("path")
     if not url and isinstance(host, str):
         url = f"http://{host}{path if isinstance(path, str) else '/'}"
-    note_address(url or target, method, notes)
+    note_address(url or target, method, notes, params.get("body"))
     return notes.reading()
 
 
-def capability_of(method: str) -> str:
-    """What a method does (RFC 9110 section 9); an unknown one executes."""
-    return METHODS.get(method.lower(), EXECUTE)
-
-
-def note_address(url: str, method: str, notes: Notes) -> None:
-    """Notes the host, the address and the dangers of one request."""
+def note_address(url: str, method: str, notes: Notes, body: Any = None) -> None:
+    """Notes the host, the address and the dangers of one request; `body` where it is known."""
     if len(url) > ADDRESS_MAX:
         notes.doubts("the address is too long")
         return
@@ -66,6 +62,9 @@ def note_address(url: str, method: str, notes: Notes) -> None:
     notes.touches("host", found.host, verb)
     if found.path.strip("/"):
         notes.touches("url", f"{found.authority}{found.path}".replace("\0", "?"), verb)
+    endpoint = github_rest.endpoint_of(found.host, found.path)
+    if endpoint:
+        github_rest.note_rest(method, endpoint, body, notes)
     if metadata(found.host):
         notes.threatens("metadata-service")
     elif private(found.host) and not loopback(found.host):

@@ -94,6 +94,12 @@ METHODS = {
 }
 """HTTP methods (RFC 9110 section 9, RFC 5789 for PATCH)."""
 
+
+def capability_of(method: str) -> str:
+    """What an HTTP method does (RFC 9110 section 9); an unknown one executes."""
+    return METHODS.get(method.lower(), "execute")
+
+
 _STRICTEST = ("delete", "execute", "write", "read")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_A-Za-z]+")
 _MIXED = re.compile(r"[A-Za-z][^\W\d_A-Za-z]|[^\W\d_A-Za-z][A-Za-z]")

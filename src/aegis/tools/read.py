@@ -38,8 +38,9 @@ TEXTS_MAX = 64
 def reading_of(
     protocol: str, type: str, target: str, params: Mapping[str, Any], dialect: str = ""
 ) -> Reading | None:
-    """The reading of an action; None for protocols without a reader. `dialect` is that of the one
-    server its SQL can reach, where that is known.
+    """The reading of an action; None for protocols without a reader. `github` is no protocol, but
+    the language of tools that reach it. `dialect` is that of the one server its SQL can reach,
+    where that is known.
     """
     if protocol == "shell":
         return _texts(type, target, params, COMMAND_KEYS, _shell)
@@ -49,6 +50,10 @@ def reading_of(
         from .git import read
 
         return read(type, target, params)
+    if protocol == "github":
+        from .github import read as read_tool
+
+        return read_tool(type, params)
     if protocol == "http":
         from .http import read as read_request
 

@@ -25,6 +25,7 @@ approvals: {{ wait_seconds: 0 }}
 {more}
 gates:
   git:
+    {gate}
     upstreams:
       up: {{ url: "{url}", username: {user}, password: {token} }}
 """
@@ -57,7 +58,7 @@ def run(*words, cwd, ok=True, **env):
 class World:
     """A server with one repository, a gate before it, and a clone that goes through the gate."""
 
-    def __init__(self, folder, policy=ALL, more="", form="sha1"):
+    def __init__(self, folder, policy=ALL, *, more="", gate="", form="sha1"):
         self.folder = folder
         (folder / "srv/acme").mkdir(parents=True)
         self.bare = folder / "srv/acme/site.git"
@@ -71,7 +72,7 @@ class World:
         run("git", "push", "-q", self.bare, "main", cwd=seed)
         login = base64.b64encode(f"{USER}:{TOKEN}".encode()).decode()
         self.server = GitServer(folder / "srv", f"Basic {login}")
-        config = CONFIG.format(url=self.server.url, user=USER, token=TOKEN, more=more)
+        config = CONFIG.format(url=self.server.url, user=USER, token=TOKEN, more=more, gate=gate)
         (folder / "aegis.yaml").write_text(config)
         (folder / "policy.yaml").write_text(policy)
         with home.runtime(folder / "aegis.yaml") as runtime:

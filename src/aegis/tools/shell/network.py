@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from .. import http
+from ..names import capability_of
 from ..reading import DELETE, EXECUTE, READ, WRITE
 from . import paths
 from .call import Call, Parsed, parsed
@@ -54,7 +55,7 @@ def fetches(call: Call) -> None:
         method, addresses = addresses[0].text, addresses[1:]
     if not method:
         method = "POST" if sent else "GET"
-    call.notes.does({"read": READ, "delete": DELETE}.get(http.capability_of(method), WRITE))
+    call.notes.does({"read": READ, "delete": DELETE}.get(capability_of(method), WRITE))
     for word in addresses:
         url = word.text
         if call.name in ("http", "https", "xh") and word is not addresses[0]:

@@ -29,6 +29,7 @@ ERROR_SHOWN = 300
 """How much of git's own complaint is repeated, in characters."""
 
 _SETTINGS = {
+    "core.bigFileThreshold": "16m",
     "core.hooksPath": os.devnull,
     "core.commitGraph": "false",
     "core.fsmonitor": "false",

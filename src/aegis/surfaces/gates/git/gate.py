@@ -132,6 +132,8 @@ class GitGate:
             challenge = ("www-authenticate", 'Basic realm="aegis", charset="UTF-8"')
             wire.last = wire.last or head.method != "GET"
             await wire.say(401, f"{what}: {advice}", challenge)
+            if wire.last:
+                await wire.leave()
             return None
         agent = head.get("x-aegis-agent")
         if len(agent) > NAME_MAX or not agent.isprintable():

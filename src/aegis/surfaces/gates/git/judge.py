@@ -14,15 +14,18 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ....model import Text
-from .child import STEP_SECONDS, Bounds, Git, GitError
+from .child import OUTPUT_MAX, STEP_SECONDS, Bounds, Git, GitError
 from .mirror import REFS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from .mirror import Mirror
     from .pkt import Command, PushRequest
+
+INDEX_SECONDS = 600.0
+"""How long checking a pack may take: a gigabyte of small objects takes minutes on one core."""
 
 COMMITS_MAX = 5_000
 """Most new commits of one push that are looked at one by one."""
@@ -140,7 +143,7 @@ class _Judge:
         """Take the pack into the quarantine; git checks every object on the way."""
         if size == self._push.end:
             return  # everything is there already: a ref is made of, or moved to, known objects
-        limits = Bounds(STEP_SECONDS, size * _GROWTH + _GROWTH_LEAST)
+        limits = Bounds(INDEX_SECONDS, size * _GROWTH + _GROWTH_LEAST)
         words = ("index-pack", "--stdin", "--fix-thin", "--strict", f"--max-input-size={size}")
         try:
             with path.open("rb", buffering=0) as pack:
@@ -229,8 +232,10 @@ class _Judge:
         """What new objects say: all that the pack brings, reachable or not."""
         self._left -= sum(len(path) for _, path in paths)
         sizes = self._brought()
-        plain = [id for id, (kind, size) in sizes.items() if kind != "tree" and size <= FILE_MAX]
-        for id, kind, data in self._git.objects(plain):
+        read = {id: size for id, (kind, size) in sizes.items() if kind != "tree"}
+        plain = {id: size for id, size in read.items() if size <= FILE_MAX}
+        found = (one for batch in batches(plain) for one in self._git.objects(batch))
+        for id, kind, data in found:
             text = _decoded(data if kind == "blob" else _ADDRESS.sub(rb"\1", data))
             if text is None:
                 self._binaries += 1
@@ -240,14 +245,15 @@ class _Judge:
                 self._doubt("it brings more text than is inspected at once")
                 return
             yield Text(text, "arguments", (kind, named.get(id, id)))
-        large = [id for id, (kind, size) in sizes.items() if kind != "tree" and size > FILE_MAX]
+        large = [id for id in read if id not in plain]
         if len(large) > LARGE_MAX:
             self._doubt(f"it brings more than {LARGE_MAX} files above {FILE_MAX} bytes")
         for id in large[:LARGE_MAX]:
             with self._git.run("cat-file", "-p", id, limits=_LARGE) as printed:
-                if _decoded(printed.read(SNIFF_BYTES)) is not None:
+                if _decoded(printed.read(SNIFF_BYTES)) is None:
+                    self._binaries += 1
+                else:
                     self._doubt(f"it brings a text above {FILE_MAX} bytes")
-            self._binaries += 1
 
     def _brought(self) -> dict[str, tuple[str, int]]:
         """Type and size of the objects in the pack that the mirror does not have."""
@@ -281,6 +287,24 @@ _ADDRESS = re.compile(
     rb"^((?:author|committer|tagger) [^<>\n]{0,200}) <[^<>\n]{0,254}>", re.MULTILINE
 )
 """The address of who made a commit or tag: it is where it belongs, and no personal data found."""
+
+
+def batches(sizes: Mapping[str, int]) -> Iterator[list[str]]:
+    """Objects in groups of which git prints at most OUTPUT_MAX bytes, its heads included."""
+    batch: list[str] = []
+    total = 0
+    for id, size in sizes.items():
+        if batch and total + size + _HEAD_BYTES > OUTPUT_MAX:
+            yield batch
+            batch, total = [], 0
+        batch.append(id)
+        total += size + _HEAD_BYTES
+    if batch:
+        yield batch
+
+
+_HEAD_BYTES = 128
+"""More than the line before an object holds: its name, type and size (git-cat-file(1))."""
 
 
 def packed(index: bytes, length: int) -> list[str]:

@@ -1,8 +1,9 @@
 """Mirrors: bare copies of upstream repositories, against whose history pushes are compared.
 
-A mirror holds the branches and tags of the upstream below `refs/up/`, is brought up to date when a
-push needs objects it lacks, and is never written by a push: the objects of a push lie in a
-quarantine of its own. Mirrors together stay below a size; the longest unused go first.
+A mirror holds the branches and tags of the upstream below `refs/up/` and is brought up to date when
+a push needs objects it lacks. The objects of a push lie in a quarantine of their own, and become
+the mirror's once the upstream took them. Mirrors together stay below a size; the longest unused go
+first.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-
 REFS = "refs/up/"
 """Where the refs of an upstream lie, so that none of them means anything to git here."""
+
+PACKS_MAX = 50
+"""Most packs of a mirror before they become one: every push brings one (git's gc.autoPackLimit)."""
 
 KINDS = ("heads", "tags")
 """Refs that make history. Others hold what anybody may have proposed, such as pull requests."""
@@ -120,15 +123,23 @@ class Mirror:
         """Keep the objects of a push that the upstream took, and its new branches and tags (full
         name → object), so that the next push needs no fetch. Raises GitError, OSError.
         """
+        packs = self.path / "objects" / "pack"
         for file in sorted((quarantine / "pack").iterdir(), key=lambda one: one.suffix == ".idx"):
-            # the index last: with it the pack comes into use
-            shutil.move(file, self.path / "objects" / "pack" / file.name)
+            # whole, and the index last: with it the pack comes into use
+            copied = packs / f"tmp_{file.name}"
+            shutil.copyfile(file, copied)
+            copied.replace(packs / file.name)
         rows = [
             f"update {REFS}{name.removeprefix('refs/')} {id}\n"
             for name, id in tips.items()
             if name.split("/")[1] in KINDS
         ]
         Git(self.path).run("update-ref", "--stdin", given="".join(rows).encode()).close()
+        if len(list(packs.glob("*.pack"))) > PACKS_MAX:
+            with _alone(self.path) as alone:
+                if alone:
+                    words = ("repack", "-a", "-d", "--keep-unreachable", "--quiet")
+                    Git(self.path).run(*words, limits=self._owner.limits()).close()
 
 
 def _size(path: Path) -> int:

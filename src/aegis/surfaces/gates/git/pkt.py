@@ -242,12 +242,14 @@ def band_of(capabilities: Iterable[str]) -> int:
 
 
 def write_report(report: Report, capabilities: frozenset[str]) -> bytes:
-    """A report as the client that stated these capabilities expects it."""
+    """A report as the client that stated these capabilities expects it; empty where it cannot be
+    told in one.
+    """
     size = band_of(capabilities)
     wanted = not capabilities.isdisjoint(("report-status", "report-status-v2"))
     body = b"".join(pkt(line.encode() + b"\n") for line in report.lines) + FLUSH if wanted else b""
     if not size:
-        return body
+        return b"" if report.fatal else body
     said = _banded(2, report.messages.encode(), size)
     if report.fatal:
         return said + _banded(3, report.fatal.encode(), size)

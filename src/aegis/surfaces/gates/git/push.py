@@ -100,7 +100,7 @@ class Pushes:
             if body:
                 await wire.answer(RESULT, body)
             else:
-                await wire.say(403, report.messages.strip() or "the push was refused")
+                await wire.say(403, report.fatal or report.messages.strip())
 
     async def _reported(self, push: _Push) -> Report:
         """What became of a push, as its client is told."""

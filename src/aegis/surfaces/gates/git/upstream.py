@@ -58,7 +58,9 @@ def client_of(settings: GitGate) -> httpx2.AsyncClient:
     """The connections of one gate to its upstreams."""
     timeout = httpx2.Timeout(settings.timeout_seconds, connect=settings.connect_seconds)
     limits = httpx2.Limits(max_connections=settings.connections)
-    return httpx2.AsyncClient(timeout=timeout, limits=limits, follow_redirects=False)
+    return httpx2.AsyncClient(
+        timeout=timeout, limits=limits, follow_redirects=False, trust_env=False
+    )
 
 
 def failure(name: str, error: Exception, *, began: bool = True) -> UpstreamError:
