@@ -192,10 +192,11 @@ class Answers:
         step = self.expected[0]
         if kind == b"t":
             if step.statement is not None:
-                types = tuple(wire.Body(raw).oids())
-                step.statement.types = types
+                step.statement.types = tuple(wire.Body(raw).oids())
         else:
             self.expected.popleft()
+        if kind == b"1" and step.statement is not None:
+            step.statement.parsed = True
         if kind == b"T" and step.portal is not None:
             self.columns = wire.columns_of(raw)
             step.portal.columns = tuple(self.columns)

@@ -19,7 +19,7 @@ from .extended import Extended
 from .inbox import Gone, Inbox
 from .refusing import MEANING, MEANING_LABEL, brief, cut, refusal
 from .rows import Answer
-from .statements import NOTICE, QUERY, Place, SqlView, asked, made
+from .statements import NOTICE, QUERY, SqlView, asked, made, unaltered
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ....kernel.runtime import Runtime
     from ....model import Action, Decision, Outcome
     from .rows import Event
-    from .startup import Client
+    from .statements import Place
     from .upstream import Upstream
 
 NO_PORTAL = "refused by aegis"
@@ -52,15 +52,14 @@ class Session:
     def __init__(
         self,
         runtime: Runtime,
-        client: Client,
+        place: Place,
         upstream: Upstream,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
         self.runtime = runtime
         self.settings: SqlGate = runtime.settings.gates.sql
-        host = self.settings.upstream.rpartition(":")[0]
-        self.place = Place(client.actor, client.database, host)
+        self.place = place
         self.upstream = upstream
         self.inbox = Inbox(reader, self.settings.message_bytes)
         self.answers = Answers(self)
@@ -72,7 +71,7 @@ class Session:
         self._task = asyncio.current_task()
         self._watch: asyncio.Task[list[bytes]] | None = None
         self._waits_for = ""
-        self._working = self._draining = False
+        self._working = self._draining = self._left = False
 
     async def run(self) -> None:
         """Serve the client until it leaves. Raises Fatal."""
@@ -93,7 +92,9 @@ class Session:
         except asyncio.CancelledError:
             if self.begun:
                 await self.upstream.cancel()
-            raise
+            if not self._left or self._task is None:
+                raise
+            self._task.uncancel()  # it was cancelled for the client's leaving: that is its end
         finally:
             pump.cancel()
             if self._watch is not None:
@@ -227,15 +228,19 @@ class Session:
         text = body.text()
         body.end()
         await self.extended.settle()
+        if self.extended.skipping:
+            return
+        action = asked(self.place, QUERY, text)
 
         async def events(decided: Action) -> AsyncIterator[Event]:
+            sent = wire.message(b"Q", wire.text_of(unaltered(action, decided)))
             self.begun = True
             self.extended.forget()
-            self.upstream.send(wire.message(b"Q", wire.text_of(decided.params["sql"])))
+            self.upstream.send(sent)
             async for event in self.answers.events(SIMPLE, decided):
                 yield event
 
-        outcome = await self.govern(asked(self.place, QUERY, text), events)
+        outcome = await self.govern(action, events)
         await self.concluded(outcome)
         if self.answers.ready:
             self.tell(wire.ready(self.upstream.status))
@@ -299,6 +304,7 @@ class Session:
 
     def _gone(self) -> None:
         if self._working and self._task is not None:
+            self._left = True
             self._task.cancel()
 
 
