@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ....kernel.lender import lent
+from ....kernel.lease import lent
 from ....model import UpstreamError
 from ..service import server_tls
 from . import wire
