@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..reading import READ, Notes, Reading
 from . import words
+from .lexing import spelled
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -177,7 +178,8 @@ def _parse(text: str, dialect: str) -> tuple[list[Any], str]:
         order = ["mysql", "postgres"] if "`" in text else ["postgres", "mysql", "sqlite", "tsql"]
     for name in order:
         try:
-            found = [tree for tree in sqlglot.parse(text, read=_dialect(name)) if tree is not None]
+            given = spelled(text) if name == "postgres" else text
+            found = [tree for tree in sqlglot.parse(given, read=_dialect(name)) if tree is not None]
         except Exception:  # noqa: S112 - what the parser cannot read stays undecided
             continue
         return found, name

@@ -70,6 +70,7 @@ class Answers:
 
     def begin(self) -> None:
         """A statement begins, and nothing of its answer came yet."""
+        self.columns = ()
         self.cut = self.failed = self.ready = False
         self.ended, self.instead = True, b""
 
@@ -77,9 +78,7 @@ class Answers:
         """The answer to a statement that was sent, until a message of a type in `ends`. An error
         ends it, too, unless ReadyForQuery does.
         """
-        self.begin()
         self._ends, self.ended = ends, False
-        self.columns = () if ends == SIMPLE else self.columns
         copying = Copying(self._session, action)
         while not self.ended:
             raw = await self._message()

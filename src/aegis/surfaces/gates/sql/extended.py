@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ....model import Verdict
+from ....tools.reading import READ
 from . import wire
-from .answers import EXECUTED, Expected
+from .answers import EXECUTED, SIMPLE, Expected
 from .statements import (
     FETCH,
     NAMES_MAX,
@@ -202,9 +203,14 @@ class Extended:
         async def events(decided: Action) -> AsyncIterator[Event]:
             text = unaltered(action, decided)
             data = self._executed(steps, portal, text, decided.params.get("parameters", []))
+            # what only reads needs no second round for the Sync that follows it; everything else
+            # can still be undone while its answer is inspected
+            syncs = decided.capability == READ and session.inbox.syncs
             session.begun = portal.begun = self._ran = True
-            session.upstream.send(data + wire.execute(name, rows) + wire.FLUSH)
-            async for event in session.answers.events(EXECUTED, decided):
+            session.upstream.send(
+                data + wire.execute(name, rows) + (wire.SYNC if syncs else wire.FLUSH)
+            )
+            async for event in session.answers.events(SIMPLE if syncs else EXECUTED, decided):
                 yield event
 
         if not await session.concluded(await session.govern(action, events)):

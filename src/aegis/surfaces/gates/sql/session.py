@@ -18,7 +18,7 @@ from .answers import SIMPLE, Answers
 from .extended import Extended
 from .inbox import Gone, Inbox
 from .refusing import MEANING, MEANING_LABEL, brief, cut, refusal
-from .rows import Answer
+from .rows import Answer, Plain
 from .statements import NOTICE, QUERY, SqlView, asked, made, unaltered
 
 if TYPE_CHECKING:
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 
 NO_PORTAL = "refused by aegis"
 """Name of a portal that is never there: asking for it fails the server's transaction."""
+
+TOLD_BYTES = 32_768
+"""What is told to a client at least before it is sent, while its statement runs: a system call for
+each message would cost more than the message."""
 
 log = logging.getLogger("aegis.gate")
 
@@ -68,6 +72,8 @@ class Session:
         self.begun = False
         """Whether the server got the statement under way."""
         self._writer = writer
+        self._told: list[bytes] = []
+        self._told_bytes = 0
         self._task = asyncio.current_task()
         self._watch: asyncio.Task[list[bytes]] | None = None
         self._waits_for = ""
@@ -96,6 +102,7 @@ class Session:
                 raise
             self._task.uncancel()  # it was cancelled for the client's leaving: that is its end
         finally:
+            self._send()
             pump.cancel()
             if self._watch is not None:
                 self._watch.cancel()
@@ -172,7 +179,7 @@ class Session:
         """Make the server fail what is open there. Nothing is, outside of a transaction."""
         if self.upstream.status == b"I" and not self.extended.dirty:
             return
-        self.answers.ready = False
+        self.answers.ready, self.extended.dirty = False, True
         self.upstream.send(wire.execute(NO_PORTAL) + wire.FLUSH)
         await self.answers.until(b"E")
 
@@ -184,15 +191,22 @@ class Session:
         return await watch
 
     def tell(self, raw: bytes) -> None:
-        """Send the client a message; `flush` sees to it that it gets there."""
-        self._writer.write(raw)
+        """Tell the client something; `flush` sends it."""
+        self._told.append(raw)
+        self._told_bytes += len(raw)
 
     async def flush(self) -> None:
-        """Wait until the client has taken most of what was sent. Raises Gone."""
+        """Send what was told, and wait until the client has taken most of it. Raises Gone."""
+        self._send()
         try:
             await self._writer.drain()
         except OSError:
             raise Gone from None
+
+    def _send(self) -> None:
+        if self._told:
+            self._writer.write(b"".join(self._told))
+            self._told, self._told_bytes = [], 0
 
     def noted(self, raw: bytes) -> None:
         """Take in a ParameterStatus. Raises Fatal where statements would mean something else."""
@@ -292,7 +306,8 @@ class Session:
 
     async def _emit(self, event: Event) -> None:
         self.tell(event.raw)
-        await self.flush()
+        if self._told_bytes >= TOLD_BYTES or (isinstance(event, Plain) and event.last):
+            await self.flush()
 
     def _cut(self, decision: Decision) -> bytes:
         self.answers.cut = True
