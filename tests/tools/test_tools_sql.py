@@ -286,3 +286,16 @@ def test_a_quote_that_ends_otherwise_than_it_looks_is_undecided(text):
 def test_a_name_with_a_dollar_keeps_its_name():
     found = read_text("SELECT 1 FROM Ab$1c WHERE x = $1", "postgres")
     assert ("table", "public.ab$1c") in [(one.kind, one.name) for one in found.resources]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("SELECT * FROM mydb.public.secrets", "public.secrets"),
+        ("DELETE FROM mydb.public.secrets WHERE a = 1", "public.secrets"),
+        ("SELECT * FROM pg_stats", "pg_catalog.pg_stats"),
+        ("COPY (TABLE secrets) TO STDOUT", "public.secrets"),
+    ],
+)
+def test_no_other_name_of_a_table_slips_past_a_rule(text, name):
+    assert name in [one.name for one in read_text(text, "postgres").resources]

@@ -80,7 +80,7 @@ def _dialect(name: str) -> Any:
     """A dialect that keeps the names functions are called by."""
     from sqlglot.dialects.dialect import Dialect
 
-    from .statement import WRITTEN
+    from .naming import WRITTEN
 
     found = Dialect.get_or_raise(name)
     found.ORIGINAL_NAME_META_KEY = WRITTEN
