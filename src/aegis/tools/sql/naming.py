@@ -6,7 +6,6 @@ from typing import Any
 
 from sqlglot import exp
 
-
 WRITTEN = "name"
 """Where the parser leaves the name that a function was called by (see `reader.py`)."""
 
