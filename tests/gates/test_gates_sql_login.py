@@ -127,3 +127,38 @@ def test_the_gate_logs_in_by_scram(database, start):
 def test_other_machines_need_a_key(start):
     with pytest.raises(AssertionError, match="can be reached from other machines"):
         start('require_key: false, listen: "0.0.0.0:0"')
+
+
+def test_a_session_is_an_action_that_policy_decides(gate):
+    with pytest.raises(psycopg.OperationalError, match="refused by rule `closed`"):
+        gate.connect(dbname="template1")
+    with gate.connect() as connection:
+        connection.execute("SELECT 4711")
+    records = gate.records()
+    statement = next(one for one in records if "4711" in str(one.get("params")))
+    session = next(one for one in records if one.get("action") == statement["parent"])
+    assert session["type"] == "sql.connect"
+
+
+LENDING = """
+credentials:
+  brokers:
+    logins: {{ type: postgres, host: "{host}", database: postgres, user: maker, password: maker }}
+  grants:
+    - match: {{ type: sql.connect }}
+      broker: logins
+      scope: {{ roles: [agents], read_only: false }}
+"""
+
+
+def test_a_session_may_have_a_login_of_its_own(start, database):
+    gate = start("password: wrong", open=True, more=LENDING.format(host=database.folder))
+    with gate.connect() as connection:
+        login = connection.execute("SELECT session_user").fetchone()[0]
+        assert login.startswith("aegis_")
+        assert connection.execute("SELECT n FROM notes WHERE n = 1").fetchone() == (1,)
+    there = f"SELECT count(*) FROM pg_roles WHERE rolname = '{login}'"
+    deadline = time.monotonic() + 20
+    while " 0\n" not in database.psql(there):
+        assert time.monotonic() < deadline, "the login is still there"
+        time.sleep(0.05)

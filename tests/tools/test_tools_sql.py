@@ -257,3 +257,45 @@ def test_looking_at_catalogues_only_is_no_injection():
     right = "SELECT b, NULL, NULL FROM information_schema.tables"
     assert "sql-injection" not in read_text(catalogue + right).dangers
     assert "sql-injection" in read_text("SELECT a, b, c FROM users UNION " + right).dangers
+
+
+@pytest.mark.parametrize(
+    ("text", "capability"),
+    [
+        ("INSERT INTO notes VALUES ($1,$2)", "write"),
+        ("SELECT $1,$2", "read"),
+        ("WITH x AS (SELECT $1,$2), y AS (DELETE FROM u RETURNING $1,$2) SELECT 1", "delete"),
+        ("SELECT a$b$ FROM t; DROP TABLE x; SELECT c$b$", "delete"),
+        ("SELECT $a$ it's $a$; DELETE FROM t WHERE b = 'x'", "delete"),
+        ("SELECT E'a\\'; DROP TABLE x; --'", "read"),
+        ("SELECT '\\'; DROP TABLE x; --'", "delete"),
+        ("SELECT 1 /* /* */ ; DROP TABLE x; */", "read"),
+        ("SELECT 1 /* /* */ */ ; DROP TABLE x", "delete"),
+    ],
+)
+def test_quotes_end_where_postgresql_ends_them(text, capability):
+    found = read_text(text, "postgres")
+    assert (found.capability, found.undecided) == (capability, "")
+
+
+@pytest.mark.parametrize("text", ["SELECT $$a", "SELECT /* a", "SELECT E'a'\n'b\\'', f(1)"])
+def test_a_quote_that_ends_otherwise_than_it_looks_is_undecided(text):
+    assert read_text(text, "postgres").undecided
+
+
+def test_a_name_with_a_dollar_keeps_its_name():
+    found = read_text("SELECT 1 FROM Ab$1c WHERE x = $1", "postgres")
+    assert ("table", "public.ab$1c") in [(one.kind, one.name) for one in found.resources]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("SELECT * FROM mydb.public.secrets", "public.secrets"),
+        ("DELETE FROM mydb.public.secrets WHERE a = 1", "public.secrets"),
+        ("SELECT * FROM pg_stats", "pg_catalog.pg_stats"),
+        ("COPY (TABLE secrets) TO STDOUT", "public.secrets"),
+    ],
+)
+def test_no_other_name_of_a_table_slips_past_a_rule(text, name):
+    assert name in [one.name for one in read_text(text, "postgres").resources]

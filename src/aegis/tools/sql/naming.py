@@ -6,6 +6,18 @@ from typing import Any
 
 from sqlglot import exp
 
+WRITTEN = "name"
+"""Where the parser leaves the name that a function was called by (see `reader.py`)."""
+
+_DEFAULT_SCHEMA = {"postgres": "public", "sqlite": "main", "mysql": ""}
+
+
+def named(table: Any, dialect: str) -> str:
+    """`schema.table` in lower case; a table without a schema gets the default one."""
+    parts = [part.lower() for part in (table.catalog, table.db, table.name) if part]
+    default = _DEFAULT_SCHEMA.get(dialect, "")
+    return ".".join([default, *parts] if default and len(parts) == 1 else parts)
+
 
 def of_with(table: Any) -> bool:
     """Whether a name means a common table expression: one of an enclosing statement that is
@@ -32,3 +44,15 @@ def of_with(table: Any) -> bool:
             continue
         below, node = node, node.parent
     return False
+
+
+def also(table: Any, dialect: str) -> list[str]:
+    """Other names a rule may know a table of PostgreSQL by: without the database, which can only be
+    the one the session is in; with the schema of the catalogues, which is looked at first.
+    """
+    if dialect != "postgres":
+        return []
+    name = table.name.lower()
+    if table.catalog:
+        return [f"{table.db.lower()}.{name}"]
+    return [f"pg_catalog.{name}"] if name.startswith("pg_") and not table.db else []

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..reading import READ, Notes, Reading
 from . import words
+from .lexing import spelled
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -79,7 +80,7 @@ def _dialect(name: str) -> Any:
     """A dialect that keeps the names functions are called by."""
     from sqlglot.dialects.dialect import Dialect
 
-    from .statement import WRITTEN
+    from .naming import WRITTEN
 
     found = Dialect.get_or_raise(name)
     found.ORIGINAL_NAME_META_KEY = WRITTEN
@@ -177,7 +178,8 @@ def _parse(text: str, dialect: str) -> tuple[list[Any], str]:
         order = ["mysql", "postgres"] if "`" in text else ["postgres", "mysql", "sqlite", "tsql"]
     for name in order:
         try:
-            found = [tree for tree in sqlglot.parse(text, read=_dialect(name)) if tree is not None]
+            given = spelled(text) if name == "postgres" else text
+            found = [tree for tree in sqlglot.parse(given, read=_dialect(name)) if tree is not None]
         except Exception:  # noqa: S112 - what the parser cannot read stays undecided
             continue
         return found, name

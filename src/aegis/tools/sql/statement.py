@@ -11,7 +11,7 @@ from ..reading import APPROVE, DELETE, EXECUTE, READ, UNKNOWN, WRITE, Notes
 from . import words
 from .functions import FUNCTIONS
 from .known import HARMLESS
-from .naming import of_with
+from .naming import WRITTEN, also, named, of_with
 from .selecting import always, injected, planted, selects
 from .wrapping import declared, explained, pragma_writes
 
@@ -19,11 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ..reading import Reading
-
-WRITTEN = "name"
-"""Where the parser leaves the name that a function was called by (see `reader.py`)."""
-
-_DEFAULT_SCHEMA = {"postgres": "public", "sqlite": "main", "mysql": ""}
 
 _SECRET_TABLES = re.compile(
     r"^(?:pg_catalog\.)?(?:pg_shadow|pg_authid|pg_user_mapping|pg_user_mappings)$|^mysql\.user$"
@@ -117,7 +112,7 @@ class _Statement:
             name = self.named(table)
             names[table.alias_or_name.lower()] = name
             if id(table) not in written:
-                self.notes.touches("table", name, READ)
+                self._touches(table, READ)
                 if _SECRET_TABLES.match(name.removeprefix("public.")):
                     self.notes.threatens("credentials-read")
         only = next(iter(names.values())) if len(names) == 1 else ""
@@ -129,9 +124,7 @@ class _Statement:
 
     def named(self, table: Any) -> str:
         """`schema.table` in lower case."""
-        parts = [part.lower() for part in (table.catalog, table.db, table.name) if part]
-        default = _DEFAULT_SCHEMA.get(self.dialect, "")
-        return ".".join([default, *parts] if default and len(parts) == 1 else parts)
+        return named(table, self.dialect)
 
     def _function(self, node: Any) -> None:
         name = node.name if isinstance(node, exp.Anonymous) else node.meta.get(WRITTEN, "")
@@ -342,8 +335,12 @@ class _Statement:
     def wrote(self, table: Any, verb: str) -> Any:
         """Notes a table that is written; returns it."""
         if table.name:
-            self.notes.touches("table", self.named(table), verb)
+            self._touches(table, verb)
         return table
+
+    def _touches(self, table: Any, verb: str) -> None:
+        for name in (self.named(table), *also(table, self.dialect)):
+            self.notes.touches("table", name, verb)
 
 
 def _harmless(node: Any, name: str) -> bool:

@@ -70,6 +70,7 @@ class Answers:
 
     def begin(self) -> None:
         """A statement begins, and nothing of its answer came yet."""
+        self.columns = ()
         self.cut = self.failed = self.ready = False
         self.ended, self.instead = True, b""
 
@@ -77,9 +78,7 @@ class Answers:
         """The answer to a statement that was sent, until a message of a type in `ends`. An error
         ends it, too, unless ReadyForQuery does.
         """
-        self.begin()
         self._ends, self.ended = ends, False
-        self.columns = () if ends == SIMPLE else self.columns
         copying = Copying(self._session, action)
         while not self.ended:
             raw = await self._message()
@@ -192,10 +191,11 @@ class Answers:
         step = self.expected[0]
         if kind == b"t":
             if step.statement is not None:
-                types = tuple(wire.Body(raw).oids())
-                step.statement.types = types
+                step.statement.types = tuple(wire.Body(raw).oids())
         else:
             self.expected.popleft()
+        if kind == b"1" and step.statement is not None:
+            step.statement.parsed = True
         if kind == b"T" and step.portal is not None:
             self.columns = wire.columns_of(raw)
             step.portal.columns = tuple(self.columns)

@@ -9,14 +9,26 @@ one statement at a time, without a name; the gate keeps the ones that clients na
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ....model import Verdict
+from ....tools.reading import READ
 from . import wire
-from .answers import EXECUTED, Expected
-from .statements import FETCH, NAMES_MAX, QUERY, Portal, Prepared, asked, bound, made, parsed
+from .answers import EXECUTED, SIMPLE, Expected
+from .statements import (
+    FETCH,
+    NAMES_MAX,
+    QUERY,
+    Portal,
+    Prepared,
+    asked,
+    bound,
+    made,
+    parsed,
+    unaltered,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -162,7 +174,8 @@ class Extended:
     async def _hold(self, step: Step) -> None:
         if len(self._held) >= HELD_MAX:
             await self.settle()
-        self._held.append(step)
+        if not self.skipping:
+            self._held.append(step)
 
     async def _execute(self, raw: bytes) -> None:
         body = wire.Body(raw)
@@ -171,14 +184,13 @@ class Extended:
         portal = self._portals.get(name)
         if portal is None:
             return await self._error("34000", f'portal "{name}" does not exist')
-        if any(step.statement is not portal.statement for step in self._held):
-            others = [step for step in self._held if step.statement is not portal.statement]
-            mine = [step for step in self._held if step.statement is portal.statement]
-            self._held = others
+        if not all(
+            step.statement is portal.statement and step.portal in (None, portal)
+            for step in self._held
+        ):
             await self.settle()
             if self.skipping:
                 return None
-            self._held = mine
         steps, self._held = self._held, []
         session = self._session
         if portal.begun:
@@ -189,10 +201,16 @@ class Extended:
             action = asked(session.place, QUERY, portal.statement.text, parameters)
 
         async def events(decided: Action) -> AsyncIterator[Event]:
-            data = self._executed(steps, portal, decided)
+            text = unaltered(action, decided)
+            data = self._executed(steps, portal, text, decided.params.get("parameters", []))
+            # what only reads needs no second round for the Sync that follows it; everything else
+            # can still be undone while its answer is inspected
+            syncs = decided.capability == READ and session.inbox.syncs
             session.begun = portal.begun = self._ran = True
-            session.upstream.send(data + wire.execute(name, rows) + wire.FLUSH)
-            async for event in session.answers.events(EXECUTED, decided):
+            session.upstream.send(
+                data + wire.execute(name, rows) + (wire.SYNC if syncs else wire.FLUSH)
+            )
+            async for event in session.answers.events(SIMPLE if syncs else EXECUTED, decided):
                 yield event
 
         if not await session.concluded(await session.govern(action, events)):
@@ -200,15 +218,16 @@ class Extended:
             self.skipping = True
         return None
 
-    def _executed(self, steps: list[Step], portal: Portal, decided: Action) -> bytes:
+    def _executed(
+        self, steps: list[Step], portal: Portal, text: str, parameters: list[Any]
+    ) -> bytes:
         """What is sent before Execute. Raises ValueError where guards changed what the server has
         already.
         """
         session = self._session
         session.answers.columns = portal.columns
         if portal.begun:
-            return b""
-        text, parameters = decided.params["sql"], decided.params.get("parameters", [])
+            return self._sent(steps)
         if not any(step.kind == b"B" and step.portal is portal for step in steps):
             if text != portal.statement.text or parameters != portal.parameters():
                 raise ValueError("a statement that was masked has to be bound and run in one batch")
@@ -254,7 +273,7 @@ class Extended:
             assert statement is not None
             if step.kind != b"D" and (step.kind == b"P" or self._unnamed is not statement):
                 out.append(wire.parse("", text or statement.text, statement.given))
-                expected.append(Expected(b"1", hidden=step.kind != b"P"))
+                expected.append(Expected(b"1", hidden=step.kind != b"P", statement=statement))
                 self._unnamed = statement if (text or statement.text) == statement.text else None
             if step.kind == b"S":
                 out.append(wire.message(b"D", b"S\0"))
@@ -268,11 +287,10 @@ class Extended:
         return b"".join(out)
 
     def _forget(self, steps: list[Step]) -> None:
-        """What failed is not prepared."""
+        """What the server never parsed is not prepared."""
         self._unnamed = None
-        gone = [step.statement for step in steps if step.kind == b"P"]
         for name, statement in list(self._statements.items()):
-            if any(statement is one for one in gone):
+            if not statement.parsed and any(statement is step.statement for step in steps):
                 del self._statements[name]
         for step in steps:
             if step.kind == b"B" and step.portal is not None:

@@ -10,16 +10,22 @@ import secrets
 import struct
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from ....kernel.lease import lent
 from ....model import UpstreamError
 from ..service import server_tls
 from . import wire
+from .refusing import refusal
 from .session import Fatal, Session
 from .startup import Cancel, Client, Refused, greet
+from .statements import Place, SqlView, opening
 from .upstream import Upstream
 
 if TYPE_CHECKING:
     from ....approval import Request
     from ....kernel.runtime import Runtime
+    from ....model import Action
 
 CANCEL_KEYS_MAX = 1 << 31
 """Numbers of sessions, which stand for the process ids of PostgreSQL, are below."""
@@ -70,11 +76,49 @@ class SqlGate:
     async def _served(
         self, client: Client, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
+        """Serve a client that got in. Its session is an action of its own: policy says who may open
+        which database, and a credential that is granted to it lives as long as it does.
+        """
+        host = self._settings.upstream.rpartition(":")[0]
+        place = Place(client.actor, client.database, host)
+        action = opening(place)
+        place = msgspec.structs.replace(place, session=action.id)
+
+        async def perform(_: Action) -> None:
+            await self._session(place, client, reader, writer)
+
+        try:
+            outcome = await self._runtime.agovern(action, perform, SqlView())
+        except asyncio.CancelledError:
+            writer.write(wire.failure("FATAL", "57P01", "the gate ended"))
+            raise
+        error = outcome.error
+        if isinstance(error, Fatal):
+            writer.write(wire.failure("FATAL", error.code, str(error)))
+        elif isinstance(error, UpstreamError):
+            log.warning("upstream of a session: %s", error)
+            writer.write(wire.failure("FATAL", "08006", str(error)))
+        elif outcome.status == "failed":
+            log.error("session %s: %r", action.id, error)
+            writer.write(wire.failure("FATAL", "58000", "the session failed"))
+        elif outcome.status != "performed":
+            writer.write(refusal(outcome, "FATAL"))
+
+    async def _session(
+        self,
+        place: Place,
+        client: Client,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
         upstream = Upstream(self._settings)
         key = b""
         try:
-            await upstream.open(self._settings.user, self._settings.password, client.given)
-            session = Session(self._runtime, client, upstream, reader, writer)
+            lease = lent()
+            login = lease.fields if lease is not None else {}
+            user = login.get("username", self._settings.user)
+            await upstream.open(user, login.get("password", self._settings.password), client.given)
+            session = Session(self._runtime, place, upstream, reader, writer)
             key = self._key()
             self._sessions[key] = session
             if self._draining:
@@ -83,14 +127,6 @@ class SqlGate:
                 writer.write(wire.message(b"S", wire.text_of(name) + wire.text_of(value)))
             writer.write(wire.message(b"K", key) + wire.ready(upstream.status))
             await session.run()
-        except UpstreamError as error:
-            log.warning("upstream of a session: %s", error)
-            writer.write(wire.failure("FATAL", "08006", str(error)))
-        except Fatal as error:
-            writer.write(wire.failure("FATAL", error.code, str(error)))
-        except asyncio.CancelledError:
-            writer.write(wire.failure("FATAL", "57P01", "the gate ended"))
-            raise
         finally:
             self._sessions.pop(key, None)
             upstream.close()

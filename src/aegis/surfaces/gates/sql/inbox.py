@@ -68,6 +68,11 @@ class Inbox:
         self.came.clear()
         return None
 
+    @property
+    def syncs(self) -> bool:
+        """Whether the next message is here, and is Sync."""
+        return bool(self._messages) and self._messages[0] == wire.SYNC
+
     async def next(self, seconds: float) -> bytes:
         """The next message, waited for at most so long. Raises Gone, ProtocolError and
         TimeoutError.

@@ -32,7 +32,7 @@ MEANING = Decision(
 """Whatever a policy says of it: after such a statement, nothing is read as the server would."""
 
 
-def refusal(outcome: Outcome) -> bytes:
+def refusal(outcome: Outcome, severity: str = "ERROR") -> bytes:
     """The error of a statement that was not performed, or whose answer is withheld."""
     code = SQLSTATES.get(outcome.code, REFUSED)
     more = f", record {outcome.receipt.seq}" if outcome.receipt is not None else ""
@@ -40,20 +40,20 @@ def refusal(outcome: Outcome) -> bytes:
     if outcome.code == "expired" and outcome.approval:
         hint = f"once somebody ran `aegis approve {outcome.approval}`, send the same again"
         decision = msgspec.structs.replace(outcome.decision, advice=hint)
-        return _told(decision, outcome.action, code, more)
-    return _told(outcome.decision, outcome.action, code, more)
+        return _told(decision, outcome.action, (severity, code), more)
+    return _told(outcome.decision, outcome.action, (severity, code), more)
 
 
 def cut(decision: Decision, action: Action) -> bytes:
     """The error that ends an answer which may not go on."""
-    return _told(decision, action, REFUSED, ", the answer is withheld")
+    return _told(decision, action, ("ERROR", REFUSED), ", the answer is withheld")
 
 
-def _told(decision: Decision, action: Action, code: str, more: str) -> bytes:
+def _told(decision: Decision, action: Action, head: tuple[str, str], more: str) -> bytes:
     decision = shareable(decision)
     text = said(msgspec.structs.replace(decision, advice=""))
     detail = f"action {action.id}, policy {decision.policy}{more}"
-    return wire.failure("ERROR", code, text, detail, decision.advice)
+    return wire.failure(*head, text, detail, decision.advice)
 
 
 def brief(raw: bytes) -> bytes:

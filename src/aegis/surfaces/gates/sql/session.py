@@ -18,8 +18,8 @@ from .answers import SIMPLE, Answers
 from .extended import Extended
 from .inbox import Gone, Inbox
 from .refusing import MEANING, MEANING_LABEL, brief, cut, refusal
-from .rows import Answer
-from .statements import NOTICE, QUERY, Place, SqlView, asked, made
+from .rows import Answer, Plain
+from .statements import NOTICE, QUERY, SqlView, asked, made, unaltered
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -29,11 +29,15 @@ if TYPE_CHECKING:
     from ....kernel.runtime import Runtime
     from ....model import Action, Decision, Outcome
     from .rows import Event
-    from .startup import Client
+    from .statements import Place
     from .upstream import Upstream
 
 NO_PORTAL = "refused by aegis"
 """Name of a portal that is never there: asking for it fails the server's transaction."""
+
+TOLD_BYTES = 32_768
+"""What is told to a client at least before it is sent, while its statement runs: a system call for
+each message would cost more than the message."""
 
 log = logging.getLogger("aegis.gate")
 
@@ -52,15 +56,14 @@ class Session:
     def __init__(
         self,
         runtime: Runtime,
-        client: Client,
+        place: Place,
         upstream: Upstream,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
         self.runtime = runtime
         self.settings: SqlGate = runtime.settings.gates.sql
-        host = self.settings.upstream.rpartition(":")[0]
-        self.place = Place(client.actor, client.database, host)
+        self.place = place
         self.upstream = upstream
         self.inbox = Inbox(reader, self.settings.message_bytes)
         self.answers = Answers(self)
@@ -69,10 +72,12 @@ class Session:
         self.begun = False
         """Whether the server got the statement under way."""
         self._writer = writer
+        self._told: list[bytes] = []
+        self._told_bytes = 0
         self._task = asyncio.current_task()
         self._watch: asyncio.Task[list[bytes]] | None = None
         self._waits_for = ""
-        self._working = self._draining = False
+        self._working = self._draining = self._left = False
 
     async def run(self) -> None:
         """Serve the client until it leaves. Raises Fatal."""
@@ -93,8 +98,11 @@ class Session:
         except asyncio.CancelledError:
             if self.begun:
                 await self.upstream.cancel()
-            raise
+            if not self._left or self._task is None:
+                raise
+            self._task.uncancel()  # it was cancelled for the client's leaving: that is its end
         finally:
+            self._send()
             pump.cancel()
             if self._watch is not None:
                 self._watch.cancel()
@@ -171,7 +179,7 @@ class Session:
         """Make the server fail what is open there. Nothing is, outside of a transaction."""
         if self.upstream.status == b"I" and not self.extended.dirty:
             return
-        self.answers.ready = False
+        self.answers.ready, self.extended.dirty = False, True
         self.upstream.send(wire.execute(NO_PORTAL) + wire.FLUSH)
         await self.answers.until(b"E")
 
@@ -183,15 +191,22 @@ class Session:
         return await watch
 
     def tell(self, raw: bytes) -> None:
-        """Send the client a message; `flush` sees to it that it gets there."""
-        self._writer.write(raw)
+        """Tell the client something; `flush` sends it."""
+        self._told.append(raw)
+        self._told_bytes += len(raw)
 
     async def flush(self) -> None:
-        """Wait until the client has taken most of what was sent. Raises Gone."""
+        """Send what was told, and wait until the client has taken most of it. Raises Gone."""
+        self._send()
         try:
             await self._writer.drain()
         except OSError:
             raise Gone from None
+
+    def _send(self) -> None:
+        if self._told:
+            self._writer.write(b"".join(self._told))
+            self._told, self._told_bytes = [], 0
 
     def noted(self, raw: bytes) -> None:
         """Take in a ParameterStatus. Raises Fatal where statements would mean something else."""
@@ -227,15 +242,19 @@ class Session:
         text = body.text()
         body.end()
         await self.extended.settle()
+        if self.extended.skipping:
+            return
+        action = asked(self.place, QUERY, text)
 
         async def events(decided: Action) -> AsyncIterator[Event]:
+            sent = wire.message(b"Q", wire.text_of(unaltered(action, decided)))
             self.begun = True
             self.extended.forget()
-            self.upstream.send(wire.message(b"Q", wire.text_of(decided.params["sql"])))
+            self.upstream.send(sent)
             async for event in self.answers.events(SIMPLE, decided):
                 yield event
 
-        outcome = await self.govern(asked(self.place, QUERY, text), events)
+        outcome = await self.govern(action, events)
         await self.concluded(outcome)
         if self.answers.ready:
             self.tell(wire.ready(self.upstream.status))
@@ -287,7 +306,8 @@ class Session:
 
     async def _emit(self, event: Event) -> None:
         self.tell(event.raw)
-        await self.flush()
+        if self._told_bytes >= TOLD_BYTES or (isinstance(event, Plain) and event.last):
+            await self.flush()
 
     def _cut(self, decision: Decision) -> bytes:
         self.answers.cut = True
@@ -299,6 +319,7 @@ class Session:
 
     def _gone(self) -> None:
         if self._working and self._task is not None:
+            self._left = True
             self._task.cancel()
 
 

@@ -13,8 +13,9 @@ import msgspec
 import uuid_utils
 
 from ....flow.view import PlainView
-from ....model import Action, Actor, Digest, Text
+from ....model import Action, Actor, Digest, Resource, Text
 from ....tools.read import as_read
+from ....tools.reading import environment_of
 from . import wire
 from .values import BINARY, TEXT, TEXTS, Unreadable, decoded, encoded
 
@@ -24,9 +25,15 @@ if TYPE_CHECKING:
     from ....model import Path
     from .rows import Answer
 
-QUERY, FETCH, COPY, NOTICE = "sql.query", "sql.fetch", "sql.copy", "sql.notice"
-"""Types of actions: a statement; more rows of one; rows sent to COPY; words of the server that
-belong to no statement."""
+CONNECT, QUERY, FETCH, COPY, NOTICE = (
+    "sql.connect",
+    "sql.query",
+    "sql.fetch",
+    "sql.copy",
+    "sql.notice",
+)
+"""Types of actions: a session; a statement; more rows of one; rows sent to COPY; words of the
+server that belong to no statement."""
 
 DIALECT = "postgres"
 
@@ -41,19 +48,23 @@ RECORDED_MAX = 2_000
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where statements of a session go, and who sends them."""
+    """Where statements of a session go, who sends them, and the action the session is."""
 
     actor: Actor
     database: str
     host: str
+    session: str = ""
 
 
 class Prepared(msgspec.Struct):
-    """A statement a client prepared: its text, and the types of its parameters as far as known."""
+    """A statement a client prepared: its text, the types of its parameters as far as known, and
+    whether the server could parse it.
+    """
 
     text: str
     given: tuple[int, ...] = ()
     types: tuple[int, ...] = ()
+    parsed: bool = False
 
 
 class Portal(msgspec.Struct):
@@ -153,9 +164,37 @@ def asked(place: Place, type: str, text: str, parameters: list[Any] | None = Non
         protocol="sql",
         actor=place.actor,
         labels=labels,
+        parent=place.session,
         id=str(uuid_utils.uuid7()),
     )
     return as_read(action, DIALECT)
+
+
+def unaltered(action: Action, decided: Action) -> str:
+    """The text to send. Raises ValueError where what guards masked in it changes what it would do:
+    a mask could swallow the end of a literal.
+    """
+    text: str = decided.params["sql"]
+    if text != action.params["sql"]:
+        again = as_read(msgspec.structs.replace(decided, resources=(), labels=()), DIALECT)
+        does = {(one.kind, one.name, one.verb) for one in action.resources}
+        if (
+            again.capability != action.capability
+            or not set(again.labels) <= set(action.labels)
+            or not {(one.kind, one.name, one.verb) for one in again.resources} <= does
+        ):
+            raise ValueError("what was masked in the statement would change what it does")
+    return text
+
+
+def opening(place: Place) -> Action:
+    """The action that a session is."""
+    touched = (("database", place.database), ("host", place.host))
+    return msgspec.structs.replace(
+        made(place, CONNECT, {"database": place.database, "host": place.host}, "read"),
+        environment=environment_of(place.database) or environment_of(place.host),
+        resources=tuple(Resource(kind, name.lower(), "connect") for kind, name in touched),
+    )
 
 
 def made(
@@ -169,7 +208,7 @@ def made(
         protocol="sql",
         actor=place.actor,
         capability=capability,
-        parent=parent,
+        parent=parent or place.session,
         id=str(uuid_utils.uuid7()),
     )
 
