@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import threading
@@ -12,10 +13,11 @@ import msgspec
 import pytest
 
 from aegis.approval import EXPIRED, PENDING, digest, task_digest
+from aegis.kernel import desk as desk_module
 from aegis.kernel.build import open_runtime
 from aegis.kernel.config import parse
 from aegis.kernel.proposals import proposed
-from aegis.model import Action, Actor, CallerError, Verdict
+from aegis.model import Action, Actor, CallerError, HeldError, Verdict
 from aegis.policy import Policy
 
 POLICY = {
@@ -377,3 +379,24 @@ def test_approvals_survive_a_restart(tmp_path):
     assert third.govern(action, lambda _: "done").result == "done"
     assert not third.govern(action, lambda _: 1).ok
     third.close()
+
+
+def test_a_run_that_was_denied_is_dropped_with_what_it_holds(runtime, monkeypatch):
+    monkeypatch.setattr(desk_module, "RUN_SECONDS", 0.0)
+
+    async def park():
+        action = Action("deploy", "prod", {"prompt": "in full"}, actor=BOT)
+        with pytest.raises(HeldError) as held:
+            await runtime.agovern(action, lambda _: None, park=True)
+        return held.value
+
+    held = asyncio.run(park())
+    runtime.desk.expire()
+    assert [run.id for run in runtime.state.runs()] == [held.run]
+    runtime.answer(held.approval, False, by="mary")
+    runtime.desk.expire()
+    assert list(runtime.state.runs()) == []
+    told = [one["details"] for one in admin(runtime, "run.dropped")]
+    assert told == [{"approval": held.approval, "run": held.run}]
+    with pytest.raises(CallerError, match="no parked run"):
+        runtime.resume(held.run, lambda _: pytest.fail("performed"))

@@ -114,6 +114,9 @@ def open_runtime(
     runtime = Runtime(parts, session=session, asker=asker)
     desk.ended, lender.returns.write = runtime.expired, runtime.mender.written
     lender.returns.killed = gate.killed
+    desk.dropped = lambda run, approval: runtime.admin(
+        "run.dropped", by="system", details={"run": run, "approval": approval}
+    )
     sessions.own = runtime.session
     if recover:
         journal.recover(now())
