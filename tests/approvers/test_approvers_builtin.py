@@ -56,7 +56,8 @@ REQUEST = Request("ap_0123456789abcdef", "0" * 64, "a", "delete", "crm", agent="
 
 
 def context(name):
-    return Context(name, {"mary": "mary@example.com"}, lambda request, person: f"{GONE}/{person}")
+    link = lambda request, person: f"{GONE}/{person}"  # noqa: E731
+    return Context(name, {"mary": "mary@example.com"}, link, lambda approval, person: "w" * 26)
 
 
 def made(name, **options):
@@ -127,7 +128,7 @@ def test_an_option_that_cannot_work_is_refused(name, options, said):
 
 def test_mails_to_nobody_are_refused():
     kind, known = CHANNELS["email"]
-    nobody = Context("email", {}, lambda request, person: "")
+    nobody = Context("email", {}, lambda request, person: "", lambda approval, person: "")
     with pytest.raises(ValueError, match="nobody would get a mail"):
         kind(kind.Settings(**known), nobody)
 

@@ -60,6 +60,8 @@ COMPLAINTS = [
         "rules[0].when.semantic",
         "no word to look for",
     ),
+    ("rules:\n- when: {param_exactly: [a]}", 2, 25, "rules[0].when.param_exactly", "or {}"),
+    ("rules:\n- when: {unnamed: [type]}", 2, 20, "rules[0].when.unnamed[0]", "name of an action"),
     ("rules:\n- when: {not: {}}", 2, 15, "rules[0].when.not", "empty group"),
     ("rules:\n- when: {finding: {min_score: 8}}", 2, 19, "rules[0].when.finding", "`category`"),
     ("tool_policies: {rules: [{tool: x}]}", 1, 25, "tool_policies.rules[0]", "`decision`"),

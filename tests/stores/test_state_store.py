@@ -6,7 +6,9 @@ import sys
 
 import pytest
 
-from aegis.approval import APPROVED, CONSUMED, Request
+from aegis.approval import APPROVED, CONSUMED, DENIED, EXPIRED, Request
+from aegis.builtin.stores import state as state_module
+from aegis.builtin.stores import state_approvals as approvals_module
 from aegis.builtin.stores.state import SqliteState
 from aegis.kernel.state import Agent, Post, Run
 from aegis.model import AegisError
@@ -162,3 +164,62 @@ def test_labels_of_sessions_are_shared_and_bounded(path, monkeypatch):
     assert two.session_labels("other19")
     one.close()
     two.close()
+
+
+def kept(state):
+    return [run.id for run in state.runs()]
+
+
+def test_runs_that_ended_are_dropped_and_no_others(path):
+    state = SqliteState(path)
+    for id, given, run in (
+        ("denied", {"state": DENIED, "answered": 50, "expires": 900}, {"created": 10}),
+        ("just_denied", {"state": DENIED, "answered": 150, "expires": 900}, {"created": 10}),
+        ("expired", {"state": EXPIRED, "expires": 60}, {"created": 10}),
+        ("unused", {"state": APPROVED, "expires": 60}, {"created": 10}),
+        ("waiting", {"expires": 900}, {"created": 10}),
+        ("approved", {"state": APPROVED, "expires": 900}, {"created": 10}),
+    ):
+        state.add_approval(Request(id, "d", "a", run=id, **given))
+        state.add_run(Run(id, id, b"{}", b"[]", **run))
+    state.add_run(Run("orphan", "gone", b"{}", b"[]", created=10))
+    state.add_run(Run("orphan_young", "gone", b"{}", b"[]", created=150))
+    dropped = state.drop_runs(100)
+    assert dropped == [(id, id) for id in ("denied", "expired", "unused")] + [("orphan", "gone")]
+    assert kept(state) == ["just_denied", "waiting", "approved", "orphan_young"]
+    assert state.drop_runs(100) == []
+    state.close()
+
+
+def test_no_caller_fills_the_shelf_of_others(path, monkeypatch):
+    monkeypatch.setattr(state_module, "RUNS_OWNER_MAX", 2)
+    monkeypatch.setattr(approvals_module, "PENDING_OWNER_MAX", 2)
+    state = SqliteState(path)
+    for number in range(2):
+        state.add_run(Run(f"r{number}", "ap", b"{}", b"[]", owner="greedy"))
+        state.add_approval(Request(f"ap{number}", "d", "a", principal="greedy", expires=9))
+    with pytest.raises(AegisError, match="2 runs of this caller are parked already"):
+        state.add_run(Run("r2", "ap", b"{}", b"[]", owner="greedy"))
+    with pytest.raises(AegisError, match="2 approvals of this caller are open already"):
+        state.add_approval(Request("ap2", "d", "a", principal="greedy", expires=9))
+    state.add_run(Run("r2", "ap", b"{}", b"[]", owner="other"))
+    assert state.add_approval(Request("ap2", "d", "a", principal="other", expires=9))
+    # what is over counts no longer
+    assert state.add_approval(Request("ap3", "d", "a", principal="greedy", created=10, expires=99))
+    state.close()
+
+
+def test_a_store_of_an_earlier_schema_is_taken_over(path):
+    state = SqliteState(path)
+    state.add_approval(Request("ap_1", "d", "a", run="r1", expires=99))
+    state.add_run(Run("r1", "ap_1", b"{}", b"[]", created=10))
+    state.close()
+    with sqlite3.connect(path) as db:
+        for table, column in (("approvals", "owner"), ("runs", "owner"), ("runs", "approval")):
+            db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        db.execute("PRAGMA user_version=3")
+    db.close()
+    state = SqliteState(path)
+    assert state.drop_runs(50) == []
+    assert state.drop_runs(99) == [("r1", "ap_1")]
+    state.close()

@@ -32,6 +32,7 @@ from .lanes import idle_lanes, lane_paths, open_lane, recover_lanes
 from .lender import Lender
 from .links import PURPOSE, Links
 from .ports import now
+from .reception import Reception
 from .runtime import Parts, Runtime
 from .sessions import Sessions
 from .settings import Guardrail
@@ -114,6 +115,10 @@ def open_runtime(
     runtime = Runtime(parts, session=session, asker=asker)
     desk.ended, lender.returns.write = runtime.expired, runtime.mender.written
     lender.returns.killed = gate.killed
+    desk.courier.fetched = Reception(runtime).fetch
+    desk.dropped = lambda run, approval: runtime.admin(
+        "run.dropped", by="system", details={"run": run, "approval": approval}
+    )
     sessions.own = runtime.session
     if recover:
         journal.recover(now())

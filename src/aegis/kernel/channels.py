@@ -101,7 +101,12 @@ def build_channels(settings: Approvals, links: Links) -> dict[str, Approver | Ch
 def _built(
     name: str, given: Mapping[str, Any], people: Mapping[str, str], links: Links
 ) -> Approver | Channel:
-    context = Context(name, people, lambda request, person: links.make(request, name, person))
+    context = Context(
+        name,
+        people,
+        lambda request, person: links.make(request, name, person),
+        lambda approval, person: links.word(approval, name, person),
+    )
     built: Approver | Channel = options.build(
         "approver", "approvals.channels", name, given, context
     )

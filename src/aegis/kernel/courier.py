@@ -17,7 +17,7 @@ import msgspec
 
 from ..approval import APPROVED, CONSUMED, PENDING
 from ..model import AegisError
-from ..plugin.contracts import Channel
+from ..plugin.contracts import Channel, FetchingChannel
 from .state import Post
 
 if TYPE_CHECKING:
@@ -64,6 +64,8 @@ class Courier:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self.expire: Callable[[], None] | None = None
+        self.fetched: Callable[[str, FetchingChannel], None] | None = None
+        """Takes in what a channel has to fetch."""
 
     @property
     def channels(self) -> Mapping[str, Approver | Channel]:
@@ -157,6 +159,11 @@ class Courier:
             if self._stop.is_set():
                 return
             self._bring(channel, post)
+        if isinstance(channel, FetchingChannel) and self.fetched is not None:
+            try:
+                self.fetched(name, channel)
+            except Exception as error:
+                log.warning("channel `%s` cannot be read: %s", name, error)
 
     def _bring(self, channel: Channel, post: Post) -> None:
         """Deliver one post, if nobody else does."""

@@ -51,6 +51,10 @@ POLL_SECONDS = 0.05
 TASK_USES_MAX = 1_000
 """How often an approval for a whole task may be used; it ends with its expiry anyway."""
 
+RUN_SECONDS = 600.0
+"""How long a run that was denied or expired is kept for its caller to learn of it: it holds what
+was asked in full."""
+
 COMMENT_MAX = 2_000
 """Longest comment, in characters."""
 
@@ -84,6 +88,8 @@ class Desk:
         self.links = links
         self.ended: Callable[[Request], object] | None = None
         """Told of every request that expired, by whichever process ended it."""
+        self.dropped: Callable[[str, str], object] | None = None
+        """Told of every run that was dropped, and of its approval."""
         courier.expire = self.expire
         self._woken = threading.Condition()
         self._released: set[str] = set()
@@ -209,10 +215,13 @@ class Desk:
         return request
 
     def expire(self) -> None:
-        """End the requests that are past their time, and say so."""
+        """End the requests that are past their time, and drop the runs that ended; and say so."""
         now = _now()
         for id in self._state.overdue(now):
             self._end(id, now)
+        for run, approval in self._state.drop_runs(now - int(RUN_SECONDS * 1e6)):
+            if self.dropped is not None:
+                self.dropped(run, approval)
 
     def _end(self, id: str, now: int) -> None:
         """Turn a pending request that is past its time into an expired one; one process does."""

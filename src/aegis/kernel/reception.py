@@ -8,6 +8,7 @@ on the way is recorded, so far as strangers cannot flood the ledger with it.
 from __future__ import annotations
 
 import time
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,12 @@ import msgspec
 
 from ..model import CallerError
 from ..plugin.channel import Forged, Reply
-from ..plugin.contracts import Channel
+from ..plugin.contracts import Channel, FetchingChannel
 from .ports import now
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..approval import Request
     from ..plugin.channel import Callback, Heard
     from .links import Ticket
@@ -50,8 +53,18 @@ class Reception:
         channel = self._runtime.desk.courier.channels.get(name)
         if not isinstance(channel, Channel):
             return _error(404, f"there is no channel `{name[:40]}` with callbacks")
+        return self._taken(name, channel, lambda: channel.hear(callback))
+
+    def fetch(self, name: str, channel: FetchingChannel) -> None:
+        """Take in what a channel has to fetch. Raises AegisError where the channel cannot be
+        reached, or the state cannot be kept.
+        """
+        for data in channel.fetch():
+            self._taken(name, channel, partial(channel.read, data))
+
+    def _taken(self, name: str, channel: Channel, hear: Callable[[], Heard | Reply]) -> Reply:
         try:
-            heard = channel.hear(callback)
+            heard = hear()
         except Forged as error:
             self._record(name, str(error))
             return _error(401, str(error))

@@ -353,7 +353,8 @@ class Runtime:
             raise CallerError(
                 f"this action cannot wait across processes, its params are not JSON: {error}"
             ) from error
-        self.state.add_run(Run(parked.run, parked.approval, stored, packed, stream, now()))
+        owner = action.actor.principal
+        self.state.add_run(Run(parked.run, parked.approval, stored, packed, stream, now(), owner))
 
     def _unpark(self, run_id: str, view: View, stream: bool) -> tuple[Flow, Action, Trail, Effect]:
         stored = self.state.run(run_id)

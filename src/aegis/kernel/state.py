@@ -61,7 +61,9 @@ class Agent(msgspec.Struct, frozen=True):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """A parked run: its action and the answers it had got so far, as JSON."""
+    """A parked run: its action and the answers it had got so far, as JSON; `owner` is the principal
+    who asked.
+    """
 
     id: str
     approval: str
@@ -69,6 +71,7 @@ class Run(msgspec.Struct, frozen=True):
     trail: bytes
     stream: bool = False
     created: int = 0
+    owner: str = ""
 
 
 class Post(msgspec.Struct, frozen=True):
@@ -237,6 +240,12 @@ class StateStore(Protocol):
 
     def take_run(self, id: str) -> bool:
         """Remove a parked run; True for exactly one caller, who may continue it."""
+        ...
+
+    def drop_runs(self, before: int) -> Sequence[tuple[str, str]]:
+        """Remove the runs that ended before a time without having happened: their approval was
+        denied, or its time is over. Their ids, each with that of its approval.
+        """
         ...
 
     def put_loan(self, loan: Loan) -> None:

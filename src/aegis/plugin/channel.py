@@ -19,18 +19,24 @@ if TYPE_CHECKING:
 
 class Context:
     """What a channel is given at construction: its name in the configuration, the people who may
-    answer through it (person to user), and how to make a signed link to a request, for one person
-    or (empty) for whoever holds a key.
+    answer through it (person to user), how to make a signed link to a request, for one person or
+    (empty) for whoever holds a key, and `word`: what only this person is told about the approval
+    of this id, for a reply to carry back.
     """
 
-    __slots__ = ("link", "name", "people")
+    __slots__ = ("link", "name", "people", "word")
 
     def __init__(
-        self, name: str, people: Mapping[str, str], link: Callable[[Request, str], str]
+        self,
+        name: str,
+        people: Mapping[str, str],
+        link: Callable[[Request, str], str],
+        word: Callable[[str, str], str],
     ) -> None:
         self.name = name
         self.people = people
         self.link = link
+        self.word = word
 
 
 class Callback(msgspec.Struct, frozen=True):

@@ -170,6 +170,23 @@ class Channel(Protocol):
 
 
 @runtime_checkable
+class FetchingChannel(Channel, Protocol):
+    """A channel whose answers nobody brings: they are fetched, on the channel's own thread, about
+    once a second. What is due when is the channel's to say.
+    """
+
+    def fetch(self) -> Iterator[bytes]:
+        """What has come. One is taken as dealt with when the next is asked for."""
+        ...
+
+    def read(self, data: bytes) -> Heard | Reply:
+        """The answer in what was fetched, verified as in `hear`; or a reply, which nobody gets, to
+        what is none. Raises Forged, or CallerError for any other fault.
+        """
+        ...
+
+
+@runtime_checkable
 class Broker(Protocol):
     """Mints credentials for single actions and takes them back.
 

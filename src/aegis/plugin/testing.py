@@ -138,7 +138,12 @@ async def check_provider(provider: Provider, model: str) -> None:
 
 def check_approver(made: type[Any]) -> None:
     """An approver is made of its default options, takes a request and returns at once."""
-    context = Context("kit", {}, lambda request, person: f"https://aegis.example/{request.id}")
+    context = Context(
+        "kit",
+        {},
+        lambda request, person: f"https://aegis.example/{request.id}",
+        lambda approval, person: "word",
+    )
     approver = made(made.Settings(), context)
     _true(isinstance(approver, Approver), "it has every attribute of `Approver`")
     request = Request("ap_0123456789abcdef", "0" * 64, "action", "delete", "crm", agent="bot")

@@ -13,19 +13,16 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from ...approval import ONCE, TASK
 from ...model import CallerError
 from ...plugin.channel import Forged, Heard, Reply
 from ..client import Client, ServiceError
 from . import message
-from .signature import check_time
+from .buttons import APPROVE, DENY, data, offered, pressed
+from .callbacks import check_time, read
 
 if TYPE_CHECKING:
     from ...approval import Request
     from ...plugin.channel import Callback, Context
-
-ANSWERS = {"approve": (True, ONCE), "task": (True, TASK), "deny": (False, ONCE)}
-"""What a button answers, by the word before the colon of its `custom_id`."""
 
 PING, COMPONENT = 1, 3
 """Types of interaction: a probe of the address, and a pressed button."""
@@ -37,7 +34,9 @@ EPHEMERAL = 64
 """The flag of a message that only the one who pressed sees."""
 
 ROW, BUTTON = 1, 2
-GREY, GREEN, RED = 2, 3, 4
+GREY = 2
+STYLES = {APPROVE: 3, DENY: 4}
+"""Green and red; the others are grey."""
 
 CONTENT_MAX = 2_000
 """Characters of one message; more is refused by Discord."""
@@ -83,18 +82,14 @@ class DiscordApprover:
             self._public.verify(bytes.fromhex(given), stamp.encode() + callback.body)
         except (InvalidSignature, ValueError):
             raise Forged("the signature of the callback is wrong") from None
-        try:
-            sent = msgspec.json.decode(callback.body, type=_Interaction)
-        except msgspec.DecodeError as error:
-            raise CallerError(f"the callback is no interaction: {error}") from None
+        sent = read(callback.body, _Interaction, "interaction")
         if sent.type == PING:
             return Reply(200, msgspec.json.encode({"type": PONG}))
-        word, _, approval = sent.data.custom_id.partition(":")
-        if sent.type != COMPONENT or word not in ANSWERS:
-            raise CallerError("the interaction is no press of a button of ours")
-        approve, scope = ANSWERS[word]
+        if sent.type != COMPONENT:
+            raise CallerError("the interaction is no press of a button")
+        said = pressed(sent.data.custom_id)
         user = sent.member.user.id or sent.user.id
-        return Heard(approval, approve, user, sent.id or given, "", scope)
+        return Heard(said.approval, said.approve, user, sent.id or given, "", said.scope)
 
     def respond(self, heard: Heard, request: Request | None, said: str) -> Reply:
         """Nothing where the answer was taken: the message changes. Else tell the one person."""
@@ -144,11 +139,12 @@ def _content(text: str, components: list[Any]) -> dict[str, Any]:
 
 
 def _buttons(request: Request) -> list[dict[str, Any]]:
-    buttons = [_button("approve", "Approve", request, GREEN)]
-    if request.covers:
-        buttons.append(_button("task", "Approve for this task", request, GREY))
-    return [*buttons, _button("deny", "Deny", request, RED)]
-
-
-def _button(word: str, label: str, request: Request, style: int) -> dict[str, Any]:
-    return {"type": BUTTON, "style": style, "label": label, "custom_id": f"{word}:{request.id}"}
+    return [
+        {
+            "type": BUTTON,
+            "style": STYLES.get(button, GREY),
+            "label": button.label,
+            "custom_id": data(button, request),
+        }
+        for button in offered(request)
+    ]

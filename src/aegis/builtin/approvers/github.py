@@ -10,17 +10,15 @@ once.
 
 from __future__ import annotations
 
-import hmac
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ...approval import words
-from ...model import CallerError
 from ...plugin.channel import Heard, Reply
 from ..client import Client, ServiceError
 from . import message
-from .signature import check_equal
+from .callbacks import check_mac, check_secret, read, told
 
 if TYPE_CHECKING:
     from ...approval import Request
@@ -28,9 +26,6 @@ if TYPE_CHECKING:
 
 CHECK = "aegis approval"
 """The name of the check run."""
-
-SECRET_MIN = 16
-"""Shortest webhook secret, in characters."""
 
 CONCLUSIONS = {"approved": "success", "consumed": "success", "denied": "failure"}
 """How a check run ends, by the state of the request; `timed_out` for every other."""
@@ -60,8 +55,7 @@ class GithubApprover:
     Settings = GithubSettings
 
     def __init__(self, settings: GithubSettings, context: Context) -> None:
-        if len(settings.webhook_secret) < SECRET_MIN:
-            raise ValueError(f"`webhook_secret` has to have at least {SECRET_MIN} characters")
+        check_secret("webhook_secret", settings.webhook_secret)
         self._settings = settings
         self._client = Client(context.name, tells=True)
 
@@ -101,12 +95,8 @@ class GithubApprover:
     def hear(self, callback: Callback) -> Heard | Reply:
         """A comment that is an answer and nothing else, or a button of a check run."""
         given = callback.headers.get("x-hub-signature-256", "")
-        key = self._settings.webhook_secret.encode()
-        check_equal(given, f"sha256={hmac.digest(key, callback.body, 'sha256').hex()}")
-        try:
-            event = msgspec.json.decode(callback.body, type=_Event)
-        except msgspec.DecodeError as error:
-            raise CallerError(f"the callback is no event: {error}") from None
+        check_mac(given, "sha256=", self._settings.webhook_secret, callback.body)
+        event = read(callback.body, _Event, "event")
         if event.repository.full_name != self._settings.repository:
             return Reply()
         kind = (callback.headers.get("x-github-event", ""), event.action)
@@ -128,9 +118,7 @@ class GithubApprover:
 
     def respond(self, heard: Heard, request: Request | None, said: str) -> Reply:
         """What GitHub shows in the log of deliveries."""
-        if request is None:
-            return Reply(409, msgspec.json.encode({"error": {"message": said}}))
-        return Reply(200, msgspec.json.encode({"approval": request.id, "state": request.state}))
+        return told(request, said)
 
     def close(self) -> None:
         """Give back connections."""

@@ -7,30 +7,28 @@ https://docs.slack.dev/authentication/verifying-requests-from-slack. Methods: `c
 
 from __future__ import annotations
 
-import hmac
 import logging
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import msgspec
 
-from ...approval import ONCE, TASK
 from ...model import CallerError
 from ...plugin.channel import Heard, Reply
 from ..client import Client, ServiceError
 from . import message
-from .signature import check_equal, check_time
+from .buttons import APPROVE, DENY, offered, pressed
+from .callbacks import check_mac, check_time
 
 if TYPE_CHECKING:
     from ...approval import Request
     from ...plugin.channel import Callback, Context
 
-ANSWERS = {
-    "aegis_approve": (True, ONCE),
-    "aegis_approve_task": (True, TASK),
-    "aegis_deny": (False, ONCE),
-}
-"""What each button of a message answers, by its `action_id`."""
+PREFIX = "aegis_"
+"""How the `action_id` of a button begins; its word follows."""
+
+STYLES = {APPROVE: "primary", DENY: "danger"}
+"""How Slack paints a button; the others have no style."""
 
 TEXT_MAX = 3_000
 """Characters of one text block; more is refused by Slack."""
@@ -76,19 +74,20 @@ class SlackApprover:
         given = callback.headers.get("x-slack-signature", "")
         check_time(stamp, callback.now)
         signed = b":".join((b"v0", stamp.encode(), callback.body))
-        key = self._settings.signing_secret.encode()
-        check_equal(given, f"v0={hmac.digest(key, signed, 'sha256').hex()}")
+        check_mac(given, "v0=", self._settings.signing_secret, signed)
         payload = _payload(callback.body)
         if payload.type != "block_actions" or len(payload.actions) != 1:
             raise CallerError(f"`{payload.type[:40]}` is no press of one button")
         if self._settings.team and payload.team.id != self._settings.team:
             raise CallerError("the button was pressed in another workspace")
-        pressed = payload.actions[0]
-        if pressed.action_id not in ANSWERS:
-            raise CallerError(f"`{pressed.action_id[:40]}` is no button of ours")
-        approve, scope = ANSWERS[pressed.action_id]
+        button = payload.actions[0]
+        prefix, word = button.action_id[: len(PREFIX)], button.action_id[len(PREFIX) :]
+        if prefix != PREFIX or ":" in word:
+            raise CallerError(f"`{button.action_id[:40]}` is no button of ours")
+        said = pressed(f"{word}:{button.value}")
         reference = payload.container.channel_id or self._settings.channel
-        return Heard(pressed.value, approve, payload.user.id, given, "", scope, reference)
+        user = payload.user.id
+        return Heard(said.approval, said.approve, user, given, "", said.scope, reference)
 
     def respond(self, heard: Heard, request: Request | None, said: str) -> Reply:
         """Nothing where the answer was taken: the message changes. Else tell the one person."""
@@ -159,16 +158,16 @@ def _payload(body: bytes) -> _Payload:
 
 
 def _buttons(request: Request) -> list[dict[str, Any]]:
-    buttons = [_button("aegis_approve", "Approve", request, "primary")]
-    if request.covers:
-        buttons.append(_button("aegis_approve_task", "Approve for this task", request, ""))
-    return [*buttons, _button("aegis_deny", "Deny", request, "danger")]
-
-
-def _button(action: str, label: str, request: Request, style: str) -> dict[str, Any]:
-    text = {"type": "plain_text", "text": label}
-    button = {"type": "button", "action_id": action, "text": text, "value": request.id}
-    return {**button, "style": style} if style else button
+    return [
+        {
+            "type": "button",
+            "action_id": PREFIX + button.word,
+            "text": {"type": "plain_text", "text": button.label},
+            "value": request.id,
+            **({"style": STYLES[button]} if button in STYLES else {}),
+        }
+        for button in offered(request)
+    ]
 
 
 def _section(text: str) -> dict[str, Any]:

@@ -11,22 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ...approval import ONCE, TASK
 from ...model import CallerError
 from ...plugin.channel import Heard, Reply
 from ..client import Client, ServiceError
 from . import message
-from .signature import check_equal
+from .buttons import data, offered, pressed
+from .callbacks import check_equal, check_secret, read
 
 if TYPE_CHECKING:
     from ...approval import Request
     from ...plugin.channel import Callback, Context
-
-ANSWERS = {"approve": (True, ONCE), "task": (True, TASK), "deny": (False, ONCE)}
-"""What a button answers, by the word before the colon of its data (at most 64 bytes)."""
-
-SECRET_MIN = 16
-"""Shortest secret token, in characters: it is all that tells Telegram from others."""
 
 TEXT_MAX = 4_096
 """Characters of one message; more is refused by Telegram."""
@@ -50,8 +44,7 @@ class TelegramApprover:
     Settings = TelegramSettings
 
     def __init__(self, settings: TelegramSettings, context: Context) -> None:
-        if len(settings.secret_token) < SECRET_MIN:
-            raise ValueError(f"`secret_token` has to have at least {SECRET_MIN} characters")
+        check_secret("secret_token", settings.secret_token)
         self._settings = settings
         self._client = Client(context.name, tells=True)
 
@@ -72,19 +65,15 @@ class TelegramApprover:
         """The button somebody pressed; other updates are passed over."""
         given = callback.headers.get("x-telegram-bot-api-secret-token", "")
         check_equal(given, self._settings.secret_token)
-        try:
-            update = msgspec.json.decode(callback.body, type=_Update)
-        except msgspec.DecodeError as error:
-            raise CallerError(f"the callback is no update: {error}") from None
-        pressed = update.callback_query
-        if pressed is None:
+        update = read(callback.body, _Update, "update")
+        query = update.callback_query
+        if query is None:
             return Reply()
-        word, _, approval = pressed.data.partition(":")
-        if word not in ANSWERS or str(pressed.message.chat.id) != self._settings.chat:
-            raise CallerError("the update is no press of a button of ours")
-        approve, scope = ANSWERS[word]
-        user, nonce = str(pressed.sender.id), str(update.update_id)
-        return Heard(approval, approve, user, nonce, "", scope, pressed.id)
+        if str(query.message.chat.id) != self._settings.chat:
+            raise CallerError("the button was pressed in another chat")
+        said = pressed(query.data)
+        user, nonce = str(query.sender.id), str(update.update_id)
+        return Heard(said.approval, said.approve, user, nonce, "", said.scope, query.id)
 
     def respond(self, heard: Heard, request: Request | None, said: str) -> Reply:
         """Answer the press, which Telegram takes as a method in the reply."""
@@ -131,7 +120,7 @@ class _Update(msgspec.Struct, frozen=True):
 
 
 def _buttons(request: Request) -> list[dict[str, str]]:
-    words = [("approve", "Approve"), ("deny", "Deny")]
-    if request.covers:
-        words.insert(1, ("task", "Approve for this task"))
-    return [{"text": label, "callback_data": f"{word}:{request.id}"} for word, label in words]
+    return [
+        {"text": button.label, "callback_data": data(button, request)}
+        for button in offered(request)
+    ]

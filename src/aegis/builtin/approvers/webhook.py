@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from ...model import CallerError
 from ...plugin.channel import Forged, Heard, Reply
 from ..client import Client
-from .signature import check_time
+from .callbacks import check_time, read, told
 
 if TYPE_CHECKING:
     from ...approval import Request
@@ -80,18 +79,13 @@ class WebhookApprover:
         signed = self._signature(id, stamp, callback.body)
         if not id or not any(hmac.compare_digest(each.encode(), signed) for each in given):
             raise Forged("the signature of the callback is wrong")
-        try:
-            data = msgspec.json.decode(callback.body, type=_Event).data
-        except msgspec.DecodeError as error:
-            raise CallerError(f"the callback is no answer: {error}") from None
+        data = read(callback.body, _Event, "answer").data
         yes = data.answer == "approve"
         return Heard(data.approval, yes, data.user, id, data.comment, data.scope)
 
     def respond(self, heard: Heard, request: Request | None, said: str) -> Reply:
         """The state of the request, or why the answer was not taken."""
-        if request is None:
-            return Reply(409, msgspec.json.encode({"error": {"message": said}}))
-        return Reply(200, msgspec.json.encode({"approval": request.id, "state": request.state}))
+        return told(request, said)
 
     def close(self) -> None:
         """Give back connections."""

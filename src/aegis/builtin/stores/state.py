@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from ...approval import DENIED, Request
 from ...kernel.state import Agent, Key, Loan, Pin, Run
 from ...model import AegisError
 from .state_database import pack
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 RUNS_MAX = 10_000
 """Most parked runs kept; more means nobody answers, and further runs are refused."""
 
+RUNS_OWNER_MAX = 1_000
+"""Most parked runs of one principal: no key can fill the shelf of all others."""
 
 PINS_SINCE = 3
 """The schema that brought pins; an older store, opened for reading, has none."""
@@ -71,12 +74,17 @@ class SqliteState(SessionTables):
 
     def add_run(self, run: Run) -> None:
         """Park a run."""
-        (count,) = self._read("SELECT count(*) FROM runs")[0]
-        if count >= RUNS_MAX:
-            raise AegisError(f"{count} runs are parked already; answer their approvals first")
-        self._write(
-            "INSERT OR REPLACE INTO runs VALUES (?, ?, ?)", (run.id, run.created, pack(run))
-        )
+        with self.transaction() as db:
+            (count,) = db.execute("SELECT count(*) FROM runs").fetchone()
+            (own,) = db.execute("SELECT count(*) FROM runs WHERE owner=?", (run.owner,)).fetchone()
+            if count >= RUNS_MAX or own >= RUNS_OWNER_MAX:
+                whose = f"{own} runs of this caller" if count < RUNS_MAX else f"{count} runs"
+                raise AegisError(f"{whose} are parked already; answer their approvals first")
+            db.execute(
+                "INSERT OR REPLACE INTO runs (id, created, body, owner, approval)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (run.id, run.created, pack(run), run.owner, run.approval),
+            )
 
     def run(self, id: str) -> Run | None:
         """A parked run."""
@@ -91,6 +99,22 @@ class SqliteState(SessionTables):
     def take_run(self, id: str) -> bool:
         """Remove a parked run; True for exactly one caller, who may continue it."""
         return bool(self._write("DELETE FROM runs WHERE id=?", (id,)))
+
+    def drop_runs(self, before: int) -> Sequence[tuple[str, str]]:
+        """Remove the runs that ended before a time without having happened."""
+        ended = [
+            (run, approval)
+            for run, approval, expires, body in self._read(
+                "SELECT r.id, r.approval, a.expires, a.body FROM runs r"
+                " LEFT JOIN approvals a ON a.id=r.approval"
+                " WHERE r.created<=? AND (a.id IS NULL OR a.expires<=? OR a.state=?)",
+                (before, before, DENIED),
+            )
+            if body is None
+            or expires <= before
+            or msgspec.json.decode(body, type=Request).answered <= before
+        ]
+        return [(run, approval) for run, approval in ended if self.take_run(run)]
 
     def put_loan(self, loan: Loan) -> None:
         """Remember a credential until it is revoked, or what there is new about it."""

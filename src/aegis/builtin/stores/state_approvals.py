@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 PENDING_MAX = 10_000
 """Most open approvals; more means nobody answers, and further ones are refused."""
 
+PENDING_OWNER_MAX = 1_000
+"""Most open approvals that one principal asked for: no key can keep all others from asking."""
+
 POSTS_AT_ONCE = 100
 """Most posts a channel delivers between two looks at the store."""
 
@@ -32,14 +35,18 @@ class ApprovalTables(Database):
         is there already.
         """
         with self.transaction() as db:
-            (open_,) = db.execute(
-                "SELECT count(*) FROM approvals WHERE state=? AND expires>?",
-                (PENDING, request.created),
+            open_, own = db.execute(
+                "SELECT count(*), coalesce(sum(owner=?), 0) FROM approvals"
+                " WHERE state=? AND expires>?",
+                (request.principal, PENDING, request.created),
             ).fetchone()
-            if open_ >= PENDING_MAX:
-                raise AegisError(f"{open_} approvals are open already; answer or expire some first")
+            if open_ >= PENDING_MAX or own >= PENDING_OWNER_MAX:
+                full = open_ >= PENDING_MAX
+                whose = f"{open_} approvals" if full else f"{own} approvals of this caller"
+                raise AegisError(f"{whose} are open already; answer or expire some first")
             added = db.execute(
-                "INSERT OR IGNORE INTO approvals VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT OR IGNORE INTO approvals"
+                " (id, digest, state, created, expires, body, owner) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (
                     request.id,
                     request.digest,
@@ -47,6 +54,7 @@ class ApprovalTables(Database):
                     request.created,
                     request.expires,
                     pack(request),
+                    request.principal,
                 ),
             ).rowcount
             if added:

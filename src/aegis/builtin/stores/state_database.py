@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 BUSY_SECONDS = 10.0
 """How long a statement waits for another process that writes."""
@@ -44,10 +44,12 @@ CREATE TABLE IF NOT EXISTS keys (id TEXT PRIMARY KEY, name TEXT NOT NULL, revoke
   body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS agents (name TEXT PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS approvals (id TEXT PRIMARY KEY, digest TEXT NOT NULL,
-  state TEXT NOT NULL, created INTEGER NOT NULL, expires INTEGER NOT NULL, body BLOB NOT NULL);
+  state TEXT NOT NULL, created INTEGER NOT NULL, expires INTEGER NOT NULL, body BLOB NOT NULL,
+  owner TEXT NOT NULL DEFAULT '');
 CREATE INDEX IF NOT EXISTS approvals_digest ON approvals (digest, state);
 CREATE INDEX IF NOT EXISTS approvals_state ON approvals (state, created);
-CREATE TABLE IF NOT EXISTS runs (id TEXT PRIMARY KEY, created INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS runs (id TEXT PRIMARY KEY, created INTEGER NOT NULL, body BLOB NOT NULL,
+  owner TEXT NOT NULL DEFAULT '', approval TEXT NOT NULL DEFAULT '');
 CREATE TABLE IF NOT EXISTS grants (approval TEXT PRIMARY KEY, covers TEXT NOT NULL,
   expires INTEGER NOT NULL, uses INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS grants_covers ON grants (covers);
@@ -69,6 +71,13 @@ CREATE TABLE IF NOT EXISTS conducts (session TEXT PRIMARY KEY, at INTEGER NOT NU
 CREATE INDEX IF NOT EXISTS conducts_at ON conducts (at);
 CREATE TABLE IF NOT EXISTS tasks (name TEXT PRIMARY KEY, body BLOB NOT NULL);
 """
+
+_ADDED = (("approvals", "owner"), ("runs", "owner"), ("runs", "approval"))
+"""Columns that stores of an earlier schema lack."""
+
+_FILLED = (
+    "UPDATE runs SET approval=json_extract(CAST(body AS TEXT), '$.approval') WHERE approval=''"
+)
 
 
 class Database:
@@ -146,7 +155,17 @@ class Database:
     def _migrate(self) -> None:
         if self._version(self._db) < SCHEMA_VERSION:
             self._db.executescript(_SCHEMA)
+            # several processes may come to an older store at once; the first one changes it
+            self._db.execute("BEGIN IMMEDIATE")
+            for table, column in _ADDED:
+                known = {row[1] for row in self._db.execute(f"PRAGMA table_info({table})")}
+                if column not in known:
+                    self._db.execute(
+                        f"ALTER TABLE {table} ADD COLUMN {column} TEXT NOT NULL DEFAULT ''"
+                    )
+            self._db.execute(_FILLED)
             self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            self._db.execute("COMMIT")
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
