@@ -41,3 +41,39 @@ def test_lists_show_what_some_call_could_do_under_session_rules(place, connect):
     for more in ("", "session: { flows: off }\n", "session: { flows: standard }\n"):
         place.configure(policy, more)
         assert "notes__write_note" in connect().listed()
+
+
+SEQUENCE = """\
+policy:
+  defaults: { approval: auto }
+  rules: [{ name: no_secret, match: { target: x/secret.txt }, approval: block }]
+  plan_rules:
+    sequence_patterns:
+      - { name: read_then_write, steps: [notes__read_note, notes__write_note], verdict: VERDICT }
+"""
+
+
+def test_a_sequence_rule_holds_for_the_calls_of_a_session(place, connect, serve):
+    place.configure(SEQUENCE.replace("VERDICT", "block"))
+    client = connect()
+    assert "result" in client.call("write_note")
+    # what was refused is no part of a sequence
+    assert "error" in client.call("read_note", path="x/secret.txt")
+    assert "result" in client.call("write_note")
+    assert "result" in client.call("read_note")
+    refused = client.call("write_note")["error"]
+    assert (refused["code"], refused["data"]["rule"]) == (40301, "read_then_write")
+    assert "result" in client.call("read_note")
+    assert "result" in connect().call("write_note")
+    assert len(place.calls()) == 5
+
+
+def test_a_person_may_let_a_sequence_pass(place, connect):
+    place.configure(SEQUENCE.replace("VERDICT", "review"), "approvals: { wait_seconds: 0 }\n")
+    client = connect()
+    client.call("read_note")
+    held = client.call("write_note")["error"]
+    assert held["code"] == 40901
+    place.aegis("approve", held["data"]["approval"], "--config", place.config)
+    assert "result" in client.call("write_note")
+    assert [name for name, _ in place.calls()] == ["read_note", "write_note"]
