@@ -187,8 +187,9 @@ def build_rules(loaded: Loaded, policy: Decider | None) -> Rules:
 
         redact = redactor_with(redact, packs)
     decider = policy or loaded.policy or default_policy()
-    if settings.session.flows == "standard":
-        decider = Stricter(decider, standard())
+    flows = settings.session.flows or ("observe" if settings.mcp.upstreams else "off")
+    if flows != "off":
+        decider = Stricter(decider, standard(), observes=flows == "observe")
     return Rules(
         decider,
         inputs,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..model import ConfigError, Problem
+from ..model import ConfigError, Near, Problem
 from ..model.flowmark import EXTERNAL, LABEL, SINKS
 from ..policy import Policy
 from ..policy.fold import NAME_MAX, fold
@@ -28,11 +28,14 @@ if TYPE_CHECKING:
 
     from ..flow import Rules
     from ..flow.rules import Decider
-    from ..model import Action, Decision, Finding
+    from ..model import Action, Decision, Finding, Verdict
     from .session_settings import ManifestSettings, SessionSettings
 
 TOOLS_MAX = 4_096
 """Most tools whose place is remembered; callers choose their names."""
+
+OBSERVED = "only observed; `session.flows: standard` lets it decide"
+"""Why a rule about flows did not decide that is only observed."""
 
 _ALERTS = tuple(f"behaviour:{rule}" for rule in SCORES)
 
@@ -102,12 +105,14 @@ class Stricter:
     """A policy, and the rules about sessions beside it: the stricter of the two decides.
 
     Beside and not inside, because the first rule that matches ends a policy: a rule that allows a
-    tool would hide every rule about the data it is given.
+    tool would hide every rule about the data it is given. With `observes` they decide nothing: what
+    they would have decided stands among the rules that nearly did.
     """
 
-    def __init__(self, policy: Decider, beside: Policy) -> None:
+    def __init__(self, policy: Decider, beside: Policy, *, observes: bool = False) -> None:
         self._policy = policy
         self._beside = beside
+        self._observes = observes
         self.base = getattr(policy, "base", policy)
 
     @property
@@ -122,7 +127,15 @@ class Stricter:
 
     def over(self, policy: Decider) -> Stricter:
         """The same rules beside another policy."""
-        return Stricter(policy, self._beside)
+        return Stricter(policy, self._beside, observes=self._observes)
+
+    def least(self, action: Action) -> Verdict:
+        """The mildest verdict that any target or params could get; the rules beside ask for data,
+        which a name alone does not have.
+        """
+        ask = getattr(self._policy, "least", None)
+        verdict: Verdict = self._policy.decide(action).verdict if ask is None else ask(action)
+        return verdict
 
     def decide(
         self,
@@ -139,6 +152,9 @@ class Stricter:
         beside = self._beside.decide(action, now=now, findings=findings, labels=labels)
         if beside.verdict <= decision.verdict:
             return decision
+        if self._observes:
+            near = Near(beside.rule, beside.verdict, OBSERVED)
+            return msgspec.structs.replace(decision, near=(*decision.near, near))
         return msgspec.structs.replace(beside, policy=decision.policy)
 
 

@@ -38,12 +38,13 @@ class SessionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What actions of one session mean together: where data came from, what was done before."""
 
     flows: Annotated[
-        Literal["off", "standard"],
+        Literal["", "off", "observe", "standard"],
         about(
-            "`standard` puts the default rules about flows of data beside the policy; rules of "
-            "your own with `flow` work without it"
+            "`standard` puts the default rules about flows of data beside the policy, `observe` "
+            "records what they would decide; rules of your own with `flow` work without them. "
+            "Empty observes where there are `mcp.upstreams`"
         ),
-    ] = "off"
+    ] = ""
     sources: Annotated[
         dict[str, tuple[str, ...]],
         about(

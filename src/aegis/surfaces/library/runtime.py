@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 import msgspec
 import uuid_utils
 
+from ...kernel.plans import HISTORY_MAX, PlanRuler, as_decision
 from ...model import (
     ANONYMOUS,
     Action,
@@ -29,7 +30,7 @@ from .approvals import HANDLER, ApprovalHandler
 from .calls import CALLS
 from .context import acting
 from .events import safely
-from .plan import ExecutionPlan, PlanRuler, as_decision
+from .plan import ExecutionPlan
 from .refusals import message
 from .results import BaseExecutor, Result, ResultStatus, RetryPolicy, RuntimeHooks
 
@@ -39,9 +40,6 @@ if TYPE_CHECKING:
     from ...model import Outcome
     from ...policy import Policy
     from .governor import Governor
-
-HISTORY_MAX = 256
-"""Actions of a session that sequence rules look back over."""
 
 PARALLEL_MAX = 64
 """Most actions of a plan under way at once."""

@@ -96,10 +96,15 @@ async def call_tool(hub: Hub, asker: Asker, params: Frame) -> Frame:
     labels = known.label(tool)
     action = action_of(asker.session.actor, full, definition, given, known.fact(tool), labels)
     reason = known.quarantined.get(tool)
-    runtime = hub.runtime if reason is None else tightened(hub.runtime, _quarantine(action, reason))
+    session = asker.session
+    refusal = _quarantine(action, reason) if reason else hub.sequences.begun(session, action)
+    runtime = hub.runtime if refusal is None else tightened(hub.runtime, refusal)
     rest = outgoing(params)
+    performed = False
 
     async def forward(decided: Frame) -> Frame:
+        nonlocal performed
+        performed = True
         body = {**rest, "name": tool}
         if INPUTS in decided:
             decided = dict(decided)
@@ -107,7 +112,11 @@ async def call_tool(hub: Hub, asker: Asker, params: Frame) -> Frame:
         body["arguments"] = decided
         return await answered(hub, link, asker, "tools/call", body)
 
-    return await govern(hub, asker, runtime, action, params, forward)
+    try:
+        return await govern(hub, asker, runtime, action, params, forward)
+    finally:
+        if not performed:
+            hub.sequences.dropped(session, action)
 
 
 async def read_resource(hub: Hub, asker: Asker, params: Frame) -> Frame:

@@ -15,6 +15,7 @@ from . import protocol as rpc
 from .asks import Parking, resumed
 from .pins import Pins
 from .reviews import Reviews
+from .sequences import Sequences
 from .session import RUNNING_MAX, Asker, Session
 from .tools import SEPARATOR
 from .upstream import Upstream
@@ -63,6 +64,7 @@ class Hub:
             name: Upstream(name, spec, connect) for name, spec in settings.upstreams.items()
         }
         self.reviews = Reviews(runtime, settings.client_approval, user or "local user")
+        self.sequences = Sequences(runtime)
         self.parking = Parking()
         self.tasks = tasks.Tasks()
         self._tasks: set[asyncio.Task[None]] = set()

@@ -8,10 +8,12 @@ never seen by another, and what an upstream asks goes to the client it asks. A s
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import uuid_utils
 
+from ...kernel.plans import HISTORY_MAX
 from . import protocol as rpc
 from .link import error_in
 from .tools import Known, listed
@@ -19,7 +21,7 @@ from .tools import Known, listed
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ...model import Actor
+    from ...model import Action, Actor
     from .link import Link, Listener
     from .pins import Pins
     from .protocol import Channel, Frame
@@ -78,6 +80,7 @@ class Session:
         self.subscriptions: list[Subscription] = []
         self.running: dict[Any, asyncio.Task[Any]] = {}
         self.used = 0.0
+        self.history: deque[Action] = deque(maxlen=HISTORY_MAX)
         self.places: dict[str, str] = {}
         self.prefixes: dict[str, str] = {}
         self._upstreams = upstreams
