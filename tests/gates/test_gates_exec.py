@@ -162,3 +162,68 @@ def test_the_keys_of_aegis_are_not_read(folder):
     assert list((folder / ".aegis").iterdir())
     assert aegis("exec", "--", "sh", "-c", "ls -A /run; echo end", cwd=folder).stdout == "end\n"
     assert "NOT confined  files: all others are read" in done.stderr
+
+
+@pytest.fixture
+def bare(tmp_path, monkeypatch):
+    """A PATH without bubblewrap, so that Landlock has to do."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("bash", "sh", "sleep", "setsid", "cat", "ls", "touch", "kill", "true", "env"):
+        (programs / name).symlink_to(shutil.which(name))
+    monkeypatch.setenv("PATH", str(programs))
+
+
+def gone(mark):
+    """Wait until no process has the mark in its command line."""
+    deadline = time.monotonic() + 5
+    while any(mark in " ".join(p.info["cmdline"] or ()) for p in psutil.process_iter(["cmdline"])):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("end", ["", "; sleep {}"], ids=["exit", "time limit"])
+def test_what_left_its_group_is_ended_too(folder, bare, end):
+    mark = f"31{os.getpid()}.25"
+    away = f"setsid bash -c 'trap : TERM; (setsid sleep {mark} &); sleep {mark}' >/dev/null 2>&1 &"
+    line = f"{away} (sleep {mark} >/dev/null 2>&1 &); echo started{end.format(mark)}"
+    found = ran(folder, line, seconds=1.0)
+    assert (found["stdout"], found["ended"]) == ("started\n", "time limit" if end else "exit")
+    assert "processes: what it leaves running is ended with it" in found["confined"]
+    gone(mark)
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "ended"),
+    [("exit 7", 7, "exit"), ("kill -TERM $$", -15, "SIGTERM"), ("kill -KILL $$", -9, "SIGKILL"),
+     ("true & wait; exit 4", 4, "exit")],
+)  # fmt: skip
+def test_the_process_between_ends_as_the_command_did(folder, bare, line, code, ended):
+    found = ran(folder, line)
+    assert found["ended"] == ended
+    assert found["exit"] == code
+
+
+def test_the_process_between_says_what_cannot_be_started(folder, bare):
+    with pytest.raises(FileNotFoundError):
+        run(Job(("no-such-program",), folder))
+
+
+@confined
+def test_landlock_opens_no_home_and_no_keys(folder, bare, tmp_path, monkeypatch):
+    home, keys = tmp_path / "me", tmp_path / "keys/aegis"
+    for place in (home, keys):
+        place.mkdir(parents=True)
+        (place / "note").write_text("s3cret")
+    (tmp_path / "keys/other").write_text("readable")
+    (tmp_path / "link").symlink_to(tmp_path)
+    (tmp_path / "note").symlink_to(home / "note")
+    monkeypatch.setenv("HOME", str(home))
+    secret = f"{home}/note {keys}/note {tmp_path}/link/me/note {tmp_path}/note"
+    line = f"cat {secret}; cat {tmp_path}/keys/other"
+    found = run(Job((line,), folder, Limits(seconds=10), hidden=keys))
+    assert found["stdout"] == "readable"
+    inside = folder / ".aegis"
+    inside.mkdir()
+    found = run(Job(("true",), folder, Limits(seconds=10), hidden=inside))
+    assert any("with the keys of Aegis" in line for line in found["open"])

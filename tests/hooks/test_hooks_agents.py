@@ -165,6 +165,57 @@ def test_a_changed_policy_is_in_force_at_the_next_call(project):
     assert verdict(ask(project, "Bash", {"command": "make"})) == "deny"
 
 
+def refused(project, command="ls"):
+    """What the hook says where it cannot decide."""
+    body = {"cwd": str(project), "hook_event_name": "PreToolUse", "tool_name": "Bash",
+            "tool_input": {"command": command}}  # fmt: skip
+    done = aegis("hook", "--config", str(project / ".aegis/kit.yaml"), cwd=project,
+                 text=json.dumps(body))  # fmt: skip
+    assert done.returncode == 2, done.stdout
+    return done.stderr
+
+
+def test_a_broken_policy_refuses_until_it_is_mended(project):
+    install(project)
+    assert verdict(ask(project, "Bash", {"command": "ls"})) == "none"
+    policy = project / ".aegis/kit-policy.yaml"
+    text = policy.read_text()
+    policy.write_text(text.replace("rules:", "ruels:"))
+    assert "ruels" in refused(project)
+    assert "ruels" in refused(project), "at every call"
+    policy.write_text(text)
+    assert verdict(ask(project, "Bash", {"command": "ls"})) == "none"
+    policy.unlink()
+    assert "kit-policy.yaml` is gone" in refused(project)
+
+
+def test_names_begin_at_the_project_wherever_the_agent_works(project):
+    install(project)
+    inside = project / "docs/.github/x"
+    inside.mkdir(parents=True)
+    there = {"cwd": str(inside)}
+    ask(project, "Edit", {"file_path": "a.md", "old_string": "x"}, **there)
+    ask(project, "Bash", {"command": "touch b.md"}, **there)
+    kept = [r for r in records(project) if r["kind"] == "decision"][-2:]
+    named = [[each["name"] for each in r["resources"] if each["kind"] == "file"] for r in kept]
+    assert named == [["docs/.github/x/a.md"], ["docs/.github/x/b.md"]]
+    up = {"command": "echo x > ../../../.aegis/kit-policy.yaml"}
+    assert verdict(ask(project, "Bash", up, **there)) == "deny"
+    worktree = project / ".claude/worktrees/w1"
+    worktree.mkdir(parents=True)
+    write = {"file_path": "src/a.py", "content": "x"}
+    assert verdict(ask(project, "Write", write, cwd=str(worktree))) == "none"
+    up = {"command": "echo x > ../../../.claude/settings.json"}
+    assert verdict(ask(project, "Bash", up, cwd=str(worktree))) == "deny"
+
+
+def test_an_agent_does_not_say_where_its_project_is(project):
+    install(project)
+    given = {"command": "echo x > kit-policy.yaml", "cwd": "/elsewhere", "project": "/elsewhere"}
+    there = {"cwd": str(project / ".aegis")}
+    assert verdict(ask(project, "Bash", given, **there)) == "deny"
+
+
 def test_the_second_answer_is_fast(project):
     install(project)
     ask(project, "Bash", {"command": "ls"})

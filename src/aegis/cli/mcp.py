@@ -229,9 +229,9 @@ def replaced_entry() -> dict[str, Any]:
 
 def _stdio(loaded: Loaded, agent: str, bare: str = "") -> int:
     """Serve the configured upstreams on standard streams."""
-    from ..surfaces.mcp.wires import connector
+    from .mcp_wires import connecting
 
-    return serve_stdio_of(loaded, agent, bare, lambda runtime: connector(runtime.rules.redact))
+    return serve_stdio_of(loaded, agent, bare, connecting)
 
 
 def serve_stdio_of(

@@ -58,9 +58,9 @@ def tools(server: str = "", /, *, config: Path | None = None, json: bool = False
 
 async def _rows(loaded: Loaded, runtime: Runtime, servers: list[str]) -> list[Row]:
     from ..surfaces.mcp.upstream import Upstream
-    from ..surfaces.mcp.wires import connector
+    from .mcp_wires import connecting
 
-    connect = connector(runtime.rules.redact)
+    connect = connecting(runtime)
     upstreams = [Upstream(name, loaded.settings.mcp.upstreams[name], connect) for name in servers]
     rows: list[Row] = []
     for found in await asyncio.gather(*map(_of, upstreams), return_exceptions=True):

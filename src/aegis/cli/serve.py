@@ -121,9 +121,9 @@ def _mcp(runtime: Runtime) -> Mounted | None:
         return None
     from ..surfaces.mcp.http import Mounted
     from ..surfaces.mcp.hub import Hub
-    from ..surfaces.mcp.wires import connector
+    from .mcp_wires import connecting
 
-    return Mounted(Hub(runtime, settings, connector(runtime.rules.redact), user=home.user()))
+    return Mounted(Hub(runtime, settings, connecting(runtime), user=home.user()))
 
 
 def _override(found: Loaded, host: str | None, port: int | None, open_to_all: bool) -> Loaded:

@@ -39,7 +39,7 @@ class McpTool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class McpUpstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One MCP server: a `command` to start, or the `url` of a running one."""
+    """One MCP server: a `command` to start, the `url` of a running one, or a `builtin` one."""
 
     command: Annotated[str, about("program to start; it speaks MCP on its standard streams")] = ""
     args: Annotated[tuple[str, ...], about("arguments of the program")] = ()
@@ -47,12 +47,19 @@ class McpUpstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         dict[str, str],
         about("variables for the program; of Aegis' own it gets only PATH, HOME and the like"),
     ] = {}
-    cwd: Annotated[str, about("working directory of the program")] = ""
+    cwd: Annotated[str, about("working directory of the program, or of built-in commands")] = ""
     url: Annotated[str, about("address of the server, such as `https://host/mcp`")] = ""
     headers: Annotated[dict[str, str], about("headers added to every request to it")] = {}
     transport: Annotated[
         Literal["", "stdio", "http", "sse"],
         about("`http` is streamable HTTP, `sse` its predecessor; empty follows command or url"),
+    ] = ""
+    builtin: Annotated[
+        Literal["", "shell"],
+        about(
+            "a server that is part of Aegis: `shell` has one tool, `exec`, which runs commands in "
+            "a confined child in `cwd`"
+        ),
     ] = ""
     connect_seconds: Annotated[
         float, Meta(gt=0, le=DAY), about("how long starting and greeting may take")

@@ -60,11 +60,16 @@ def check(root: Node, reader: Reader) -> None:
 
 def _reached(path: Path, node: Node, reader: Reader) -> None:
     fields = node.value
-    given = [key for key in ("command", "url") if key in fields]
+    given = [key for key in ("command", "url", "builtin") if key in fields]
     if len(given) != 1:
-        reader.complain(path, node, "has to have either `command` or `url`")
+        reader.complain(path, node, "has to have either `command`, `url` or `builtin`")
         return
     place = fields[given[0]]
+    if given == ["builtin"]:
+        for key in _REACHING:
+            if key in fields:
+                reader.complain((*path, key), fields[key], f"`{key}` does not go with `builtin`")
+        return
     if given == ["url"] and isinstance(place.value, str) and not place.value.startswith(ADDRESSES):
         reader.complain((*path, "url"), place, "has to begin with http:// or https://")
     transport = fields.get("transport")
@@ -73,6 +78,10 @@ def _reached(path: Path, node: Node, reader: Reader) -> None:
     if transport is not None and known and transport.value not in fitting:
         message = f"`{transport.value}` does not go with `{given[0]}`"
         reader.complain((*path, "transport"), transport, message)
+
+
+_REACHING = ("args", "env", "headers", "transport", "catalogue")
+"""Keys about reaching a server that is no part of Aegis."""
 
 
 def _oauth(node: Node, reader: Reader) -> None:

@@ -83,8 +83,10 @@ def as_read(action: Action, dialect: str = "") -> Action:
     )
 
 
-def file_reading(path: str, verb: str, root: str = "") -> Reading:
-    """What a tool that reads or writes one file would do; `root` is the folder of the project."""
+def file_reading(path: str, verb: str, root: str = "", directory: str = "") -> Reading:
+    """What a tool that reads or writes one file would do; `root` is the folder of the project,
+    `directory` where the tool runs, if that is elsewhere.
+    """
     from .shell import paths
 
     notes = Notes()
@@ -92,7 +94,7 @@ def file_reading(path: str, verb: str, root: str = "") -> Reading:
     if len(path) > paths.PATH_MAX:
         notes.doubts(f"the path is longer than {paths.PATH_MAX} characters")
         return notes.reading()
-    name = paths.normalised(path, "", root)
+    name = paths.normalised(path, directory, root)
     notes.touches("file", name, verb)
     danger = (paths.danger_of_reading if verb == READ else paths.danger_of_writing)(name)
     if danger:
@@ -111,13 +113,17 @@ def strictest(*capabilities: str) -> str:
 def _shell(text: str, params: Mapping[str, Any]) -> Reading:
     from .shell import read
 
-    root = params.get("cwd") or ""
-    if isinstance(root, str) and len(root) <= ROOT_MAX:
-        return read(text, root)
-    notes = Notes()
-    notes.joins(read(text))
-    notes.doubts(f"`cwd` is no path of at most {ROOT_MAX} characters")
-    return notes.reading()
+    folder, root = params.get("cwd") or "", params.get("project") or ""
+    if not _place(folder) or not _place(root):
+        notes = Notes()
+        notes.joins(read(text))
+        notes.doubts(f"`cwd` or `project` is no path of at most {ROOT_MAX} characters")
+        return notes.reading()
+    return read(text, root, folder) if root.startswith("/") else read(text, folder)
+
+
+def _place(path: object) -> bool:
+    return isinstance(path, str) and len(path) <= ROOT_MAX
 
 
 def _sql(text: str, params: Mapping[str, Any]) -> Reading:

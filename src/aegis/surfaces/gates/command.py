@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 
 from ...model import Action, Actor
+from . import reaper
 from .confine import Limits, environment, plan, starter
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 TIMED_OUT = 124
 """Exit code of a command that took too long, as of timeout(1)."""
+
+GRACE_SECONDS = 5.0
+"""How long ending what a command has left may take before its group is ended by force."""
 
 PIECE_BYTES = 65_536
 """How much output is read at once."""
@@ -120,6 +124,8 @@ def _run(job: Job, scratch: Path, prefix: Sequence[str], rules: int) -> dict[str
     if shutil.which(words[0], path=variables.get("PATH")) is None and prefix:
         # the sandbox would start, and fail inside
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), words[0])
+    begin = starter(job.limits, rules)
+    watched = not prefix and reaper.available()
     child = subprocess.Popen(  # noqa: S603 - decided
         [*prefix, *words],
         cwd=job.folder,
@@ -128,11 +134,11 @@ def _run(job: Job, scratch: Path, prefix: Sequence[str], rules: int) -> dict[str
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
-        preexec_fn=starter(job.limits, rules),
+        preexec_fn=reaper.between(begin) if watched else begin,
     )
     full = threading.Event()
     taps = [_Tap(stream, job.limits.output_bytes, full) for stream in _streams(child)]
-    ended = _awaited(child, job.limits.seconds, full)
+    ended = _awaited(child, job.limits.seconds, full, watched)
     out, err = (tap.text() for tap in taps)
     if any(tap.cut for tap in taps):
         ended = "output limit"
@@ -144,8 +150,12 @@ def _streams(child: subprocess.Popen[bytes]) -> list[IO[bytes]]:
     return [stream for stream in (child.stdout, child.stderr) if stream is not None]
 
 
-def _awaited(child: subprocess.Popen[bytes], seconds: float, full: threading.Event) -> str:
-    """Wait for the end, at most so long or until an output is full; leaves nothing running."""
+def _awaited(
+    child: subprocess.Popen[bytes], seconds: float, full: threading.Event, watched: bool
+) -> str:
+    """Wait for the end, at most so long or until an output is full; leaves nothing running. A
+    watched child is the process that ends all others, where it is asked to.
+    """
 
     def watch() -> None:
         child.wait()
@@ -154,6 +164,10 @@ def _awaited(child: subprocess.Popen[bytes], seconds: float, full: threading.Eve
     threading.Thread(target=watch, daemon=True).start()
     in_time = full.wait(seconds)
     ended = "exit" if child.poll() is not None else "output limit" if in_time else "time limit"
+    if watched and ended != "exit":
+        child.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(GRACE_SECONDS)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         # also what it left behind in its session
         os.killpg(child.pid, signal.SIGKILL)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from . import landlock
+from . import landlock, reaper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -71,7 +71,8 @@ class Plan(msgspec.Struct, frozen=True):
 
 def plan(folder: Path, scratch: Path, *, network: bool, hidden: Path | None = None) -> Plan:
     """The strictest confinement this machine gives a child that works in `folder` and may write
-    there and in `scratch`. `hidden` is a folder it sees nothing of, under bubblewrap.
+    there and in `scratch`. `hidden` is a folder it sees nothing of; under Landlock that holds only
+    where it lies elsewhere, and where it does not, that is said.
     """
     confined = [
         "environment: only " + ", ".join(ENVIRONMENT[:4]) + " and their like",
@@ -94,13 +95,23 @@ def plan(folder: Path, scratch: Path, *, network: bool, hidden: Path | None = No
         ]
         return Plan(sandbox, -1, tuple(confined), tuple(left))
     known = landlock.version()
+    if reaper.available():
+        confined.append("processes: what it leaves running is ended with it")
+    else:
+        left.append("processes: one that leaves its group goes on running")
     if not known:
         left += ["files: whatever the user may change can be changed", "network: open"]
         left.append("processes: it may end the user's others")
         return Plan((), -1, tuple(confined), tuple(left))
-    rules = landlock.ruleset(_readable(folder), [folder, scratch, Path("/dev")], network=network)
+    away = [*_homes(), *([hidden.resolve()] if hidden is not None else [])]
+    reads = _readable(folder, away)
+    rules = landlock.ruleset(reads, [folder, scratch, Path("/dev")], network=network)
     confined.append(f"files: only {folder} and a folder of its own can be changed")
     confined.append("files: home directories are not read, apart from programs on PATH")
+    left.append("files: all others are read, those in /tmp and /run too")
+    left += [f"files: below {place} the folder {folder} is open" for place in _above(folder)]
+    if hidden is not None and hidden.resolve().is_relative_to(folder):
+        left.append(f"files: {hidden}, with the keys of Aegis, lies in that folder and is open")
     if network:
         left.append("network: open, as asked for")
     elif known >= 4:
@@ -115,10 +126,39 @@ def plan(folder: Path, scratch: Path, *, network: bool, hidden: Path | None = No
     return Plan((), rules, tuple(confined), tuple(left))
 
 
-def _readable(folder: Path) -> list[Path]:
-    """Everything but home directories, and of those the folders of programs and this one."""
-    found = [path for path in Path("/").iterdir() if path.name not in _HOMES]
-    return [*found, *_programs(), folder]
+def _readable(folder: Path, away: Sequence[Path]) -> list[Path]:
+    """Everything but the folders `away`, and of those the folders of programs and this one."""
+    return [*_around(Path("/"), away), *_programs(), folder]
+
+
+def _around(place: Path, away: Sequence[Path]) -> list[Path]:
+    """What lies in a folder without some folders below it, also by the name of a link."""
+    if place.is_symlink():
+        real = place.resolve()
+        into = any(path.is_relative_to(real) or real.is_relative_to(path) for path in away)
+        return [] if into else [place]
+    if not any(path.is_relative_to(place) for path in away):
+        return [place]
+    if place in away or not place.is_dir():
+        return []
+    try:
+        return [found for path in place.iterdir() for found in _around(path, away)]
+    except OSError:
+        return []  # what this user may not list, the child may not either
+
+
+def _homes() -> list[Path]:
+    """Home directories: the usual places, and wherever this user's is."""
+    named = [*(Path("/", name) for name in _HOMES), Path.home()]
+    with contextlib.suppress(KeyError):
+        named.append(Path(pwd.getpwuid(os.getuid()).pw_dir))
+    found = {path.resolve() for path in named if path.is_dir()} - {Path("/")}
+    return sorted(found)
+
+
+def _above(folder: Path) -> list[Path]:
+    """The home directories that a folder lies in."""
+    return [place for place in _homes() if folder.is_relative_to(place)]
 
 
 def _programs() -> list[Path]:
@@ -135,11 +175,8 @@ def _programs() -> list[Path]:
 
 def _covered() -> list[Path]:
     """Folders with what is not the child's: homes, and those where sockets of others lie."""
-    named = [*(Path("/", name) for name in (*_HOMES, "run", "tmp")), Path.home()]
-    with contextlib.suppress(KeyError):
-        named.append(Path(pwd.getpwuid(os.getuid()).pw_dir))
-    found = {path.resolve() for path in named if path.is_dir()} - {Path("/")}
-    return sorted(found)
+    shared = {path.resolve() for path in (Path("/run"), Path("/tmp")) if path.is_dir()}  # noqa: S108
+    return sorted({*_homes(), *shared})
 
 
 def _bwrap(folder: Path, scratch: Path, network: bool, hidden: Path | None) -> tuple[str, ...]:

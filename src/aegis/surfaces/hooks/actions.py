@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from ...model import Action, Actor, Resource
 from ...tools.names import capability
@@ -45,19 +48,26 @@ FILES = {
 _URL = re.compile(r"https?://[^\s\"'<>)\]]+")
 
 
-def action_of(event: Event) -> Action:
-    """The action an agent's call is."""
+def action_of(event: Event, project: str = "") -> Action:
+    """The action an agent's call is. `project` is the folder that the configuration governs; where
+    the agent works inside of it says nothing about where it begins.
+    """
     # the agent asks, whoever's account it runs under: that person may approve what it asks
     name = NAMES[event.agent]
+    if project and event.cwd:
+        event = msgspec.structs.replace(event, cwd=os.path.realpath(event.cwd))
     actor = Actor(name, name, f"{event.agent}/{event.session or 'session'}")
     common: dict[str, Any] = {"actor": actor, "parent": event.call}
     tool, given = event.tool, event.input
     if tool in SHELLS:
         folder = _folder(event)
-        params = {**given, "cwd": folder} if folder else given
+        # what the agent itself calls its folder or its project counts for nothing
+        params = {key: value for key, value in given.items() if key not in ("cwd", "project")}
+        places = {"cwd": folder, "project": _root(project, folder)}
+        params |= {key: place for key, place in places.items() if place}
         return Action(tool, params=params, protocol="shell", **common)
     if tool in FILES:
-        return _file(event, FILES[tool], common)
+        return _file(event, FILES[tool], project, common)
     if tool in ("WebFetch", "web_fetch"):
         return _fetch(event, common)
     if tool.startswith("mcp__"):
@@ -72,7 +82,18 @@ def _folder(event: Event) -> str:
     return posixpath.join(event.cwd, aim)
 
 
-def _file(event: Event, verb: str, common: dict[str, Any]) -> Action:
+_WORKTREE = re.compile(r"/\.claude/worktrees/[^/]+")
+
+
+def _root(project: str, folder: str) -> str:
+    """The folder of the project an agent works in; a worktree of its own is one by itself."""
+    if not project or not folder.startswith(project + "/"):
+        return project
+    worktree = _WORKTREE.match(folder, len(project))
+    return folder[: worktree.end()] if worktree is not None else project
+
+
+def _file(event: Event, verb: str, project: str, common: dict[str, Any]) -> Action:
     """A tool on files; without a path it looks at the folder of the project."""
     given = event.input
     named = [value for key in PATHS if isinstance(value := given.get(key), str) and value]
@@ -80,10 +101,11 @@ def _file(event: Event, verb: str, common: dict[str, Any]) -> Action:
         value = given.get(key)
         if isinstance(value, list):
             named += [item for item in value if isinstance(item, str)]
+    root = _root(project, event.cwd) or event.cwd
     resources: list[Resource] = []
     labels: list[str] = []
     for path in named or ["."]:
-        found = file_reading(path, verb, event.cwd)
+        found = file_reading(path, verb, root, event.cwd if project else "")
         resources += found.resources
         labels += found.labels
     target = resources[0].name if resources else ""

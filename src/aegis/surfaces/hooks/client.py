@@ -15,11 +15,13 @@ import sys
 import time
 from typing import IO, Any
 
-WAIT_SECONDS = 40.0
-"""How long an answer may take. Agents kill hooks after 60 seconds, and then let the tool run."""
+WAIT_SECONDS = 45.0
+"""How long an answer may take, the start of the helper included. Agents kill hooks after 60
+seconds, and then let the tool run; the rest is for starting this process on a laden machine."""
 
 START_SECONDS = 20.0
-"""How long the helper may take to open guards and ledger: two seconds on a small machine."""
+"""How long the helper may take to open guards and ledger, of those: two seconds on a small
+machine."""
 
 POLL_SECONDS = 0.02
 """How often a starting helper's socket is tried."""
@@ -48,17 +50,18 @@ def run(agent: str, source: str, stdin: IO[bytes], out: IO[str], err: IO[str]) -
 
 
 def _asked(agent: str, source: str, body: bytes) -> bytes:
+    until = time.monotonic() + WAIT_SECONDS
     path = socket_path(source)
     request = agent.encode() + b"\n" + body
     with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
-        return _exchange(path, request)
+        return _exchange(path, request, until)
     _start(path, source)
-    return _exchange(path, request)
+    return _exchange(path, request, until)
 
 
-def _exchange(path: str, request: bytes) -> bytes:
+def _exchange(path: str, request: bytes, until: float) -> bytes:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(WAIT_SECONDS)
+        connection.settimeout(max(until - time.monotonic(), POLL_SECONDS))
         connection.connect(path)
         send(connection, request)
         return receive(connection, REPLY_MAX)

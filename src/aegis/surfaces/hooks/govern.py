@@ -54,13 +54,13 @@ class Reported:
         return Decision(Verdict.ALLOW, RiskLevel.LOW, REPORTED, self.version, reasons)
 
 
-def answer(runtime: Runtime, agent: str, body: bytes) -> Reply:
-    """What the hook process writes and returns. Never raises for what an event or the ledger
-    does wrong: the reply refuses.
+def answer(runtime: Runtime, agent: str, body: bytes, project: str = "") -> Reply:
+    """What the hook process writes and returns, for an agent in a project. Never raises for what
+    an event or the ledger does wrong: the reply refuses.
     """
     try:
         event = event_of(agent, body)
-        action = action_of(event)
+        action = action_of(event, project)
         if event.moment == BEFORE:
             return _before(runtime, event, action)
         return _after(runtime, event, action)

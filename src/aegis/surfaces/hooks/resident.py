@@ -47,9 +47,11 @@ class Resident(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
     request_queue_size = BUSY_MAX
 
-    def __init__(self, path: str, runtime: Runtime, watch: Watch) -> None:
+    def __init__(self, path: str, runtime: Runtime, project: str) -> None:
         self.runtime = runtime
-        self.watch = watch
+        self.project = project
+        self.watch: Watch | None = None
+        self.broken = ""
         self.busy = 0
         self.asked = time.monotonic()
         self.lock = threading.Lock()
@@ -68,15 +70,31 @@ class Resident(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
             self.asked = time.monotonic()
             if self.busy >= BUSY_MAX:
                 return failed(f"{BUSY_MAX} events are under way already; try again")
-            self.watch.check()
+            broken = self._broken()
+            if broken:
+                return failed(broken)
             self.busy += 1
         try:
             agent, _, body = request.partition(b"\n")
-            return answer(self.runtime, agent.decode("ascii", "replace"), body)
+            return answer(self.runtime, agent.decode("ascii", "replace"), body, self.project)
         finally:
             with self.lock:
                 self.busy -= 1
                 self.asked = time.monotonic()
+
+    def told(self, message: str, problem: bool) -> None:
+        """What became of a changed configuration."""
+        self.broken = message if problem else ""
+
+    def _broken(self) -> str:
+        """Why nothing may run: the files on disk are not what is in force. A policy that people
+        have taken away, or written wrongly, is not replaced by the one before it.
+        """
+        if self.watch is None:
+            return ""
+        self.watch.check()
+        gone = [file for file in self.watch.loaded.files if not Path(file).exists()]
+        return f"`{gone[0]}` is gone; bring it back" if gone else self.broken
 
 
 class Handler(socketserver.BaseRequestHandler):
@@ -112,10 +130,12 @@ def main(path: str, source: str, cwd: str) -> int:
         return 1
     Path(path).unlink(missing_ok=True)
     _bound(runtime)
-    watch = Watch(found, lambda: _load(source), lambda new: _apply(runtime, new), _report)
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     try:
-        with Resident(path, runtime, watch) as resident:
+        with Resident(path, runtime, _project(source)) as resident:
+            resident.watch = Watch(
+                found, lambda: _load(source), lambda new: _apply(runtime, new), resident.told
+            )
             print("ready", flush=True)
             resident.serve(IDLE_SECONDS)
     finally:
@@ -140,9 +160,12 @@ def _bound(runtime: Runtime) -> None:
     desk.settings = msgspec.structs.replace(desk.settings, wait_seconds=seconds)
 
 
-def _report(message: str, problem: bool) -> None:
-    if problem:
-        print(message, file=sys.stderr)
+def _project(source: str) -> str:
+    """The folder that a configuration governs: its own, or the one its `.aegis` lies in."""
+    if not source:
+        return ""
+    folder = Path(source).resolve().parent
+    return str(folder.parent if folder.name == ".aegis" else folder)
 
 
 if __name__ == "__main__":

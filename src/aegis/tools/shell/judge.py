@@ -34,24 +34,26 @@ MEMO_LINE_MAX = 512
 """Longest line that is remembered, in characters."""
 
 
-def read(line: str, root: str = "") -> Reading:
-    """What a command line would do in the folder `root`, whose files are named without it. Never
-    raises: what cannot be read is undecided.
+def read(line: str, root: str = "", directory: str = "") -> Reading:
+    """What a command line would do in `directory`, or in `root`, the folder of the project, whose
+    files are named without it. Never raises: what cannot be read is undecided.
     """
-    return _remembered(line, root) if len(line) <= MEMO_LINE_MAX else _read(line, root)
+    if len(line) > MEMO_LINE_MAX:
+        return _read(line, root, directory)
+    return _remembered(line, root, directory)
 
 
 @lru_cache(maxsize=MEMO_MAX)
-def _remembered(line: str, root: str) -> Reading:
-    return _read(line, root)
+def _remembered(line: str, root: str, directory: str) -> Reading:
+    return _read(line, root, directory)
 
 
-def _read(line: str, root: str = "") -> Reading:
+def _read(line: str, root: str, directory: str) -> Reading:
     notes = Notes()
     if len(line) > LINE_MAX:
         notes.doubts(f"the line is longer than {LINE_MAX} characters")
         return notes.reading()
-    _line(line, Scene(notes, _line, _words, root=root, depth=-1))
+    _line(line, Scene(notes, _line, _words, directory=directory, root=root, depth=-1))
     if not notes.capabilities and not notes.undecided:
         notes.does(READ)
     return notes.reading()
