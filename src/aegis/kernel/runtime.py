@@ -52,6 +52,10 @@ if TYPE_CHECKING:
     from .state import StateStore
 
 
+_ACTION = msgspec.json.Decoder(Action)
+"""Made with the module: two threads that decode into a new type at once crash msgspec 0.22."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What a runtime is built from (see `build.py`)."""
@@ -367,7 +371,7 @@ class Runtime:
                 )
         if stored is None:
             raise CallerError(f"no parked run `{run_id}`: it ended, or somebody continued it")
-        action = msgspec.json.decode(stored.action, type=Action)
+        action = _ACTION.decode(stored.action)
         # what was true when it was parked need not be: an agent may be switched off meanwhile
         if (admission := self.gate.readmit(action)).code:
             raise CallerError(f"run `{run_id}` cannot go on: {admission.reason}")
