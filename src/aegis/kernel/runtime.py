@@ -29,7 +29,7 @@ from .mender import Mender
 from .meter import Meter
 from .ports import Ports, Source, now
 from .proposals import proposal, write_proposal
-from .state import ACTIVE, PAUSED, Agent, Run
+from .state import ACTION, ACTIVE, PAUSED, Agent, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -50,10 +50,6 @@ if TYPE_CHECKING:
     from .ports import Asker
     from .settings import Settings
     from .state import StateStore
-
-
-_ACTION = msgspec.json.Decoder(Action)
-"""Made with the module: two threads that decode into a new type at once crash msgspec 0.22."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,7 +367,7 @@ class Runtime:
                 )
         if stored is None:
             raise CallerError(f"no parked run `{run_id}`: it ended, or somebody continued it")
-        action = _ACTION.decode(stored.action)
+        action = ACTION.decode(stored.action)
         # what was true when it was parked need not be: an agent may be switched off meanwhile
         if (admission := self.gate.readmit(action)).code:
             raise CallerError(f"run `{run_id}` cannot go on: {admission.reason}")
