@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import random
+import subprocess
+import sys
 import threading
 import time
 import tracemalloc
@@ -184,6 +186,23 @@ def test_the_same_text_gets_the_same_answer_in_every_thread_and_engine() -> None
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+FIRST_USE = """
+import sys, threading
+from aegis.detect.ruleset import load
+sys.setswitchinterval(1e-6)
+together = threading.Barrier(8)
+threads = [threading.Thread(target=lambda: (together.wait(), load())) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+
+def test_many_threads_may_use_the_rules_first() -> None:
+    # decoding into a type that no decoder was made for crashed two processes of five
+    for _ in range(6):
+        subprocess.run([sys.executable, "-X", "faulthandler", "-c", FIRST_USE], check=True)
 
 
 def test_inspecting_says_what_it_saw() -> None:

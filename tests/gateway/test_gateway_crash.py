@@ -108,6 +108,10 @@ def survive(fresh, tmp_path, longest, least):
     assert exported.returncode == 0, exported.stderr
     verified = command(second.config, "verify", bundle)
     assert verified.returncode == 0, verified.stdout + verified.stderr
+    print(
+        f"{CLIENTS} clients: {len(before)} answers before the kill, {len(after)} after it, "
+        f"{len(records)} records, all verified"
+    )
 
 
 def test_what_was_answered_is_on_record_after_a_crash(fresh, tmp_path):

@@ -194,7 +194,8 @@ class Engine:
         own = None if view.name else view.own(frame.start, frame.start + BLOCK)
         hits = self._values(view, plan.spans, own, kind, categories)
         if not frame.certain:
-            hits += self._worded(view, plan, frame, kind, categories)
+            if not frame.silent:
+                hits += self._worded(view, plan, frame, kind, categories)
             if not _RUN_TOGETHER.isdisjoint(plan.triggers) or "spaced" in view.name:
                 hits += self._read_compact(view, kind, categories)
         return hits, _decoded(view, plan)

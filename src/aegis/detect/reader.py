@@ -46,17 +46,18 @@ class Frame:
     """One window and what is known about it before it is read.
 
     `cut` says at which edges the text goes on, `start` where the block begins in the window;
-    `plan` is None where it has to be found.
+    `plan` is None where it has to be found. `silent` says that no words that count begin there.
     `certain` says that enough has been found in the text to read it for values only.
     """
 
-    __slots__ = ("certain", "cut", "plan", "start")
+    __slots__ = ("certain", "cut", "plan", "silent", "start")
 
     def __init__(self, cut: Cut = UNCUT, start: int = 0, *, certain: bool = False) -> None:
         self.cut = cut
         self.start = start
         self.certain = certain
         self.plan: Plan | None = None
+        self.silent = False
 
 
 class Reader:

@@ -117,6 +117,9 @@ class RuleSet(msgspec.Struct, frozen=True):
     keywords: tuple[str, ...]
 
 
+_DECODER = msgspec.json.Decoder(RuleSet)
+"""Made with the module: two threads that decode into a new type at once crash msgspec 0.22."""
+
 _SHARED = "#"
 """Stands for no shared letters, the character after it for one, and so on."""
 
@@ -139,7 +142,7 @@ def encode(rules: RuleSet) -> bytes:
 
 def decode(data: bytes) -> RuleSet:
     """The rules that `encode` wrote."""
-    rules = msgspec.json.decode(data, type=RuleSet)
+    rules = _DECODER.decode(data)
     concepts = {
         name: msgspec.structs.replace(
             one,

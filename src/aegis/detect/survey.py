@@ -57,17 +57,18 @@ _WHOLE = (1 << _PLACES) - 1
 class Survey:
     """What a look at a stretch of text from offset `low` on saw.
 
-    `bits` are the places to be read, `shaped` those of them where a value or a disguise stands,
-    `marked` says whether there are marks.
+    `bits` are the places to be read: `shaped` where a value or a disguise stands, `worded` where
+    the words may count. `marked` says whether there are marks.
     """
 
-    __slots__ = ("bits", "low", "marked", "shaped", "view")
+    __slots__ = ("bits", "low", "marked", "shaped", "view", "worded")
 
     def __init__(self, view: View, low: int) -> None:
         self.view = view
         self.low = low
         self.bits = 0
         self.shaped = 0
+        self.worded = 0
         self.marked = False
 
     def names(self, block: int) -> bool:
@@ -80,6 +81,7 @@ class Survey:
         first, last = (left - self.low) // BUCKET, -((self.low - right) // BUCKET)
         if not self.shaped >> first & ((1 << last - first) - 1):
             frame.plan = Plan(marked=self.marked)
+        frame.silent = not self.worded >> (low - self.low) // BUCKET & _WHOLE
         return frame
 
 
@@ -140,11 +142,11 @@ class Surveyor:
         said = tagger.read(words)
         marks = list(planner.marks(look, view.data))
         survey.marked = bool(marks)
-        alike = self._resembling(view, words, said, len(text))
-        survey.bits = survey.shaped | alike
+        survey.worded = alike = self._resembling(view, words, said, len(text))
         spots = Spots(view, words, *tagger.spotted(words, said, view.text), marks)
         if spots:
-            survey.bits |= self._locator.begins(spots, kind, threshold, alike)
+            survey.worded |= self._locator.begins(spots, kind, threshold, alike)
+        survey.bits = survey.shaped | survey.worded
 
     def shaped(self, text: str) -> bool:
         """Whether a text holds the shape of a value or a disguise. Raises ScanError where a gate

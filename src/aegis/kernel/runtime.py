@@ -29,7 +29,7 @@ from .mender import Mender
 from .meter import Meter
 from .ports import Ports, Source, now
 from .proposals import proposal, write_proposal
-from .state import ACTIVE, PAUSED, Agent, Run
+from .state import ACTION, ACTIVE, PAUSED, Agent, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -368,7 +368,7 @@ class Runtime:
                 )
         if stored is None:
             raise CallerError(f"no parked run `{run_id}`: it ended, or somebody continued it")
-        action = msgspec.json.decode(stored.action, type=Action)
+        action = ACTION.decode(stored.action)
         # what was true when it was parked need not be: an agent may be switched off meanwhile
         if (admission := self.gate.readmit(action)).code:
             raise CallerError(f"run `{run_id}` cannot go on: {admission.reason}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from ..model import Action
 from ..session.behaviour import Alert
 from .session_settings import ManifestSettings
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from ..approval import Request
 
 ACTIVE, PAUSED = "active", "paused"
+
+ACTION = msgspec.json.Decoder(Action)
+"""Made with the module: two threads that decode into a new type at once crash msgspec 0.22."""
 
 
 class Key(msgspec.Struct, frozen=True):

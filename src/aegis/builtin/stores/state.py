@@ -28,13 +28,21 @@ PINS_SINCE = 3
 """The schema that brought pins; an older store, opened for reading, has none."""
 
 
+# made with the module: two threads that decode into a new type at once crash msgspec 0.22
+_AGENT = msgspec.json.Decoder(Agent)
+_KEY = msgspec.json.Decoder(Key)
+_LOAN = msgspec.json.Decoder(Loan)
+_PIN = msgspec.json.Decoder(Pin)
+_RUN = msgspec.json.Decoder(Run)
+
+
 class SqliteState(SessionTables):
     """The state store of a home folder (see `state_database.py`)."""
 
     def all_keys(self) -> Sequence[Key]:
         """All keys, also revoked ones."""
         rows = self._read("SELECT body FROM keys ORDER BY rowid")
-        return [msgspec.json.decode(row[0], type=Key) for row in rows]
+        return [_KEY.decode(row[0]) for row in rows]
 
     def add_key(self, key: Key) -> None:
         """Add a key."""
@@ -58,7 +66,7 @@ class SqliteState(SessionTables):
     def agents(self) -> Sequence[Agent]:
         """All registered agents."""
         rows = self._read("SELECT body FROM agents ORDER BY name")
-        return [msgspec.json.decode(row[0], type=Agent) for row in rows]
+        return [_AGENT.decode(row[0]) for row in rows]
 
     def change_agent(self, name: str, change: Callable[[Agent | None], Agent]) -> Agent:
         """Replace an agent by what `change` makes of it (None where it is new), in one
@@ -66,7 +74,7 @@ class SqliteState(SessionTables):
         """
         with self.transaction() as db:
             row = db.execute("SELECT body FROM agents WHERE name=?", (name,)).fetchone()
-            known = msgspec.json.decode(row[0], type=Agent) if row else None
+            known = _AGENT.decode(row[0]) if row else None
             agent: Agent = change(known)
             if agent != known:
                 db.execute("INSERT OR REPLACE INTO agents VALUES (?, ?)", (name, pack(agent)))
@@ -89,12 +97,12 @@ class SqliteState(SessionTables):
     def run(self, id: str) -> Run | None:
         """A parked run."""
         rows = self._read("SELECT body FROM runs WHERE id=?", (id,))
-        return msgspec.json.decode(rows[0][0], type=Run) if rows else None
+        return _RUN.decode(rows[0][0]) if rows else None
 
     def runs(self) -> Sequence[Run]:
         """All parked runs, oldest first."""
         rows = self._read("SELECT body FROM runs ORDER BY created")
-        return [msgspec.json.decode(row[0], type=Run) for row in rows]
+        return [_RUN.decode(row[0]) for row in rows]
 
     def take_run(self, id: str) -> bool:
         """Remove a parked run; True for exactly one caller, who may continue it."""
@@ -135,7 +143,7 @@ class SqliteState(SessionTables):
     def loans(self) -> Sequence[Loan]:
         """The credentials that nobody revoked yet."""
         rows = self._read("SELECT body FROM loans")
-        return [msgspec.json.decode(row[0], type=Loan) for row in rows]
+        return [_LOAN.decode(row[0]) for row in rows]
 
     def pins(self, server: str = "") -> Sequence[Pin]:
         """The pinned tools of one MCP server, or of all."""
@@ -144,7 +152,7 @@ class SqliteState(SessionTables):
         rows = self._read(
             "SELECT body FROM pins WHERE ?='' OR server=? ORDER BY server, tool", (server, server)
         )
-        return [msgspec.json.decode(row[0], type=Pin) for row in rows]
+        return [_PIN.decode(row[0]) for row in rows]
 
     def put_pins(self, pins: Sequence[Pin]) -> None:
         """Keep pins, in one transaction; each replaces the one of the same tool."""

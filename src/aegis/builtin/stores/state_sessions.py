@@ -31,6 +31,11 @@ SINCE = 4
 """The schema that brought alerts and tasks; an older store, opened for reading, has none."""
 
 
+# made with the module: two threads that decode into a new type at once crash msgspec 0.22
+_CONDUCT = msgspec.json.Decoder(Conduct)
+_TASK = msgspec.json.Decoder(Task)
+
+
 class SessionTables(ApprovalTables):
     """Labels, alerts and tasks."""
 
@@ -89,7 +94,7 @@ class SessionTables(ApprovalTables):
         if self._version(self._db) < SINCE:
             return ()
         rows = self._read("SELECT body FROM tasks ORDER BY name")
-        return [msgspec.json.decode(row[0], type=Task) for row in rows]
+        return [_TASK.decode(row[0]) for row in rows]
 
     def put_task(self, task: Task) -> None:
         """Keep a task; it replaces the one of the same name."""
@@ -109,5 +114,5 @@ class SessionTables(ApprovalTables):
 
 
 def _conduct(body: bytes, released: int) -> Conduct:
-    found = msgspec.json.decode(body, type=Conduct)
+    found = _CONDUCT.decode(body)
     return msgspec.structs.replace(found, released=released)
