@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
-
-from aegis.detect.ruleset import COMPILED
+from aegis.detect.ruleset import COMPILED, encode
 from aegis.detect.source import compile_rules
 
 ROOT = Path(__file__).resolve().parent.parent / "src" / "aegis" / "detect"
@@ -20,8 +18,7 @@ def main() -> None:
     """Write `rules.json`."""
     rules = compile_rules(ROOT)
     target = ROOT / COMPILED
-    # no blanks: they would be a tenth of a file that ships in the wheel and is read by machines
-    target.write_bytes(msgspec.json.encode(rules) + b"\n")
+    target.write_bytes(encode(rules))
     print(f"{target}: {len(rules.spans)} span rules, {len(rules.rules)} concept rules")
 
 

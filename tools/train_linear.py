@@ -34,7 +34,12 @@ ATTACKS = frozenset({"direct", "hijack", "extraction", "jailbreak_persona", "ove
 PREFIXES = ("atr_", "agt_", "evasion_")
 
 HARD = frozenset({"over_defence", "adversarial_benign", "hard_negative", "security_education"})
-"""Categories of harmless texts that resemble attacks; they count half."""
+"""Categories of harmless texts that resemble attacks."""
+
+HARD_WEIGHT = 2.0
+"""What such a text counts. At the same rate of false positives among them, texts of sources left
+out were found most often with it (0.5, 1, 2 and 4 tried).
+"""
 
 SEGMENTS_MAX = 12
 """Most segments taken from one text, so that long texts do not outweigh short ones."""
@@ -80,7 +85,7 @@ def examples(path: Path) -> list[tuple[frozenset[bytes], int, float, str]]:
                 some = random.Random(number).sample(some, SEGMENTS_MAX)
             weight = 1 / math.sqrt(max(1, len(some)))
             if row["category"] in HARD:
-                weight = 0.5
+                weight = HARD_WEIGHT
             elif row["category"] == "agent_docs":
                 weight = 2.0
             out += [(grams(one), row["label"], weight, row["source"]) for one in some]

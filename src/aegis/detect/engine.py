@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from . import linear
+from . import gibberish, linear
 from .compact import Compact
 from .concepts import candidates, weighed
 from .fold import View, fold
@@ -159,6 +159,8 @@ class Engine:
         payloads = self._payloads.get(kind)
         begins = not frame.cut[0]
         hits: list[Hit] = []
+        if not frame.certain and (categories is None or "injection" in categories):
+            hits += gibberish.hits(text, frame.start, BLOCK)
         views = [view]
         hidden = list(from_tags(text, view))
         views += hidden

@@ -227,6 +227,11 @@ def compile_rules(root: Path) -> RuleSet:
             own,
             openers=tuple(sorted({*own.openers, *other.openers})),
         )
+    concepts = {
+        # nobody looks for the rarest words of a concept that opens nothing
+        name: one if name in meta.openers else msgspec.structs.replace(one, openers=())
+        for name, one in concepts.items()
+    }
     spans: list[SpanRule] = []
     rules: list[ConceptRule] = []
     for path in folders(root):

@@ -7,7 +7,7 @@ rule. So a stretch is looked at as a whole, and a block is named where
   confirms one in the window of the block;
 - a disguise stands near, which has to be undone to know more;
 - some concept rule could begin to match (see `locate`);
-- the wording is that of attacks (see `linear`).
+- the wording is that of attacks (see `linear`), or nobody's (see `gibberish`).
 
 What is named is a superset of the blocks in which anything would be found, never less: a text that
 arrives in pieces is read without a survey, and both must find the same.
@@ -19,6 +19,7 @@ from bisect import bisect_right
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from . import gibberish
 from .fold import fold
 from .locate import BUCKET, Spots, around, spread
 from .plan import STRIDE, Plan
@@ -119,6 +120,9 @@ class Surveyor:
         payloads = self._payloads.get(kind)
         if payloads is not None and payloads.heard(view.data):
             survey.bits |= (1 << len(text) // BUCKET + 1) - 1
+        for start in range(0, len(text), BLOCK):
+            if gibberish.odd(text[max(0, start - MARGIN) : start + BLOCK + MARGIN]):
+                survey.bits |= 1 << start // BUCKET
         return survey
 
     def _look(self, survey: Survey, text: str, kind: str, threshold: int) -> None:
