@@ -80,9 +80,15 @@ def _minimal(phrases: Iterable[str]) -> list[str]:
     )
 
 
+_DIGITS = str.maketrans("aeiost", "431057")
+
+
 def slips(word: str) -> list[str]:
-    """Spellings of a word with one letter lost, doubled or exchanged with its neighbour."""
-    out: set[str] = set()
+    """Spellings of a word with one letter lost, doubled or exchanged with its neighbour, or with a
+    digit for one letter or for every letter that resembles it.
+    """
+    out = {word.translate(_DIGITS)}
+    out |= {word[:i] + word[i].translate(_DIGITS) + word[i + 1 :] for i in range(len(word))}
     for i in range(1, len(word) - 1):
         if word[i] != " ":
             out.add(word[:i] + word[i + 1 :])

@@ -30,7 +30,7 @@ SHAPES = {
     ENTITY: r"&#x?[0-9a-f]+|&(?:nbsp|lpar|excl|colon|period|comma|quot|lowbar);",
     ESCAPE: r"\\u\{?[0-9a-f]{2,}|\\x[0-9a-f]{2}|u\+00[2-7][0-9a-f]",
     SPACED: r"\b[a-z0-9@$][ ._*|/~-]+[a-z0-9@$][ ._*|/~-]+[a-z0-9@$][ ._*|/~-]+[a-z0-9@$]"
-    r"[ ._*|/~-]+[a-z0-9@$]\b",
+    r"[ ._*|/~-]+[a-z0-9@$]\b|\b[a-z] [a-z] [a-z] [a-z]\b",
     JOINED: r"[a-z][-_.*][a-z]+[-_.*][a-z]+[-_.*][a-z]+[-_.*][a-z]",
     BROKEN: r"[a-z]-\s*\n\s*[a-z]|\n[a-z]{1,3}\n[a-z]{1,3}\n|[a-z][*~`|^]+[a-z]"
     r"|[a-z][\x{2600}-\x{27BF}\x{1F000}-\x{1FAFF}]+[a-z]",
