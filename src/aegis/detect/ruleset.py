@@ -50,6 +50,8 @@ class SpanRule(msgspec.Struct, frozen=True, omit_defaults=True):
     trim: str = ""
     payload: bool = False
     """Evidence of an attack in the given kinds only, and no value to mask (see `payloads`)."""
+    locale: str = ""
+    """The country whose authority issues the value (ISO 3166-1 alpha-2, lower case)."""
 
 
 class Match(msgspec.Struct, frozen=True, omit_defaults=True):

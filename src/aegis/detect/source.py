@@ -133,6 +133,7 @@ class _Rule(msgspec.Struct, forbid_unknown_fields=True):
     decoded: bool = True
     trim: str = ""
     payload: bool = False
+    locale: str = ""
     literal: bool = False
     match: list[dict[str, Any]] = []
 
@@ -166,7 +167,7 @@ def read_rule(path: Path) -> SpanRule | ConceptRule:
         tuple(context_word(word) for word in raw.context), raw.context_required,
         raw.context_score, raw.before, raw.after, tuple(map(context_word, raw.refuse)),
         tuple(raw.kinds),
-        raw.decoded, raw.trim, raw.payload,
+        raw.decoded, raw.trim, raw.payload, raw.locale,
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...detect import SENSITIVITIES, Engine, Hit, Leak, Stream, shared
+from ...detect.tailor import tailored
 from ...model import Finding, Verdict
 from .clean import CleanTexts
 from .packs import packed
@@ -218,4 +219,16 @@ def build_guard(settings: Mapping[str, Any], stage: str = "") -> DetectGuard:
     resolved = [resolve(name, raw or {}) for name, raw in settings.items()]
     packs = settings.get("packs")
     engine = None if packs is None else packed(packs, settings, stage)
+    engine = _tailored(resolved, engine)
     return DetectGuard(resolved, frozenset({stage}) if stage else STAGES, engine)
+
+
+def _tailored(settings: Sequence[GuardSettings], engine: Engine | None) -> Engine | None:
+    """The engine with the masks and countries that were asked for. Raises ValueError for a type
+    or a country that no rule knows.
+    """
+    masks = {type: style for one in settings for type, style in one.masks.items()}
+    locales = next((one.locales for one in settings if one.locales is not None), None)
+    if not masks and locales is None:
+        return engine
+    return Engine(tailored((engine or shared()).rules, masks, locales))

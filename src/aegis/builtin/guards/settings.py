@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ...detect import CONFIDENT, SENSITIVITIES
+from ...detect.masks import HASH, STYLES
 from ...model import Verdict
 
 if TYPE_CHECKING:
@@ -69,6 +70,9 @@ KEEP_MINUTES_MAX = 7 * 24 * 60
 MINUTE = 60_000_000
 """Microseconds."""
 
+HASH_KEY_MIN = 16
+"""Fewest characters of `hash_key`: a key that can be guessed gives the values away."""
+
 
 class GuardSettings(msgspec.Struct, frozen=True):
     """One guard, resolved.
@@ -79,6 +83,8 @@ class GuardSettings(msgspec.Struct, frozen=True):
     `arguments` and `results` say whether values are masked in the arguments of tools and in what
     tools return, too: a call with a masked argument is another call, and a program that gets a
     masked result works on wrong data, so that has to be asked for.
+    `masks` are styles by type (see `detect.masks`), `locales` the countries whose identifiers are
+    looked for (None: all).
     """
 
     name: str
@@ -95,6 +101,8 @@ class GuardSettings(msgspec.Struct, frozen=True):
     keep: int = 0
     restore_to: tuple[str, ...] = ()
     elsewhere: str = "block"
+    masks: dict[str, str] = {}
+    locales: tuple[str, ...] | None = None
 
     def verdict(self, type: str, score: int, kind: str = "prompt") -> Verdict:
         """What a finding of a type and score, in a kind of text, asks for."""
@@ -149,6 +157,9 @@ def resolve(name: str, raw: Mapping[str, Any]) -> GuardSettings:
         keys += ["canaries", "system_prompts", "system_messages"]
     if name in _VALUES:
         keys += ["arguments", "results", "reversible", "keep_minutes", "restore_to", "elsewhere"]
+        keys += ["masks", "hash_key"]
+    if name == "pii":
+        keys.append("locales")
     if name == "packs":
         keys += ["use", "engine", "brings"]
     for key in raw:
@@ -179,6 +190,10 @@ def resolve(name: str, raw: Mapping[str, Any]) -> GuardSettings:
         _masks(name, "arguments", raw.get("arguments", "record")),
         _masks(name, "results", raw.get("results", "mask" if name == "secrets" else "record")),
         *_reversible(name, raw),
+        _styles(name, raw),
+        tuple(one.lower() for one in _strings(name, "locales", raw["locales"]))
+        if "locales" in raw
+        else None,
     )
 
 
@@ -197,3 +212,26 @@ def _reversible(name: str, raw: Mapping[str, Any]) -> tuple[bool, int, tuple[str
     if on and str(raw.get("action") or DEFAULTS[name]) != "mask":
         raise ValueError(f"{name}: `reversible` needs the action `mask`")
     return on, keep * MINUTE, _strings(name, "restore_to", raw.get("restore_to", ())), elsewhere
+
+
+def _styles(name: str, raw: Mapping[str, Any]) -> dict[str, str]:
+    """Mask styles by type, the key of hashes within them."""
+    given = raw.get("masks", {})
+    if not isinstance(given, dict):
+        raise ValueError(f"{name}: `masks` must map types to styles, as in `CREDIT_CARD: last4`")
+    if given and raw.get("reversible"):
+        raise ValueError(f"{name}: `masks` has no effect with `reversible: true`")
+    key = raw.get("hash_key", "")
+    hashes = HASH in given.values()
+    if hashes and (not isinstance(key, str) or len(key) < HASH_KEY_MIN):
+        raise ValueError(
+            f"{name}: the mask `hash` needs a `hash_key` of {HASH_KEY_MIN} characters or more; "
+            "write it as a `secret://` reference"
+        )
+    if "hash_key" in raw and not hashes:
+        raise ValueError(f"{name}: `hash_key` has no effect without a mask `hash`")
+    out: dict[str, str] = {}
+    for type_name, word in given.items():
+        style = _known(name, str(word), (*STYLES, HASH), f"mask for `{type_name}`")
+        out[str(type_name).upper()] = f"{HASH}:{key}" if style == HASH else style
+    return out
