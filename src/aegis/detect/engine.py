@@ -53,16 +53,19 @@ HITS_MAX = 20_000
 """Most hits in one text; beyond it the scan is given up, and says so."""
 
 DEPTH_MAX = 2
-"""How many disguises may lie over one another."""
+"""How many disguises may lie over one another; those of _SHRINKING are always undone."""
 
 VIEWS_MAX = 24
-"""Most disguised readings of one window."""
+"""Most readings of one window; where more are called for, the scan is given up."""
 
 WORDING = "attack_wording"
 """Name of the rule of findings that come from the linear model."""
 
 _CHUNK = 32_768
 """Code points looked at at once when looking for the blocks worth reading."""
+
+_SHRINKING = frozenset({"run", "split", "hex"})
+"""Encodings whose content is shorter by a quarter or more: in a window they come to an end."""
 
 _RUN_TOGETHER = frozenset({"run", "joined"})
 """Triggers of words written without blanks."""
@@ -180,7 +183,7 @@ class Engine:
             if payloads is not None:
                 hits += payloads.hits(current, categories, begins)
             if len(views) + read > VIEWS_MAX:
-                del views[max(0, VIEWS_MAX - read) :]
+                raise ScanError(f"more than {VIEWS_MAX} encodings within {len(text)} characters")
         return hits
 
     def _read(
@@ -286,11 +289,12 @@ class Engine:
 def _decoded(view: View, plan: Plan) -> list[View]:
     """The disguised readings that a plan calls for."""
     out: list[View] = []
-    if view.depth < DEPTH_MAX:
-        for trigger in plan.triggers:
-            decoder = DECODERS.get(trigger)
-            if decoder is not None and not (trigger in _OPAQUE and trigger in view.name):
-                out.extend(decoder(view))
+    for trigger in plan.triggers:
+        if view.depth >= DEPTH_MAX and trigger not in _SHRINKING:
+            continue
+        decoder = DECODERS.get(trigger)
+        if decoder is not None and not (trigger in _OPAQUE and trigger in view.name):
+            out.extend(decoder(view))
     return out
 
 

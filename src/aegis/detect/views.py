@@ -51,9 +51,11 @@ _PRINTABLE = re.compile(r"[^\w\s.,;:!?'\"()\[\]{}<>/@#$%&*+=|\\~`^-]")
 
 
 def readable(text: str) -> bool:
-    """Whether decoded text looks like words rather than like bytes."""
+    """Whether decoded text looks like words rather than like bytes, or is hexadecimal again."""
     if len(text) < DECODED_MIN:
         return False
+    if _HEX.fullmatch(text) is not None:
+        return True
     strange = len(_PRINTABLE.findall(text))
     return strange * 12 <= len(text) and len(_LETTERS.findall(text)) * 2 >= len(text)
 

@@ -1,0 +1,68 @@
+"""Settings of the guard, checked when the configuration is loaded."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from aegis.model import KINDS, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VERDICTS = {
+    "": Verdict.BLOCK,
+    "block": Verdict.BLOCK,
+    "review": Verdict.REVIEW,
+    "mask": Verdict.SANITIZE,
+    "warn": Verdict.ALLOW,
+    "log": Verdict.ALLOW,
+}
+"""What a finding asks for, by the `action` of the guard."""
+
+CHARACTERS_MAX = 1_000_000
+"""Most characters that `characters_max` can ask for; a model reads them in windows, one by one."""
+
+
+class LlmGuardSettings(msgspec.Struct, frozen=True):
+    """What to scan with. `scanners` are parameters by name, `threshold` counts thousandths."""
+
+    scanners: dict[str, dict[str, Any]]
+    threshold: int = 0
+    category: str = "injection"
+    kinds: tuple[str, ...] = ("prompt", "document", "tool_result")
+    characters_max: int = 50_000
+    verdict: Verdict = Verdict.BLOCK
+
+
+OPTIONS = tuple(name for name in LlmGuardSettings.__struct_fields__ if name != "verdict")
+
+
+def resolve(raw: Mapping[str, Any]) -> LlmGuardSettings:
+    """The settings of a configuration. Raises ValueError that says what to write instead."""
+    given = {key: value for key, value in raw.items() if key not in ("action", "sensitivity")}
+    for key in given:
+        if key not in OPTIONS:
+            near = get_close_matches(key, OPTIONS, 1)
+            hint = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(OPTIONS)}"
+            raise ValueError(f"unknown option `{key}`; {hint}")
+    action = str(raw.get("action", "") or "")
+    if action not in VERDICTS:
+        raise ValueError(f"unknown action `{action}`; use block, review, mask, warn or log")
+    try:
+        made = msgspec.convert({**given, "verdict": VERDICTS[action].value}, LlmGuardSettings)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from None
+    if not made.scanners:
+        raise ValueError("`scanners` has to name one scanner or more, as in `InvisibleText: {}`")
+    if not made.kinds or any(kind not in KINDS for kind in made.kinds):
+        raise ValueError(f"`kinds` has to list some of {', '.join(KINDS)}")
+    if not 0 <= made.threshold <= 1000:
+        raise ValueError("`threshold` has to be from 0 to 1000 thousandths")
+    if not made.category:
+        raise ValueError("`category` must not be empty")
+    if not 0 < made.characters_max <= CHARACTERS_MAX:
+        raise ValueError(f"`characters_max` has to be from 1 to {CHARACTERS_MAX}")
+    return made
