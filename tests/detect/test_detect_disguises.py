@@ -135,5 +135,8 @@ def test_disguised_ordinary_text_is_ordinary(disguise: str) -> None:
     assert [text for text in ORDINARY if inspect_text(change(text)).flagged] == []
 
 
-def test_text_that_no_reader_sees_is_suspicious_by_itself() -> None:
-    assert inspect_text(DISGUISES["tags"](ORDINARY[0])).flagged
+def test_text_that_no_reader_sees_is_suspicious_by_itself_in_what_others_brought() -> None:
+    hidden = DISGUISES["tags"](ORDINARY[0])
+    assert inspect_text(hidden, kind="document").flagged
+    assert not inspect_text(hidden, kind="prompt").flagged
+    assert inspect_text(hidden, kind="prompt", sensitivity="high").findings

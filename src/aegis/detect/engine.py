@@ -27,9 +27,11 @@ from .gate import ScanError
 from .hit import Hit
 from .locate import Locator
 from .payloads import by_kind
+from .phrases import SLIPPED
 from .plan import Plan, Planner
 from .reader import BLOCK, MARGIN, Frame, Reader
 from .ruleset import load
+from .spelling import MENDED, PARTED, SLIPS_MIN
 from .survey import WORDING_MIN, Surveyor
 from .tagger import Tag, Tagger
 from .views import DECODERS, from_lookalikes, from_tags
@@ -61,6 +63,13 @@ VIEWS_MAX = 24
 WORDING = "attack_wording"
 """Name of the rule of findings that come from the linear model."""
 
+SMUGGLED, HIDDEN = 900, 450
+"""Scores of text in characters that nobody sees: in what others brought, and in what people and
+models say. There it is read like any other, but hiding alone is no attack."""
+
+BROUGHT = frozenset({"tool_result", "tool_description", "document", "arguments"})
+"""Kinds of text that come from elsewhere."""
+
 _CHUNK = 32_768
 """Code points looked at at once when looking for the blocks worth reading."""
 
@@ -70,7 +79,7 @@ _SHRINKING = frozenset({"run", "split", "hex"})
 _RUN_TOGETHER = frozenset({"run", "joined"})
 """Triggers of words written without blanks."""
 
-_OPAQUE = frozenset({"rot13", "reversed", "leet", "spaced", "lookalike", "broken"})
+_OPAQUE = frozenset({"rot13", "reversed", "leet", "spaced", "lookalike", "broken", MENDED, PARTED})
 """Respellings: letters are rearranged, so numbers in them are not numbers."""
 
 
@@ -168,7 +177,7 @@ class Engine:
         hidden = list(from_tags(text, view))
         views += hidden
         if hidden and any(len(one.text) >= 4 for one in hidden):
-            hits.append(_invisible(hidden[0]))
+            hits.append(_invisible(hidden[0], kind))
         if view.rest:
             views += from_lookalikes(view)
         read = 0
@@ -193,12 +202,25 @@ class Engine:
         plan = frame.plan or self._planner.plan(view.data)
         own = None if view.name else view.own(frame.start, frame.start + BLOCK)
         hits = self._values(view, plan.spans, own, kind, categories)
+        derived = _decoded(view, plan)
         if not frame.certain:
             if not frame.silent:
                 hits += self._worded(view, plan, frame, kind, categories)
-            if not _RUN_TOGETHER.isdisjoint(plan.triggers) or "spaced" in view.name:
+            joined = not _RUN_TOGETHER.isdisjoint(plan.triggers) or "spaced" in view.name
+            if joined:
                 hits += self._read_compact(view, kind, categories)
-        return hits, _decoded(view, plan)
+            if view.depth < DEPTH_MAX:
+                derived += self._spelt(view, joined=joined)
+        return hits, derived
+
+    def _spelt(self, view: View, *, joined: bool) -> Iterator[View]:
+        """A view with its spelling put right, each way once."""
+        tagger = self._tags()
+        spelling = tagger.spelling
+        if MENDED not in view.name and tagger.read(split(view.text)).count(SLIPPED) >= SLIPS_MIN:
+            yield from spelling.mended(view)
+        if joined and PARTED not in view.name:
+            yield from spelling.parted(view)
 
     def _worded(
         self, view: View, plan: Plan, frame: Frame, kind: str, categories: frozenset[str] | None
@@ -299,6 +321,9 @@ def _decoded(view: View, plan: Plan) -> list[View]:
     return out
 
 
-def _invisible(view: View) -> Hit:
+def _invisible(view: View, kind: str) -> Hit:
     start, end = view.back(0, len(view.text))
-    return Hit(start, end, "invisible_text", "injection", "INVISIBLE_TEXT", 900, "high", "", "tags")
+    score = SMUGGLED if kind in BROUGHT else HIDDEN
+    return Hit(
+        start, end, "invisible_text", "injection", "INVISIBLE_TEXT", score, "high", "", "tags"
+    )

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 CACHE_MAX = 16_384
 """Most words of texts that are remembered with what they say."""
@@ -98,19 +98,29 @@ class Word:
 
 
 _SILENT = Word(0, ())
+SLIPPED = Word(0, ())
+"""What a word says whose letters are in disorder."""
 
 
 class Vocabulary(dict[bytes, Word]):
-    """The words seen so far, and what each says; `gains` are the weights of single words."""
+    """The words seen so far, and what each says; `gains` are the weights of single words, `slipped`
+    tells words with their letters in disorder.
+    """
 
-    def __init__(self, root: Node, gains: Mapping[bytes, int]) -> None:
+    def __init__(
+        self, root: Node, gains: Mapping[bytes, int], slipped: Callable[[bytes], bool]
+    ) -> None:
         self._root = root
         self._gains = gains
+        self._slipped = slipped
 
     def __missing__(self, word: bytes) -> Word:
         if len(self) >= CACHE_MAX:
             self.clear()
         nodes = self._root.after(word) if word else ()
         gain = self._gains.get(word, 0)
-        said = self[word] = Word(gain, nodes) if nodes or gain else _SILENT
+        if nodes or gain:
+            said = self[word] = Word(gain, nodes)
+            return said
+        said = self[word] = SLIPPED if self._slipped(word) else _SILENT
         return said

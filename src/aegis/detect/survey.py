@@ -5,7 +5,7 @@ rule. So a stretch is looked at as a whole, and a block is named where
 
 - a value stands: the gates saw its shape and the words it needs near one another, and the rule
   confirms one in the window of the block;
-- a disguise stands near, which has to be undone to know more;
+- a disguise stands near, which has to be undone to know more, or words in disorder;
 - some concept rule could begin to match (see `locate`);
 - the wording is that of attacks (see `linear`);
 - the characters are those of a suffix no person wrote (see `gibberish`).
@@ -23,8 +23,10 @@ from typing import TYPE_CHECKING
 from . import gibberish
 from .fold import fold
 from .locate import BUCKET, Spots, around, spread
+from .phrases import SLIPPED
 from .plan import STRIDE, Plan
 from .reader import BLOCK, MARGIN, Frame
+from .spelling import SLIPS_MIN
 from .views import from_lookalikes, hidden_places
 from .words import split
 
@@ -140,6 +142,8 @@ class Surveyor:
         tagger = self._tagger()
         words = split(view.text)
         said = tagger.read(words)
+        if said.count(SLIPPED) >= SLIPS_MIN:
+            survey.shaped |= _slips(view, words, said)
         marks = list(planner.marks(look, view.data))
         survey.marked = bool(marks)
         survey.worded = alike = self._resembling(view, words, said, len(text))
@@ -228,6 +232,18 @@ class Surveyor:
             if any(value.start in own for value in confirm.values(window, own)):
                 return True
         return False
+
+
+def _slips(view: View, words: Words, said: list[Word]) -> int:
+    """Where enough words with letters in disorder stand within one window, as bits."""
+    ends = words.ends
+    places = [view.back(ends[i] - 3, ends[i] - 2)[0] for i, word in enumerate(said)
+              if word is SLIPPED]  # fmt: skip
+    near: set[int] = set()
+    for index, last in enumerate(places[SLIPS_MIN - 1 :]):
+        if last - places[index] <= BLOCK + 2 * MARGIN:
+            near.update(place // BUCKET for place in places[index : index + SLIPS_MIN])
+    return around(sum(1 << place for place in near), MARGIN // BUCKET)
 
 
 def _bits(offsets: Iterable[int], edges: list[int] | None) -> int:

@@ -15,6 +15,7 @@ import re2
 
 from .gate import Gate, options
 from .phrases import ENDS, Node, Vocabulary, Word
+from .spelling import Spelling
 from .words import UNCUT
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ class Tagger:
 
     __slots__ = (
         "_cache", "_composites", "_letters", "_marks", "_names", "_sorter", "_vocabulary",
+        "spelling",
     )  # fmt: skip
 
     def __init__(
@@ -153,6 +155,7 @@ class Tagger:
         self._names: list[str] = []
         known: dict[frozenset[str], frozenset[str]] = {}
         alternatives: list[str] = []
+        words = set(gains)
         for name, concept in concepts.items():
             if concept.raw:
                 self._names.append(name)
@@ -161,12 +164,14 @@ class Tagger:
                 node = root
                 for word in phrase.removeprefix("* ").split():
                     node = node.child(word)
+                    words.add(word.encode())
                 held = node.concepts | {name}
                 node.concepts = known.setdefault(held, held)
         every = "|".join(alternatives) or r"\x00\x01"
         self._marks = re2.compile(every, options(longest=True))
         self._sorter = Gate(rf"\A\x01?(?:{one})\x00" for one in alternatives)
-        self._vocabulary = Vocabulary(root, gains)
+        self.spelling = Spelling(words)
+        self._vocabulary = Vocabulary(root, gains, self.spelling.slipped)
         self._cache: dict[bytes, frozenset[str]] = {}
         self._composites = tuple(composites)
 

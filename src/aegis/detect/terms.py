@@ -37,6 +37,8 @@ def expand(source: str) -> list[str]:
     out, rest = _alternatives(text, 0)
     if rest != len(text):
         raise TermError(f"unbalanced parenthesis in `{source}`")
+    if "+" in text:
+        raise TermError(f"`+` in `{source[:40]}` means nothing; write `?` for what may be missing")
     if len(out) > EXPANSIONS_MAX:
         raise TermError(f"`{source[:40]}` stands for {len(out)} phrases; split it")
     return sorted({" ".join(one.replace("\x01", "*").split()) for one in out} - {""})

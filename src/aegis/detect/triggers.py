@@ -20,6 +20,9 @@ RUN, SPLIT, HEX, URL, ENTITY, ESCAPE, ROT13, REVERSED, LEETED, SPACED, JOINED, B
     "joined", "broken",
 )  # fmt: skip
 
+_SYLLABLE = r"[\x{3041}-\x{30FF}\x{4E00}-\x{9FFF}\x{AC00}-\x{D7A3}]"
+"""A letter of a script that writes syllables or words with one: kana, Han, hangul."""
+
 SHAPES = {
     # a run long enough to hold words; '/' and '-' are left out because paths are made of them
     RUN: r"[A-Za-z0-9+]{20,}",
@@ -30,12 +33,20 @@ SHAPES = {
     ENTITY: r"&#x?[0-9a-f]+|&(?:nbsp|lpar|excl|colon|period|comma|quot|lowbar);",
     ESCAPE: r"\\u\{?[0-9a-f]{2,}|\\x[0-9a-f]{2}|u\+00[2-7][0-9a-f]",
     SPACED: r"\b[a-z0-9@$][ ._*|/~-]+[a-z0-9@$][ ._*|/~-]+[a-z0-9@$][ ._*|/~-]+[a-z0-9@$]"
-    r"[ ._*|/~-]+[a-z0-9@$]\b|\b[a-z] [a-z] [a-z] [a-z]\b",
+    r"[ ._*|/~-]+[a-z0-9@$]\b|\b[a-z] [a-z] [a-z] [a-z]\b"
+    rf"|{_SYLLABLE}[._*|/~-]{_SYLLABLE}[._*|/~-]{_SYLLABLE}[._*|/~-]{_SYLLABLE}",
     JOINED: r"[a-z][-_.*][a-z]+[-_.*][a-z]+[-_.*][a-z]+[-_.*][a-z]",
     BROKEN: r"[a-z]-\s*\n\s*[a-z]|\n[a-z]{1,3}\n[a-z]{1,3}\n|[a-z][*~`|^]+[a-z]"
     r"|[a-z][\x{2600}-\x{27BF}\x{1F000}-\x{1FAFF}]+[a-z]",
 }
 """Patterns that allow a decoding."""
+
+
+_LEETED = (
+    r"[a-z][013457@$!|]+[a-z][a-z0-9@$!|]*[\s,.:;]+[a-z0-9@$!|]*"
+    r"(?:[a-z][013457@$!|]+|\b[013457@$!|]+)[a-z]"
+)
+"""Two words in a row with signs or digits where letters belong."""
 
 
 def _leet(word: str) -> Iterable[str]:
@@ -67,7 +78,7 @@ def words(keywords: Iterable[str]) -> dict[str, str]:
     """One gate pattern per disguise of single words."""
     known = list(keywords)
     return {
-        LEETED: "|".join(sorted(pattern for word in known for pattern in _leet(word))),
+        LEETED: "|".join([_LEETED, *sorted(pattern for word in known for pattern in _leet(word))]),
         ROT13: r"\b(?:" + "|".join(sorted(rot13(word) for word in known)) + ")",
         REVERSED: "(?:" + "|".join(sorted(word[::-1] for word in known)) + r")\b",
     }

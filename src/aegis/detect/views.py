@@ -256,14 +256,20 @@ def from_spaced(view: View) -> Iterator[View]:
         yield view.derive(text, triggers.SPACED, partial(_spaced_places, view.text))
 
 
-def _narrowest(run: str) -> int:
-    return min(map(len, _GAP.findall(run)), default=1)
+def _between_letters(run: str) -> Callable[[str], bool]:
+    """Tells the gaps between letters from those between words: wider ones, and blanks among other
+    signs.
+    """
+    gaps = _GAP.findall(run)
+    single = min(map(len, gaps), default=1)
+    signs = sum(not gap.isspace() for gap in gaps) * 2 > len(gaps)
+    return lambda gap: len(gap) <= single and not (signs and gap.isspace())
 
 
 def _joined(found: re.Match[str]) -> str:
     run = found.group()
-    single = _narrowest(run)
-    return _GAP.sub(lambda gap: gap.group()[0] if len(gap.group()) > single else "", run)
+    inside = _between_letters(run)
+    return _GAP.sub(lambda gap: "" if inside(gap.group()) else " ", run)
 
 
 def _spaced_places(text: str) -> Places:
@@ -272,11 +278,11 @@ def _spaced_places(text: str) -> Places:
     for found in _SPACED.finditer(text):
         keep.extend(range(position, found.start()))
         position = found.start()
-        single = _narrowest(found.group())
+        inside = _between_letters(found.group())
         for gap in _GAP.finditer(found.group()):
             start = found.start() + gap.start()
             keep.extend(range(position, start))
-            if len(gap.group()) > single:
+            if not inside(gap.group()):
                 keep.append(start)
             position = found.start() + gap.end()
     keep.extend(range(position, len(text)))
