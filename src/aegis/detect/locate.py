@@ -149,13 +149,16 @@ class Spots:
 class Locator:
     """Finds the places where concept rules can match. Thread-safe; built once."""
 
-    __slots__ = ("_bits", "_composites", "_ways")
+    __slots__ = ("_bits", "_composites", "_openers", "_ways")
 
     def __init__(self, rules: RuleSet) -> None:
         self._composites = tuple(
             (name, first, second, gap // BUCKET + 1)
             for name, first, second, gap in rules.composites
         )
+        # a composite that opens does so by its first part
+        firsts = {first for name, first, _, _ in rules.composites if name in rules.openers}
+        self._openers = firsts.union(rules.openers)
         self._bits = bits = {name: 1 << index for index, name in enumerate(rules.concepts)}
         # by the narrowest of their needs: most texts meet few of those
         groups: dict[int, list[_Way]] = {}
@@ -164,6 +167,20 @@ class Locator:
                 way = _Way(rule, match, bits)
                 groups.setdefault(min(way.needs, key=int.bit_count), []).append(way)
         self._ways = tuple((need, tuple(ways)) for need, ways in groups.items())
+
+    def hears(
+        self,
+        singles: Iterable[frozenset[str]],
+        tags: Iterable[Tag],
+        marks: Iterable[tuple[str, int]],
+    ) -> bool:
+        """Whether a concept stands there of which every rule needs one (see RuleSet.openers)."""
+        deaf = self._openers.isdisjoint
+        return not (
+            all(map(deaf, singles))
+            and all(deaf(tag.concepts) for tag in tags)
+            and deaf(name for name, _ in marks)
+        )
 
     def begins(self, spots: Spots, kind: str, threshold: int, alike: int) -> int:
         """Buckets in which a match that counts can begin.

@@ -90,22 +90,20 @@ class Concept(msgspec.Struct, frozen=True, omit_defaults=True):
     """The words of one idea, of all languages.
 
     `phrases` for the word trie, one a line (`*` ends a stem, a lone `*` is any word), `wide`
-    phrases of all other scripts (stems, blanks optional), `raw` RE2 patterns of marks, `openers`
-    RE2 patterns of the rarest part of each phrase.
+    phrases of all other scripts (stems, blanks optional), `raw` RE2 patterns of marks.
     """
 
     phrases: str = ""
     wide: tuple[str, ...] = ()
     raw: tuple[str, ...] = ()
-    openers: tuple[str, ...] = ()
 
 
 class RuleSet(msgspec.Struct, frozen=True):
     """Everything the engine is built from.
 
     `composites` are (name, first, second, gap): a concept made of two others. `openers` are the
-    concepts of which every rule needs one: without them a text is not read closely. `keywords`
-    are the words whose disguises (leet, ROT13, reversal) are looked for.
+    concepts of which every rule needs one: without them words are not looked at further.
+    `keywords` are the words whose disguises (leet, ROT13, reversal) are looked for.
     """
 
     version: str

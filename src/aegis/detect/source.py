@@ -18,7 +18,7 @@ from ..model import ConfigError, Problem
 from .fold import fold_char
 from .masks import STYLES
 from .ruleset import Concept, ConceptRule, Match, RuleSet, SpanRule
-from .terms import TermError, expand, is_wordy, opener, words
+from .terms import TermError, expand, is_wordy, words
 from .trims import TRIMS
 from .validators import VALIDATORS
 
@@ -55,14 +55,8 @@ def concept(name: str, terms: list[str], spellings: list[str], path: Path) -> Co
                 # an ending may follow anyway
                 wide[phrase.rstrip("*")] = None
     phrases = dict.fromkeys(_minimal(phrases))
-    openers = {pattern for phrase in phrases if (pattern := opener(phrase))}
-    for slip in spellings:
-        phrases[slip] = None
-        openers.add(rf"\b{re.escape(max(slip.split(), key=len))}\b")
-    return Concept(
-        "\n".join(sorted(phrases)), tuple(sorted(wide)), tuple(sorted(raw)),
-        tuple(sorted(openers)),
-    )  # fmt: skip
+    phrases |= dict.fromkeys(spellings)
+    return Concept("\n".join(sorted(phrases)), tuple(sorted(wide)), tuple(sorted(raw)))
 
 
 def _minimal(phrases: Iterable[str]) -> list[str]:
@@ -109,7 +103,7 @@ class _Concepts(msgspec.Struct, forbid_unknown_fields=True):
     openers: set[str]
     keywords: list[str]
     fuzzy: list[tuple[str, list[str]]]
-    composites: list[tuple[str, str, str, int, str]]
+    composites: list[tuple[str, str, str, int]]
 
 
 class _Rule(msgspec.Struct, forbid_unknown_fields=True):
@@ -227,18 +221,8 @@ def compile_rules(root: Path) -> RuleSet:
         name: concept(name, terms, slipped.get(name, []), root / "lexicon")
         for name, terms in words_of.items()
     }
-    for name, _, _, _, rare in meta.composites:
-        own = concepts.get(name, Concept())
-        other = concepts[rare]
-        concepts[name] = msgspec.structs.replace(
-            own,
-            openers=tuple(sorted({*own.openers, *other.openers})),
-        )
-    concepts = {
-        # nobody looks for the rarest words of a concept that opens nothing
-        name: one if name in meta.openers else msgspec.structs.replace(one, openers=())
-        for name, one in concepts.items()
-    }
+    for name, *_ in meta.composites:
+        concepts.setdefault(name, Concept())
     spans: list[SpanRule] = []
     rules: list[ConceptRule] = []
     for path in folders(root):
@@ -259,7 +243,7 @@ def compile_rules(root: Path) -> RuleSet:
         tuple(spans),
         tuple(rules),
         concepts,
-        tuple((name, first, second, gap) for name, first, second, gap, _ in meta.composites),
+        tuple(meta.composites),
         tuple(sorted(meta.openers)),
         tuple(meta.keywords),
     )

@@ -147,8 +147,9 @@ class Surveyor:
         marks = list(planner.marks(look, view.data))
         survey.marked = bool(marks)
         survey.worded = alike = self._resembling(view, words, said, len(text))
-        spots = Spots(view, words, *tagger.spotted(words, said, view.text), marks)
-        if spots:
+        singles, tags = tagger.spotted(words, said, view.text)
+        if self._locator.hears(singles, tags, marks):
+            spots = Spots(view, words, singles, tags, marks)
             survey.worded |= self._locator.begins(spots, kind, threshold, alike)
         survey.bits = survey.shaped | survey.worded
 

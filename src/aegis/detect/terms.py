@@ -9,7 +9,6 @@ trie; terms of other scripts, which do not keep blanks between words, become lit
 from __future__ import annotations
 
 import re
-from importlib.resources import files
 
 from .fold import fold_char
 
@@ -93,35 +92,6 @@ def is_wordy(phrase: str) -> bool:
 def words(phrase: str) -> tuple[str, ...]:
     """The words of a phrase as the tokenizer sees them."""
     return tuple(part for part in re.split(r"[\s_-]+", phrase) if part)
-
-
-def _common() -> frozenset[str]:
-    return frozenset(files(__package__).joinpath("lexicon/common.txt").read_text("utf-8").split())
-
-
-COMMON = _common()
-"""Words too frequent in ordinary text to open a close reading."""
-
-
-_OPENER_WORDS = 3
-"""Most words of a phrase that its opener spells out."""
-
-
-def opener(phrase: str) -> str:
-    """The RE2 pattern of the rare part of a phrase: its longest word that is not COMMON, else its
-    first words.
-    """
-    parts = [part.strip("'") for part in words(phrase)]
-    rare = [part for part in parts if part.rstrip("*") not in COMMON and len(part) >= 3]
-    if rare:
-        parts = [max(rare, key=len)]
-    while parts and parts[0] == "*":
-        parts = parts[1:]
-    if not parts:
-        return ""
-    parts = parts[:_OPENER_WORDS]
-    joined = r"\W+".join(r"\w+" if p == "*" else re.escape(p.rstrip("*")) for p in parts)
-    return rf"\b{joined}" + ("" if parts[-1].endswith("*") else r"\b")
 
 
 COMPACT_MIN = 6
