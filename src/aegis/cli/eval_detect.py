@@ -11,28 +11,19 @@ import msgspec
 
 from ..detect import CONFIDENT, ScanError, inspect_text
 from . import eval_disguises, eval_rows, eval_time, output
-from .eval_disguises import Disguises
+from .eval_page import Report
 from .eval_rows import TASKS, Row, Span
 from .eval_tally import TYPICAL, Flags, Seen, Spans, flags, group, spans
-from .eval_time import Stopwatch, Times
+from .eval_time import Stopwatch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..detect import Inspection
+    from .eval_disguises import Disguises
 
 DISGUISED = ("injection", "tools")
 """Tasks whose detections are disguised; values in disguise are not the same values."""
-
-
-class Report(msgspec.Struct, frozen=True):
-    """Everything measured in one run. Times are CPU microseconds of one thread unless named ms."""
-
-    rules: str
-    python: str
-    tasks: dict[str, Flags | Spans]
-    disguises: dict[str, Disguises]
-    times: Times
 
 
 def detect(

@@ -8,16 +8,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from . import output
-from .eval_tally import Flags
+from .eval_disguises import Disguises
+from .eval_tally import Flags, Spans
+from .eval_time import Times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .eval_detect import Report
-    from .eval_disguises import Disguises
-    from .eval_tally import Points, Rate, Spans
-    from .eval_time import Cost, Times
+    from .eval_tally import Points, Rate
+    from .eval_time import Cost
+
+
+class Report(msgspec.Struct, frozen=True):
+    """Everything measured in one run. Times are CPU microseconds of one thread unless named ms."""
+
+    rules: str
+    python: str
+    tasks: dict[str, Flags | Spans]
+    disguises: dict[str, Disguises]
+    times: Times
+
 
 Table = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
 """Title, headers, rows."""

@@ -3,10 +3,11 @@
 from .definitions import definition_texts
 from .engine import TEXT_MAX, Engine
 from .gate import ScanError
+from .grid import BLOCK, HOLD, MARGIN
 from .hit import Hit
 from .inspection import Inspection, inspect_text, shared
 from .leak import Leak
-from .reader import BLOCK, HOLD, MARGIN, Reader
+from .reader import Reader
 from .redact import redact, redactor
 from .score import CONFIDENT, SENSITIVITIES
 from .stream import Stream

@@ -24,12 +24,13 @@ from .compact import Compact
 from .concepts import candidates, weighed
 from .fold import View, fold
 from .gate import ScanError
+from .grid import BLOCK, MARGIN, Frame
 from .hit import Hit
 from .locate import Locator
 from .payloads import by_kind
 from .phrases import SLIPPED
 from .plan import Plan, Planner
-from .reader import BLOCK, MARGIN, Frame, Reader
+from .reader import Reader
 from .ruleset import load
 from .spelling import MENDED, PARTED, SLIPS_MIN
 from .survey import WORDING_MIN, Surveyor

@@ -13,13 +13,14 @@ import msgspec
 from ..model import KINDS, CallerError
 from .engine import TEXT_MAX, Engine
 from .gate import ScanError
+from .grid import BLOCK, MARGIN
 from .hit import Hit
-from .reader import BLOCK, MARGIN, Reader
+from .reader import Reader
 from .score import CONFIDENT, REACH, SENSITIVITIES
 
 if TYPE_CHECKING:
     from .fold import View
-    from .reader import Frame
+    from .grid import Frame
     from .ruleset import RuleSet
 
 READINGS_MAX = 200

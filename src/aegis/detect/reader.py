@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from .grid import BLOCK, MARGIN, Frame
 from .hit import Hit
 from .score import CONFIDENT, EVIDENCE, SENSITIVITIES, Scorer
-from .words import UNCUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .engine import Engine
     from .leak import Leak
-    from .plan import Plan
     from .survey import Survey
     from .words import Cut
-
-BLOCK = 256
-"""Code points per block of the reading grid."""
-
-MARGIN = 256
-"""Code points read on either side of a block; no evidence reaches further."""
-
-HOLD = BLOCK + MARGIN
-"""Most code points a streamed text is held back."""
 
 CERTAIN = 12
 """Findings of the high-confidence tier after which a text is read for values only: it is known to
@@ -42,22 +31,17 @@ _TOKEN = re.compile(r"[A-Za-z0-9_./+=~%-]*")
 _ARMOUR = re.compile(r"(?:[^-]|-(?=[^-]|\Z))*(?:-----END [A-Z0-9 ]*-----)?")
 
 
-class Frame:
-    """One window and what is known about it before it is read.
+class Windows(Protocol):
+    """What reads single windows (see `engine`)."""
 
-    `cut` says at which edges the text goes on, `start` where the block begins in the window;
-    `plan` is None where it has to be found. `silent` says that no words that count begin there.
-    `certain` says that enough has been found in the text to read it for values only.
-    """
-
-    __slots__ = ("certain", "cut", "plan", "silent", "start")
-
-    def __init__(self, cut: Cut = UNCUT, start: int = 0, *, certain: bool = False) -> None:
-        self.cut = cut
-        self.start = start
-        self.certain = certain
-        self.plan: Plan | None = None
-        self.silent = False
+    def window(
+        self,
+        text: str,
+        kind: str,
+        categories: frozenset[str] | None,
+        frame: Frame | None = None,
+    ) -> list[Hit]:
+        """Raw hits of one window of text."""
 
 
 class Reader:
@@ -70,7 +54,7 @@ class Reader:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: Windows,
         kind: str,
         categories: frozenset[str] | None,
         sensitivity: str,

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from .engine import HITS_MAX, TEXT_MAX, Engine
 from .gate import ScanError
-from .reader import BLOCK, MARGIN, Reader
+from .grid import BLOCK, MARGIN
+from .reader import Reader
 
 if TYPE_CHECKING:
     from .hit import Hit

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING
 
 from . import gibberish
 from .fold import fold
+from .grid import BLOCK, MARGIN, Frame
 from .locate import BUCKET, Spots, around, spread
 from .phrases import SLIPPED
 from .plan import STRIDE, Plan
-from .reader import BLOCK, MARGIN, Frame
 from .spelling import SLIPS_MIN
 from .views import from_lookalikes, hidden_places
 from .words import split

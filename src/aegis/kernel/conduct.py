@@ -40,11 +40,6 @@ class Known(msgspec.Struct, frozen=True):
     at: int = 0
 
 
-def key_of(tenant: str, principal: str, session: str) -> str:
-    """How the state store names a session."""
-    return "\n".join((tenant, principal, session))
-
-
 def known(state: StateStore, settings: SessionSettings, limit: int) -> Sequence[Known]:
     """The sessions with alerts, the latest first, then those with labels alone."""
     labels = dict(state.labelled(limit))

@@ -36,9 +36,8 @@ from ..session.memory import Memory
 from ..session.sources import PII, SECRET
 from ..session.tokens import TEXT_MAX, tokens
 from ..tools.names import words
-from .conduct import key_of
-from .state import Conduct
-from .tasks import Tasks
+from .manifests import Tasks
+from .state import Conduct, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

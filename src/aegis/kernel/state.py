@@ -315,3 +315,8 @@ class StateStore(Protocol):
     def close(self) -> None:
         """Release files."""
         ...
+
+
+def key_of(tenant: str, principal: str, session: str) -> str:
+    """How the state store names a session."""
+    return "\n".join((tenant, principal, session))

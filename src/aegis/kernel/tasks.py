@@ -16,36 +16,11 @@ from .ports import now
 from .state import Task
 
 if TYPE_CHECKING:
-    from ..session.manifest import Manifest
     from .runtime import Runtime
     from .session_settings import ManifestSettings
-    from .state import StateStore
 
 NAME_MAX = 200
 """Longest name of a task, in characters."""
-
-
-class Tasks:
-    """The manifests of the started tasks; every process of the home sees a change at once."""
-
-    def __init__(self, state: StateStore) -> None:
-        self._state = state
-        self._epoch = -1
-        self._manifests: dict[str, Manifest] = {}
-
-    def manifest(self, task: str) -> Manifest | None:
-        """The manifest of a started task."""
-        epoch = self._state.epoch()
-        if epoch != self._epoch:
-            self._manifests = {task.name: started(task) for task in self._state.tasks()}
-            self._epoch = epoch
-        return self._manifests.get(task)
-
-
-def started(task: Task) -> Manifest:
-    """The manifest of a task; that of an ended one has expired."""
-    made = manifest_of(task.name, task.manifest)
-    return msgspec.structs.replace(made, expires=task.ended) if task.ended else made
 
 
 def start(runtime: Runtime, name: str, manifest: ManifestSettings, by: str) -> Task:
