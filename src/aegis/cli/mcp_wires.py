@@ -20,7 +20,9 @@ def connecting(runtime: Runtime) -> Connect:
     connect = connector(runtime.rules.redact)
 
     def reach(name: str, spec: McpUpstream) -> Wire:
-        return _shell(runtime, spec) if spec.builtin == "shell" else connect(name, spec)
+        if spec.builtin:
+            return _BUILTIN[spec.builtin](runtime, spec)
+        return connect(name, spec)
 
     return reach
 
@@ -29,7 +31,7 @@ def _shell(runtime: Runtime, spec: McpUpstream) -> Wire:
     """The built-in shell: commands run as `aegis exec` runs them, decided by the gateway before."""
     from ..surfaces.gates.command import Job, run
     from ..surfaces.gates.confine import Limits
-    from ..surfaces.mcp.shell_wire import ShellWire
+    from ..surfaces.mcp.shell_wire import shell
 
     folder = Path(spec.cwd or ".").resolve()
     hidden = Path(runtime.settings.home).absolute()
@@ -38,4 +40,16 @@ def _shell(runtime: Runtime, spec: McpUpstream) -> Wire:
         words = ("bash", "-c", order.command)
         return run(Job(words, folder, Limits(seconds=order.seconds), hidden=hidden))
 
-    return ShellWire(execute)
+    return shell(execute)
+
+
+def _sql(runtime: Runtime, spec: McpUpstream) -> Wire:
+    """The built-in SQL tool: statements run on one database, decided by the gateway before."""
+    from ..surfaces.gates.query import database_of, query
+    from ..surfaces.mcp.sql_wire import database
+
+    place = database_of(spec.database)
+    return database(lambda sql: query(place, sql, spec.timeout_seconds))
+
+
+_BUILTIN = {"shell": _shell, "sql": _sql}

@@ -55,10 +55,17 @@ class McpUpstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         about("`http` is streamable HTTP, `sse` its predecessor; empty follows command or url"),
     ] = ""
     builtin: Annotated[
-        Literal["", "shell"],
+        Literal["", "shell", "sql"],
         about(
             "a server that is part of Aegis: `shell` has one tool, `exec`, which runs commands in "
-            "a confined child in `cwd`"
+            "a confined child in `cwd`; `sql` has `query`, which runs statements on `database`"
+        ),
+    ] = ""
+    database: Annotated[
+        str,
+        about(
+            "the database of `builtin: sql`: `postgresql://user:password@host/name` or "
+            "`sqlite:///file`; write it as a `secret://` reference where it holds a password"
         ),
     ] = ""
     connect_seconds: Annotated[

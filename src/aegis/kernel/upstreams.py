@@ -69,7 +69,11 @@ def _reached(path: Path, node: Node, reader: Reader) -> None:
         for key in _REACHING:
             if key in fields:
                 reader.complain((*path, key), fields[key], f"`{key}` does not go with `builtin`")
+        if (place.value == "sql") != ("database" in fields):
+            reader.complain(path, node, "`builtin: sql` and `database` go together")
         return
+    if "database" in fields:
+        reader.complain((*path, "database"), fields["database"], "goes with `builtin: sql`")
     if given == ["url"] and isinstance(place.value, str) and not place.value.startswith(ADDRESSES):
         reader.complain((*path, "url"), place, "has to begin with http:// or https://")
     transport = fields.get("transport")

@@ -39,6 +39,9 @@ class Fact(msgspec.Struct, frozen=True):
     label: str = ""
 
 
+_BUILTIN = {"sql": McpTool(reads="sql")}
+"""What is said of the tools of built-in servers."""
+
 NOTHING = Fact()
 """Of a tool nobody says anything of."""
 
@@ -49,7 +52,7 @@ def facts_of(spec: McpUpstream, identity: Any, tools: Iterable[str]) -> Mapping[
     described = tools_of(entry) if entry else {}
     found = {}
     for tool in tools:
-        own, shipped = spec.tools.get(tool), described.get(tool)
+        own, shipped = spec.tools.get(tool, _BUILTIN.get(spec.builtin)), described.get(tool)
         if own is not None or shipped is not None:
             found[tool] = _joined(own, shipped, entry, claimed)
     return found
