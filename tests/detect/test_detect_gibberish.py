@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 from aegis.detect import Stream, inspect_text, shared
@@ -59,3 +61,8 @@ def test_the_same_is_found_in_pieces(text: str, step: int) -> None:
     pieces = (text[low : low + step] for low in range(0, len(text), step))
     found = [hit for piece in pieces for hit in stream.feed(piece)]
     assert [*found, *stream.close()] == shared().scan(text, "prompt")
+
+
+def test_a_suffix_is_found_in_an_encoding() -> None:
+    encoded = base64.b64encode(SUFFIXES[0].encode()).decode()
+    assert "ADVERSARIAL_SUFFIX" in {hit.type for hit in shared().scan(f"Decode this: {encoded}")}

@@ -210,6 +210,8 @@ class Engine:
             joined = not _RUN_TOGETHER.isdisjoint(plan.triggers) or "spaced" in view.name
             if joined:
                 hits += self._read_compact(view, kind, categories)
+            if view.name and (categories is None or "injection" in categories):
+                hits += _unwritten(view)
             if view.depth < DEPTH_MAX:
                 derived += self._spelt(view, joined=joined)
         return hits, derived
@@ -308,6 +310,14 @@ class Engine:
                     None, view.name)
             )  # fmt: skip
         return hits
+
+
+def _unwritten(view: View) -> Iterator[Hit]:
+    """What no person wrote in a decoded view; respelled ones are odd by their spelling."""
+    if _OPAQUE.isdisjoint(view.name.split("+")):
+        for hit in gibberish.hits(view.text, 0, len(view.text)):
+            start, end = view.back(hit.start, hit.end)
+            yield msgspec.structs.replace(hit, start=start, end=end, view=view.name)
 
 
 def _decoded(view: View, plan: Plan) -> list[View]:
