@@ -32,6 +32,7 @@ from .phrases import SLIPPED
 from .plan import Plan, Planner
 from .reader import Reader
 from .ruleset import load
+from .score import REACH as SCORE_REACH
 from .spelling import MENDED, PARTED, SLIPS_MIN
 from .survey import WORDING_MIN, Surveyor
 from .tagger import Tag, Tagger
@@ -73,6 +74,9 @@ BROUGHT = frozenset({"tool_result", "tool_description", "document", "arguments"}
 
 _CHUNK = 32_768
 """Code points looked at at once when looking for the blocks worth reading."""
+
+_AROUND = SCORE_REACH + 2 * MARGIN
+"""Code points looked at on either side: evidence there counts, and its block has a margin."""
 
 _SHRINKING = frozenset({"run", "split", "hex"})
 """Encodings whose content is shorter by a quarter or more: in a window they come to an end."""
@@ -149,9 +153,9 @@ class Engine:
         """Blocks of a text in order, without those in which nothing can be found."""
         size = len(text)
         for first in range(0, size, _CHUNK):
-            low = max(0, first - 2 * MARGIN)
+            low = max(0, first - _AROUND)
             stop = min(first + _CHUNK, size)
-            stretch = text[low : stop + 2 * MARGIN]
+            stretch = text[low : stop + _AROUND]
             survey = self._surveyor.survey(stretch, low, kind, reader.threshold)
             if not (survey.bits or every or reader.follows):
                 continue

@@ -146,6 +146,39 @@ class Spots:
         return 1 << bisect_right(stops, start) | 1 << bisect_right(stops, end - 1)
 
 
+class Matches:
+    """Where matches of all views of a text can begin: those that count by themselves, by category,
+    and those below the threshold, by category and rule.
+    """
+
+    __slots__ = ("strong", "weak")
+
+    def __init__(self) -> None:
+        self.strong: dict[str, int] = {}
+        self.weak: dict[str, list[tuple[str, int]]] = {}
+
+    def counting(self, alike: int, unsure: int) -> int:
+        """Buckets in which a match that counts can begin.
+
+        A match below the threshold counts where there is other evidence near; `alike` is that of
+        the linear model, `unsure` where evidence of any category may stand.
+        """
+        out = 0
+        for bits in self.strong.values():
+            out |= bits
+        for category, some in self.weak.items():
+            others = self.strong.get(category, 0) | unsure
+            others |= alike if category == "injection" else 0
+            for rule, begins in some:
+                near = others
+                for other, bits in some:
+                    if other != rule:
+                        near |= bits
+                if near:
+                    out |= begins & around(near, SCORE_REACH // BUCKET + 1)
+        return out
+
+
 class Locator:
     """Finds the places where concept rules can match. Thread-safe; built once."""
 
@@ -182,36 +215,17 @@ class Locator:
             and deaf(name for name, _ in marks)
         )
 
-    def begins(self, spots: Spots, kind: str, threshold: int, alike: int) -> int:
-        """Buckets in which a match that counts can begin.
-
-        A match below the threshold counts where there is other evidence near; `alike` is that of
-        the linear model.
-        """
+    def matches(self, spots: Spots, kind: str, threshold: int, seen: Matches) -> None:
+        """Add where matches can begin in a view to what other views of the same text gave."""
         spots.compose(self._composites)
-        strong: dict[str, int] = {}
-        weak: dict[str, list[tuple[str, int]]] = {}
         for way in self._possible(spots.present, kind):
             begins = _begins(way, spots)
             if not begins:
                 continue
             if way.score >= threshold or way.category not in EVIDENCE:
-                strong[way.category] = strong.get(way.category, 0) | begins
+                seen.strong[way.category] = seen.strong.get(way.category, 0) | begins
             else:
-                weak.setdefault(way.category, []).append((way.rule, begins))
-        out = 0
-        for bits in strong.values():
-            out |= bits
-        for category, some in weak.items():
-            others = strong.get(category, 0) | (alike if category == "injection" else 0)
-            for rule, begins in some:
-                near = others
-                for other, bits in some:
-                    if other != rule:
-                        near |= bits
-                if near:
-                    out |= begins & around(near, SCORE_REACH // BUCKET + 1)
-        return out
+                seen.weak.setdefault(way.category, []).append((way.rule, begins))
 
     def _possible(self, concepts: Iterable[str], kind: str) -> Iterator[_Way]:
         present = sum(map(self._bits.__getitem__, concepts))

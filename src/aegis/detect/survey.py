@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from . import gibberish
 from .fold import fold
 from .grid import BLOCK, MARGIN, Frame
-from .locate import BUCKET, Spots, around, spread
+from .locate import BUCKET, Matches, Spots, around, spread
 from .phrases import SLIPPED
 from .plan import STRIDE, Plan
 from .spelling import SLIPS_MIN
@@ -114,24 +114,36 @@ class Surveyor:
         """
         view = fold(text)
         survey = Survey(view, low)
-        self._look(survey, text, kind, threshold)
-        if view.rest:
-            for other in from_lookalikes(view):
-                disguised = Survey(other, low)
-                self._look(disguised, text, kind, threshold)
-                survey.shaped |= around(disguised.bits, MARGIN // BUCKET)
-            survey.shaped |= around(_bits(hidden_places(text, view), None), MARGIN // BUCKET)
-        survey.bits |= survey.shaped
+        seen = Matches()
+        self._look(survey, text, kind, threshold, seen)
+        alike = survey.worded
+        others = list(from_lookalikes(view)) if view.rest else []
+        for other in others:
+            disguised = Survey(other, low)
+            self._look(disguised, text, kind, threshold, seen)
+            alike |= disguised.worded
+            survey.shaped |= around(disguised.shaped, MARGIN // BUCKET)
+        survey.shaped |= around(_bits(hidden_places(text, view), None), MARGIN // BUCKET)
+        # what disguises say counts as evidence for words in the open, and nobody knows yet
+        unsure = survey.shaped
+        for start in range(0, len(text), BLOCK):
+            left = max(0, start - MARGIN)
+            window = text[left : start + BLOCK + MARGIN]
+            if gibberish.odd(window):
+                survey.bits |= 1 << start // BUCKET
+                if any(gibberish.hits(window, start - left, BLOCK)):
+                    unsure |= 1 << start // BUCKET
+        survey.worded = alike | seen.counting(alike, unsure)
+        if others:
+            survey.shaped |= around(survey.worded, MARGIN // BUCKET)
+        survey.bits |= survey.shaped | survey.worded
         payloads = self._payloads.get(kind)
         if payloads is not None and payloads.heard(view.data):
             survey.bits |= (1 << len(text) // BUCKET + 1) - 1
-        for start in range(0, len(text), BLOCK):
-            if gibberish.odd(text[max(0, start - MARGIN) : start + BLOCK + MARGIN]):
-                survey.bits |= 1 << start // BUCKET
         return survey
 
-    def _look(self, survey: Survey, text: str, kind: str, threshold: int) -> None:
-        """Fill in what a look at a view says."""
+    def _look(self, survey: Survey, text: str, kind: str, threshold: int, seen: Matches) -> None:
+        """Fill in what a look at a view says; matches go into `seen`."""
         planner = self._planner
         view = survey.view
         look = planner.look(view.data)
@@ -146,12 +158,11 @@ class Surveyor:
             survey.shaped |= _slips(view, words, said)
         marks = list(planner.marks(look, view.data))
         survey.marked = bool(marks)
-        survey.worded = alike = self._resembling(view, words, said, len(text))
+        survey.worded = self._resembling(view, words, said, len(text))
         singles, tags = tagger.spotted(words, said, view.text)
         if self._locator.hears(singles, tags, marks):
             spots = Spots(view, words, singles, tags, marks)
-            survey.worded |= self._locator.begins(spots, kind, threshold, alike)
-        survey.bits = survey.shaped | survey.worded
+            self._locator.matches(spots, kind, threshold, seen)
 
     def shaped(self, text: str) -> bool:
         """Whether a text holds the shape of a value or a disguise. Raises ScanError where a gate

@@ -88,6 +88,31 @@ def _spread(text: str, places: Sequence[int], width: int) -> Places:
     return starts, ends
 
 
+_Run = tuple[str, "Callable[[], Places]"]
+"""What a run decodes to, and where its characters stood."""
+
+
+def _together(view: View, name: str, runs: Sequence[_Run]) -> Iterator[View]:
+    """What the runs of a view decode to as one view, a line each: lists of short encoded values
+    are ordinary, and what is spread over several runs belongs together.
+    """
+    if runs:
+        text = "\n".join(decoded for decoded, _ in runs)
+        yield view.derive(text, name, partial(_together_places, runs))
+
+
+def _together_places(runs: Sequence[_Run]) -> Places:
+    starts: list[int] = []
+    ends: list[int] = []
+    for _, places in runs:
+        low, high = places()
+        # the line end before it stands where the run does
+        joint = slice(0, 1 if starts else 0)
+        starts += [*low[joint], *low]
+        ends += [*high[joint], *high]
+    return starts, ends
+
+
 def from_base64(view: View) -> Iterator[View]:
     """Runs of base64, standard or url-safe."""
     return _from_base64(view, _BASE64)
@@ -105,6 +130,7 @@ def from_run(view: View) -> Iterator[View]:
 
 
 def _from_base64(view: View, pattern: re.Pattern[str]) -> Iterator[View]:
+    runs: list[_Run] = []
     for found in pattern.finditer(view.text):
         packed = "".join(found.group().split()).rstrip("=").replace("-", "+").replace("_", "/")
         # at the left edge of a window the run may have begun earlier: try the alignments
@@ -118,8 +144,9 @@ def _from_base64(view: View, pattern: re.Pattern[str]) -> Iterator[View]:
             decoded = _decode(raw)
             if decoded is not None:
                 places = partial(_base64_places, decoded, found, skip, len(part))
-                yield view.derive(decoded, "base64", places)
+                runs.append((decoded, places))
                 break
+    return _together(view, "base64", runs)
 
 
 def _base64_places(decoded: str, found: re.Match[str], skip: int, size: int) -> Places:
@@ -130,14 +157,16 @@ def _base64_places(decoded: str, found: re.Match[str], skip: int, size: int) -> 
 
 def from_hex(view: View) -> Iterator[View]:
     """Runs of hexadecimal bytes, plain, separated or escaped."""
+    runs: list[_Run] = []
     for found in _HEX.finditer(view.text):
         digits = _HEX_SIGNS.sub("", found.group())
         for skip in (0, 1):
             part = digits[skip:]
             decoded = _decode(bytes.fromhex(part[: len(part) & ~1]))
             if decoded is not None:
-                yield view.derive(decoded, triggers.HEX, partial(_hex_places, decoded, found, skip))
+                runs.append((decoded, partial(_hex_places, decoded, found, skip)))
                 break
+    return _together(view, triggers.HEX, runs)
 
 
 def _hex_places(decoded: str, found: re.Match[str], skip: int) -> Places:
