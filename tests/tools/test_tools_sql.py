@@ -278,7 +278,12 @@ def test_quotes_end_where_postgresql_ends_them(text, capability):
     assert (found.capability, found.undecided) == (capability, "")
 
 
-@pytest.mark.parametrize("text", ["SELECT $$a", "SELECT /* a", "SELECT E'a'\n'b\\'', f(1)"])
+@pytest.mark.parametrize(
+    "text",
+    ["SELECT $$a", "SELECT /* a", "SELECT E'a'\n'b\\'', f(1)",
+     "SELECT E'a' -- c\n'\\'', s FROM secrets --'",
+     "SELECT e'a' --\n -- \n '\\'', s FROM secrets --'"],
+)  # fmt: skip
 def test_a_quote_that_ends_otherwise_than_it_looks_is_undecided(text):
     assert read_text(text, "postgres").undecided
 
@@ -295,6 +300,7 @@ def test_a_name_with_a_dollar_keeps_its_name():
         ("DELETE FROM mydb.public.secrets WHERE a = 1", "public.secrets"),
         ("SELECT * FROM pg_stats", "pg_catalog.pg_stats"),
         ("COPY (TABLE secrets) TO STDOUT", "public.secrets"),
+        ("SELECT 5 #--'\n 3, s FROM secrets --'", "public.secrets"),
     ],
 )
 def test_no_other_name_of_a_table_slips_past_a_rule(text, name):
