@@ -175,6 +175,8 @@ def test_a_name_of_a_with_hides_no_table():
         "SELECT * FROM users WHERE id IN (WITH users AS (SELECT 1) SELECT * FROM users)",
         "WITH a AS (SELECT * FROM users), users AS (SELECT 1) SELECT * FROM a",
         "WITH users AS (SELECT 1) SELECT * FROM public.users",
+        'WITH "Users" AS (SELECT 1) SELECT * FROM users',
+        'WITH a AS (SELECT 1), "USERS" AS (SELECT 1) SELECT * FROM a, users',
     ):
         assert touched(text) == {"read table:public.users"}, text
 
@@ -300,6 +302,7 @@ def test_a_name_with_a_dollar_keeps_its_name():
         ("DELETE FROM mydb.public.secrets WHERE a = 1", "public.secrets"),
         ("SELECT * FROM pg_stats", "pg_catalog.pg_stats"),
         ("COPY (TABLE secrets) TO STDOUT", "public.secrets"),
+        (f"SELECT * FROM {'s' * 63}x", f"public.{'s' * 63}"),
         ("SELECT 5 #--'\n 3, s FROM secrets --'", "public.secrets"),
     ],
 )
