@@ -187,6 +187,22 @@ def test_columns_belong_to_their_tables():
         "write column:public.users.email", "read column:public.orders.mail",
         "read column:public.orders.user", "read column:public.users.id"}  # fmt: skip
     assert "read column:public.users.*" in touched("SELECT * FROM users", kinds=("column",))
+    text = "SELECT a.mail FROM users a WHERE EXISTS (SELECT 1 FROM orders a)"
+    assert "read column:public.users.mail" in touched(text, kinds=("column",))
+
+
+@pytest.mark.parametrize(
+    "text", ["SELECT users FROM users", "SELECT u::text FROM users u", "COPY users TO STDOUT"]
+)
+def test_a_whole_row_is_all_columns(text):
+    assert "read column:public.users.*" in touched(text, "postgres", kinds=("column",))
+
+
+def test_a_function_may_stand_behind_a_dot():
+    for text in ("('/etc/hosts'::text).pg_read_file", "$1.pg_read_file"):
+        assert "sql-file-read" in read_text(f"SELECT {text}", "postgres").dangers, text
+    assert read_text("SELECT (1).erase_all", "postgres").undecided
+    assert not read_text("SELECT ('a'::text).upper, u.name FROM users u", "postgres").undecided
 
 
 @settings(max_examples=200, deadline=None)

@@ -40,7 +40,9 @@ def of_with(table: Any) -> bool:
         elif isinstance(node, exp.With):
             for cte in node.expressions:
                 own = cte is below
-                if _spelled(cte.args["alias"].this) == name and (not own or node.args.get("recursive")):
+                if _spelled(cte.args["alias"].this) == name and (
+                    not own or node.args.get("recursive")
+                ):
                     return True
                 if own:
                     break
