@@ -127,6 +127,28 @@ def test_a_cursor_reads_what_its_query_reads():
     assert not read_text("DECLARE c CURSOR FOR SELECT x FROM a").undecided
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["CREATE RULE r AS ON SELECT TO a DO INSTEAD SELECT * FROM users", "LOCK TABLE a, users",
+     "CREATE RECURSIVE VIEW v (a) AS SELECT * FROM users", "CREATE POLICY p ON users USING (true)",
+     "CREATE SCHEMA x CREATE VIEW v AS SELECT * FROM public.users", "VACUUM FULL a, users",
+     "ALTER TABLE users INHERIT a", "ALTER TABLE users DISABLE ROW LEVEL SECURITY"],
+)  # fmt: skip
+def test_a_statement_that_is_only_known_by_its_first_words_may_touch_any_table(text):
+    assert read_text(text, "postgres").undecided
+
+
+@pytest.mark.parametrize(
+    ("text", "table"),
+    [("LOCK TABLE users IN SHARE MODE", "users"), ("VACUUM FULL users", "users"),
+     ("REFRESH MATERIALIZED VIEW CONCURRENTLY x.users", "x.users"), ("VACUUM ANALYZE", "")],
+)  # fmt: skip
+def test_maintenance_names_its_table(text, table):
+    assert not read_text(text, "postgres").undecided
+    name = table if "." in table else f"public.{table}"
+    assert touched(text, "postgres") == ({f"write table:{name}"} if table else set())
+
+
 @pytest.mark.parametrize("dialect", ["mysql", "sqlite", "postgres", "tsql", "none such"])
 @pytest.mark.parametrize(
     "text", ["SELECT 1 # 2; DELETE FROM a WHERE id=1", "SELECT 5--1;DROP TABLE a",
@@ -259,6 +281,10 @@ def test_a_function_the_parser_knows_from_elsewhere_is_not_built_in(name):
         ("SET SESSION AUTHORIZATION bob", True),
         ("SELECT set_config('search_path', 'a', false)", True),
         ("SELECT set_config('search' || '_path', 'a', false)", True),
+        ("UPDATE pg_settings SET setting = 'a' WHERE name = 'search_path'", True),
+        ("UPDATE pg_catalog.pg_settings SET setting = 'a' WHERE name = lower('ROLE')", True),
+        ("CREATE TEMP VIEW v AS SELECT * FROM pg_settings", True),
+        ("SELECT setting FROM pg_settings", False),
         ("SET client_encoding = 'UTF8'", False),
         ("SET NAMES utf8mb4", False),
         ("SET standard_conforming_strings TO on", False),

@@ -54,7 +54,7 @@ def of_with(table: Any) -> bool:
 
 
 def _spelled(name: Any) -> str:
-    return name.name if name.args.get("quoted") else name.name.lower()
+    return str(name.name if name.args.get("quoted") else name.name.lower())
 
 
 def also(table: Any, dialect: str) -> list[str]:

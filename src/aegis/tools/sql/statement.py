@@ -82,6 +82,8 @@ class _Statement:
             if upper.startswith("DECLARE"):
                 self._declared(declared(text.lstrip()))
             words.command(text, self.notes)
+            if name := words.subject(text):
+                self.wrote(exp.to_table(name), WRITE)
 
     def _declared(self, query: str) -> None:
         """DECLARE reads what its query reads, whenever its rows are fetched."""
@@ -255,6 +257,8 @@ class _Statement:
             self.notes.threatens("sql-run-program")
         elif node.args.get("replace") and kind == "TABLE":
             self.notes.threatens("sql-drop")
+        for table in node.find_all(exp.Table) if kind == "VIEW" else ():
+            self._settings(table)
         table = node.this.find(exp.Table) if node.this is not None else None
         if table is not None:
             yield self.wrote(table, WRITE)
@@ -335,9 +339,15 @@ class _Statement:
 
     def wrote(self, table: Any, verb: str) -> Any:
         """Notes a table that is written; returns it."""
+        self._settings(table)
         if table.name:
             self._touches(table, verb)
         return table
+
+    def _settings(self, table: Any) -> None:
+        """A row of `pg_settings` that is written is a SET (PostgreSQL, 53.24)."""
+        if table.name.lower() == "pg_settings":
+            words.meaning("search_path", self.notes)
 
     def _touches(self, table: Any, verb: str) -> None:
         for name in (self.named(table), *also(table, self.dialect)):
