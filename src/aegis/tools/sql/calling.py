@@ -18,10 +18,14 @@ def called(node: Any) -> str:
 
 def attribute(node: Any) -> str:
     """The name behind the dot of `(x).name`, in lower case; empty where there is none. It is a
-    field, or a function that is called with `x` (PostgreSQL, 4.2.6 and 8.16.5).
+    field, or a function that is called with `x` (PostgreSQL, 4.2.6 and 8.16.5). Where names alone
+    stand before the dot, it is a type or a table.
     """
-    name = node.expression
-    return str(name.name).lower() if isinstance(name, exp.Identifier) else ""
+    name, owner = node.expression, node.this
+    while isinstance(owner, exp.Dot):
+        owner = owner.this
+    plain = not isinstance(name, exp.Identifier) or isinstance(owner, exp.Identifier)
+    return "" if plain else str(name.name).lower()
 
 
 def harmless(node: Any, name: str) -> bool:
