@@ -147,6 +147,35 @@ def test_one_batch_cannot_change_how_its_rest_is_read(gate):
         assert [kind for kind, _ in heard(wire)][-2:] == [b"C", b"Z"]
 
 
+def test_a_portal_that_is_only_bound_is_not_fetched_from(open_gate):
+    """Its statement would run, and only the FETCH were on record."""
+    with open_gate.connect() as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS kept AS SELECT 1 AS n")
+    bind = message(b"P", b"\0DELETE FROM kept RETURNING n\0\0\0") + message(
+        b"B", b"p\0\0" + bytes(6)
+    )
+    fetch = message(b"P", b"\0FETCH ALL FROM p\0\0\0") + message(b"B", b"\0\0" + bytes(6))
+    for asked in (
+        message(b"Q", b"FETCH ALL FROM p\0"),
+        message(b"Q", b"SELECT 1; MOVE ALL IN p\0"),
+        fetch + message(b"E", b"\0" + bytes(4)) + message(b"S"),
+    ):
+        with raw(open_gate) as (wire, _):
+            wire.sendall(message(b"Q", b"BEGIN\0"))
+            heard(wire)
+            wire.sendall(bind + message(b"S"))
+            assert [kind for kind, _ in heard(wire)] == [b"1", b"2", b"Z"]
+            wire.sendall(asked)
+            assert b"C0A000" in dict(heard(wire))[b"E"]
+            wire.sendall(message(b"Q", b"COMMIT\0"))
+            heard(wire)
+    with open_gate.connect() as connection:
+        assert connection.execute("SELECT n FROM kept").fetchall() == [(1,)]
+        # a cursor of SQL, and a portal that is executed, are fetched from as ever
+        with connection.transaction(), connection.cursor("mine") as cursor:
+            assert cursor.execute("SELECT n FROM kept").fetchall() == [(1,)]
+
+
 def test_cancel_reaches_the_statement_and_only_with_its_key(gate):
     with gate.connect() as connection:
         failed = []

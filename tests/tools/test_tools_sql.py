@@ -127,6 +127,28 @@ def test_a_cursor_reads_what_its_query_reads():
     assert not read_text("DECLARE c CURSOR FOR SELECT x FROM a").undecided
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["CREATE RULE r AS ON SELECT TO a DO INSTEAD SELECT * FROM users", "LOCK TABLE a, users",
+     "CREATE RECURSIVE VIEW v (a) AS SELECT * FROM users", "CREATE POLICY p ON users USING (true)",
+     "CREATE SCHEMA x CREATE VIEW v AS SELECT * FROM public.users", "VACUUM FULL a, users",
+     "ALTER TABLE users INHERIT a", "ALTER TABLE users DISABLE ROW LEVEL SECURITY"],
+)  # fmt: skip
+def test_a_statement_that_is_only_known_by_its_first_words_may_touch_any_table(text):
+    assert read_text(text, "postgres").undecided
+
+
+@pytest.mark.parametrize(
+    ("text", "table"),
+    [("LOCK TABLE users IN SHARE MODE", "users"), ("VACUUM FULL users", "users"),
+     ("REFRESH MATERIALIZED VIEW CONCURRENTLY x.users", "x.users"), ("VACUUM ANALYZE", "")],
+)  # fmt: skip
+def test_maintenance_names_its_table(text, table):
+    assert not read_text(text, "postgres").undecided
+    name = table if "." in table else f"public.{table}"
+    assert touched(text, "postgres") == ({f"write table:{name}"} if table else set())
+
+
 @pytest.mark.parametrize("dialect", ["mysql", "sqlite", "postgres", "tsql", "none such"])
 @pytest.mark.parametrize(
     "text", ["SELECT 1 # 2; DELETE FROM a WHERE id=1", "SELECT 5--1;DROP TABLE a",
@@ -175,6 +197,8 @@ def test_a_name_of_a_with_hides_no_table():
         "SELECT * FROM users WHERE id IN (WITH users AS (SELECT 1) SELECT * FROM users)",
         "WITH a AS (SELECT * FROM users), users AS (SELECT 1) SELECT * FROM a",
         "WITH users AS (SELECT 1) SELECT * FROM public.users",
+        'WITH "Users" AS (SELECT 1) SELECT * FROM users',
+        'WITH a AS (SELECT 1), "USERS" AS (SELECT 1) SELECT * FROM a, users',
     ):
         assert touched(text) == {"read table:public.users"}, text
 
@@ -185,6 +209,23 @@ def test_columns_belong_to_their_tables():
         "write column:public.users.email", "read column:public.orders.mail",
         "read column:public.orders.user", "read column:public.users.id"}  # fmt: skip
     assert "read column:public.users.*" in touched("SELECT * FROM users", kinds=("column",))
+    text = "SELECT a.mail FROM users a WHERE EXISTS (SELECT 1 FROM orders a)"
+    assert "read column:public.users.mail" in touched(text, kinds=("column",))
+
+
+@pytest.mark.parametrize(
+    "text", ["SELECT users FROM users", "SELECT u::text FROM users u", "COPY users TO STDOUT"]
+)
+def test_a_whole_row_is_all_columns(text):
+    assert "read column:public.users.*" in touched(text, "postgres", kinds=("column",))
+
+
+def test_a_function_may_stand_behind_a_dot():
+    for text in ("('/etc/hosts'::text).pg_read_file", "$1.pg_read_file"):
+        assert "sql-file-read" in read_text(f"SELECT {text}", "postgres").dangers, text
+    assert read_text("SELECT (1).erase_all", "postgres").undecided
+    for text in ("('a'::text).upper, u.name", "u.id::pg_catalog.regclass::pg_catalog.text"):
+        assert not read_text(f"SELECT {text} FROM users u", "postgres").undecided, text
 
 
 @settings(max_examples=200, deadline=None)
@@ -241,6 +282,10 @@ def test_a_function_the_parser_knows_from_elsewhere_is_not_built_in(name):
         ("SET SESSION AUTHORIZATION bob", True),
         ("SELECT set_config('search_path', 'a', false)", True),
         ("SELECT set_config('search' || '_path', 'a', false)", True),
+        ("UPDATE pg_settings SET setting = 'a' WHERE name = 'search_path'", True),
+        ("UPDATE pg_catalog.pg_settings SET setting = 'a' WHERE name = lower('ROLE')", True),
+        ("CREATE TEMP VIEW v AS SELECT * FROM pg_settings", True),
+        ("SELECT setting FROM pg_settings", False),
         ("SET client_encoding = 'UTF8'", False),
         ("SET NAMES utf8mb4", False),
         ("SET standard_conforming_strings TO on", False),
@@ -278,7 +323,12 @@ def test_quotes_end_where_postgresql_ends_them(text, capability):
     assert (found.capability, found.undecided) == (capability, "")
 
 
-@pytest.mark.parametrize("text", ["SELECT $$a", "SELECT /* a", "SELECT E'a'\n'b\\'', f(1)"])
+@pytest.mark.parametrize(
+    "text",
+    ["SELECT $$a", "SELECT /* a", "SELECT E'a'\n'b\\'', f(1)",
+     "SELECT E'a' -- c\n'\\'', s FROM secrets --'",
+     "SELECT e'a' --\n -- \n '\\'', s FROM secrets --'"],
+)  # fmt: skip
 def test_a_quote_that_ends_otherwise_than_it_looks_is_undecided(text):
     assert read_text(text, "postgres").undecided
 
@@ -295,6 +345,8 @@ def test_a_name_with_a_dollar_keeps_its_name():
         ("DELETE FROM mydb.public.secrets WHERE a = 1", "public.secrets"),
         ("SELECT * FROM pg_stats", "pg_catalog.pg_stats"),
         ("COPY (TABLE secrets) TO STDOUT", "public.secrets"),
+        (f"SELECT * FROM {'s' * 63}x", f"public.{'s' * 63}"),
+        ("SELECT 5 #--'\n 3, s FROM secrets --'", "public.secrets"),
     ],
 )
 def test_no_other_name_of_a_table_slips_past_a_rule(text, name):

@@ -52,6 +52,12 @@ class Handler(BaseHTTPRequestHandler):
     def page_echo(self, query, seen):
         self.say(json.dumps(seen).encode(), "application/json")
 
+    def page_api(self, query, seen):
+        if "field" in query:
+            self.say(b"", status=int(query["status"]), **{query["field"]: query["with"]})
+        else:
+            self.page_echo(query, seen)
+
     def page_secret(self, query, seen):
         self.say(f"the token is {TOKEN}, keep it".encode(), etag='"x"')
 

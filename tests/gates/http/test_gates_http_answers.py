@@ -180,5 +180,18 @@ def test_a_lent_credential_goes_to_the_server_and_never_to_the_client(lending, o
     assert "credential.mint" in told
 
 
+@pytest.mark.parametrize(
+    ("method", "status", "field"),
+    [("HEAD", 200, "x_echo"), ("GET", 204, "x_echo"), ("GET", 200, "set_cookie"),
+     ("GET", 302, "location"), ("HEAD", 401, "www_authenticate")],
+)  # fmt: skip
+def test_no_header_of_an_answer_repeats_a_lent_credential(lending, site, method, status, field):
+    path = f"{site}/api/x?status={status}&field={field}&with="
+    assert lending.ask(method, path + "/something-else").status == status
+    answer = lending.ask(method, f"{path}/{LENT}")
+    assert answer.status == 403
+    assert LENT not in str(answer.fields)
+
+
 def test_an_answer_that_does_not_repeat_the_credential_is_passed_on(lending, site):
     assert lending.get(f"{site}/png").body == origins.PNG

@@ -69,7 +69,8 @@ HARMLESS = frozenset(
     masklen multirange netmask network normalize nummultirange numrange overlaps regr_avgx regr_avgy
     regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy tand
     transaction_timestamp array_reverse array_sample array_shuffle array_sort unicode_version
-    pg_get_statisticsobjdef_columns pg_relation_is_publishable xmlagg xmlelement xmlforest xpath
+    pg_get_statisticsobjdef_columns pg_type_is_visible pg_function_is_visible
+    pg_relation_is_publishable xmlagg xmlelement xmlforest xpath
     xpath_exists
     pragma_table_info pragma_table_xinfo pragma_table_list pragma_index_list pragma_index_info
     pragma_index_xinfo pragma_foreign_key_list pragma_database_list pragma_collation_list

@@ -23,10 +23,12 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _NESTING = re.compile(r"/\*|\*/")
-_CONTINUED = re.compile(r"\s*[\n\r]\s*'")
+_CONTINUED = re.compile(r"(?:\s|--[^\n\r]*+)*+'")
+"""A quote that goes on: behind white space with a line end, in which comments count as white."""
 
-_ODD = re.compile(r"[$\\]|/\*")
-"""What makes the spelling matter; a text without any is read alike by both."""
+_ODD = re.compile(r"[$\\]|/\*|--")
+"""What makes the spelling matter; a text without any is read alike by both. `#--` is an operator
+and a comment for PostgreSQL, and two operators for the parser."""
 
 
 class Unclosed(Exception):

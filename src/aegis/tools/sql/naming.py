@@ -9,12 +9,17 @@ from sqlglot import exp
 WRITTEN = "name"
 """Where the parser leaves the name that a function was called by (see `reader.py`)."""
 
+NAME_MAX = 63
+"""How much of a name PostgreSQL looks at, in bytes (NAMEDATALEN - 1)."""
+
 _DEFAULT_SCHEMA = {"postgres": "public", "sqlite": "main", "mysql": ""}
 
 
 def named(table: Any, dialect: str) -> str:
     """`schema.table` in lower case; a table without a schema gets the default one."""
     parts = [part.lower() for part in (table.catalog, table.db, table.name) if part]
+    if dialect == "postgres":
+        parts = [part.encode()[:NAME_MAX].decode(errors="ignore") for part in parts]
     default = _DEFAULT_SCHEMA.get(dialect, "")
     return ".".join([default, *parts] if default and len(parts) == 1 else parts)
 
@@ -22,20 +27,22 @@ def named(table: Any, dialect: str) -> str:
 def of_with(table: Any) -> bool:
     """Whether a name means a common table expression: one of an enclosing statement that is
     defined before the place where the name stands. Inside its own definition it is a table,
-    unless the WITH is recursive.
+    unless the WITH is recursive. A quoted name keeps its capitals (PostgreSQL, 4.1.1).
     """
-    name = table.name.lower()
+    name = _spelled(table.this)
     below = table
     node = table.parent
     while node is not None:
         clause = node.args.get("with_") if not isinstance(node, exp.With) else None
         if clause is not None and clause is not below:
-            if any(cte.alias.lower() == name for cte in clause.expressions):
+            if any(_spelled(cte.args["alias"].this) == name for cte in clause.expressions):
                 return True
         elif isinstance(node, exp.With):
             for cte in node.expressions:
                 own = cte is below
-                if cte.alias.lower() == name and (not own or node.args.get("recursive")):
+                if _spelled(cte.args["alias"].this) == name and (
+                    not own or node.args.get("recursive")
+                ):
                     return True
                 if own:
                     break
@@ -44,6 +51,10 @@ def of_with(table: Any) -> bool:
             continue
         below, node = node, node.parent
     return False
+
+
+def _spelled(name: Any) -> str:
+    return str(name.name if name.args.get("quoted") else name.name.lower())
 
 
 def also(table: Any, dialect: str) -> list[str]:

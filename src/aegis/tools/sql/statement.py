@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from ..reading import APPROVE, DELETE, EXECUTE, READ, UNKNOWN, WRITE, Notes
+from ..reading import APPROVE, DELETE, EXECUTE, READ, WRITE, Notes
 from . import words
+from .calling import attribute, called, harmless
+from .columns import columns_read
 from .functions import FUNCTIONS
-from .known import HARMLESS
-from .naming import WRITTEN, also, named, of_with
+from .naming import also, named, of_with
 from .selecting import always, injected, planted, selects
 from .wrapping import declared, explained, pragma_writes
 
@@ -59,7 +60,9 @@ class _Statement:
             elif isinstance(node, exp.Star):
                 stars = stars or not isinstance(node.parent, exp.Count)
             elif isinstance(node, exp.Func):
-                self._function(node)
+                self._function(node, called(node))
+            elif isinstance(node, exp.Dot) and attribute(node):
+                self._function(node, attribute(node))
             elif isinstance(node, exp.Command):
                 self.notes.doubts("part of a statement is not understood")
         if not understood:
@@ -79,6 +82,8 @@ class _Statement:
             if upper.startswith("DECLARE"):
                 self._declared(declared(text.lstrip()))
             words.command(text, self.notes)
+            if name := words.subject(text):
+                self.wrote(exp.to_table(name), WRITE)
 
     def _declared(self, query: str) -> None:
         """DECLARE reads what its query reads, whenever its rows are fetched."""
@@ -105,37 +110,35 @@ class _Statement:
     def _tables(
         self, tables: list[Any], written: set[int], columns: list[Any], stars: bool
     ) -> None:
-        names: dict[str, str] = {}
+        names: dict[str, set[str]] = {}
         for table in tables:
             if not table.db and of_with(table):
                 continue
             name = self.named(table)
-            names[table.alias_or_name.lower()] = name
+            names.setdefault(table.alias_or_name.lower(), set()).add(name)
             if id(table) not in written:
                 self._touches(table, READ)
                 if _SECRET_TABLES.match(name.removeprefix("public.")):
                     self.notes.threatens("credentials-read")
-        only = next(iter(names.values())) if len(names) == 1 else ""
-        for column in columns:
-            owner = names.get(column.table.lower(), "") if column.table else only
-            self.notes.touches("column", f"{owner or UNKNOWN}.{column.name.lower()}", READ)
-        for name in names.values() if stars else ():
-            self.notes.touches("column", f"{name}.*", READ)
+        for column in columns_read(columns, names):
+            self.notes.touches("column", column, READ)
+        copies = isinstance(self.tree, exp.Copy) and not self.tree.args.get("kind")
+        if stars or copies:
+            for name in sorted(set().union(*names.values())):
+                self.notes.touches("column", f"{name}.*", READ)
 
     def named(self, table: Any) -> str:
         """`schema.table` in lower case."""
         return named(table, self.dialect)
 
-    def _function(self, node: Any) -> None:
-        name = node.name if isinstance(node, exp.Anonymous) else node.meta.get(WRITTEN, "")
-        name = name or node.sql_name()
-        found = FUNCTIONS.get(name.lower().rpartition(".")[2])
+    def _function(self, node: Any, name: str) -> None:
+        found = FUNCTIONS.get(name.rpartition(".")[2])
         if found is None:
-            if not isinstance(self.tree, exp.Pragma) and not _harmless(node, name.lower()):
+            if not isinstance(self.tree, exp.Pragma) and not harmless(node, name):
                 self.notes.doubts("it calls a function that is not known")
             return
         danger, acts = found
-        if name.lower() == "set_config":
+        if name == "set_config":
             setting = next(iter(node.expressions), None)
             plain = isinstance(setting, exp.Literal) and setting.is_string
             # the worst one, where only running it would tell
@@ -254,6 +257,8 @@ class _Statement:
             self.notes.threatens("sql-run-program")
         elif node.args.get("replace") and kind == "TABLE":
             self.notes.threatens("sql-drop")
+        for table in node.find_all(exp.Table) if kind == "VIEW" else ():
+            self._settings(table)
         table = node.this.find(exp.Table) if node.this is not None else None
         if table is not None:
             yield self.wrote(table, WRITE)
@@ -334,26 +339,19 @@ class _Statement:
 
     def wrote(self, table: Any, verb: str) -> Any:
         """Notes a table that is written; returns it."""
+        self._settings(table)
         if table.name:
             self._touches(table, verb)
         return table
 
+    def _settings(self, table: Any) -> None:
+        """A row of `pg_settings` that is written is a SET (PostgreSQL, 53.24)."""
+        if table.name.lower() == "pg_settings":
+            words.meaning("search_path", self.notes)
+
     def _touches(self, table: Any, verb: str) -> None:
         for name in (self.named(table), *also(table, self.dialect)):
             self.notes.touches("table", name, verb)
-
-
-def _harmless(node: Any, name: str) -> bool:
-    """Whether a function is built in: the list knows the name it was called by, and no schema owns
-    it. The parser's own names count for nothing: it knows those of thirty databases, and anybody
-    may have written a function of that name. What has no name is an operator or syntax.
-    """
-    owner = node.parent
-    if isinstance(owner, exp.Dot) and owner.expression is node:
-        return name in HARMLESS and owner.this.name.lower() == "pg_catalog"
-    if isinstance(node, exp.Anonymous | exp.NextValueFor | exp.ArgMax | exp.ArgMin | exp.GapFill):
-        return name in HARMLESS
-    return WRITTEN not in node.meta or name in HARMLESS
 
 
 _KINDS: dict[str, Any] = {

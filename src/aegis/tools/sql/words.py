@@ -63,6 +63,22 @@ _COMMANDS: tuple[tuple[str, str, str], ...] = (
 _TABLE = [(re2.compile("(?i)" + pattern), acts, danger) for pattern, acts, danger in _COMMANDS]
 _UNREAD = frozenset(("do", "execute", "exec", "prepare", "call"))
 
+_TOUCHING = re2.compile(
+    r"(?i)(?:grant|revoke|drop|truncate|alter|rename|delete|create|insert|update|replace|merge|copy"
+    r"|comment|refresh|reindex|vacuum|cluster|analyze|optimize|lock|repair|select|table|values)\s+(\S+)"
+)
+_NO_TABLES = frozenset(
+    """user role login group extension database tablespace system sequence type""".split()  # noqa: SIM905
+)
+_VACUUM = r"vacuum(?:\s+(?:full|freeze|verbose|analyze))*"
+_SUBJECT = re2.compile(
+    rf"(?i)(?:lock(?:\s+table)?|{_VACUUM}|reindex\s+table|cluster|optimize\s+table"
+    r"|refresh\s+materialized\s+view(?:\s+concurrently)?)"
+    r"\s+((?:\w+\.)?\w+)(?:\s+in\s+[a-z ]+\s+mode)?(?:\s+nowait)?\s*;?"
+)
+"""Maintenance of one table, whose name is group 1."""
+_ALL_TABLES = re2.compile(rf"(?i){_VACUUM}\s*;?")
+
 _ANYWHERE = tuple(
     (re2.compile("(?is)" + pattern), danger, acts)
     for pattern, danger, acts in (
@@ -178,8 +194,15 @@ def meaning(text: str, notes: Notes) -> None:
         notes.threatens("sql-session")
 
 
+def subject(text: str) -> str:
+    """The one table that a statement without a tree touches; empty where there may be others."""
+    words = plain(text).strip()
+    found = None if _ALL_TABLES.fullmatch(words) else _SUBJECT.fullmatch(words)
+    return str(found[1]) if found else ""
+
+
 def command(text: str, notes: Notes) -> None:
-    """Notes what a statement that has no tree would do."""
+    """Notes what a statement that has no tree would do; which tables it touches is not known."""
     words = plain(text).strip().lstrip("( ")
     for pattern, acts, danger in _TABLE:
         if pattern.match(words):
@@ -190,6 +213,9 @@ def command(text: str, notes: Notes) -> None:
     else:
         notes.does(EXECUTE)
         notes.doubts("a statement is not understood")
+    touching = None if _ALL_TABLES.fullmatch(words) else _TOUCHING.match(words)
+    if touching and touching[1].lower() not in _NO_TABLES and not subject(text):
+        notes.doubts("which tables a statement touches is not read")
     first = re.match(r"\w+", words)
     if first and first[0].lower() == "set":
         meaning(text, notes)

@@ -175,6 +175,7 @@ class Exchange:
 
     def _read_whole(self, reply: Reply, raw: bytes | None) -> dict[str, Any]:
         value: dict[str, Any] = {"status": reply.status, "headers": shown(self._fields)}
+        _check_echo("\n".join(text for _, text in self._fields).encode("latin-1"))
         if raw is None:
             return value
         self._fields = [field for field in self._fields if field[0] != "content-length"]
@@ -184,7 +185,7 @@ class Exchange:
             body = decoded(raw, media, coding, limit)
         except Unreadable as error:
             raise UpstreamError(f"the answer cannot be inspected: {error}") from None
-        _check_echo(raw if body is NOTHING else body.data, value["headers"])
+        _check_echo(raw if body is NOTHING else body.data)
         self._raw, self._body = raw, body
         value["content"] = body.told
         if body.value is not None:
@@ -234,14 +235,15 @@ class Exchange:
             raise Refused(str(error)) from None
 
 
-def _check_echo(data: bytes, headers: dict[str, str]) -> None:
-    """Raise Refused where an answer repeats a lent secret: the client must not see it."""
+def _check_echo(data: bytes) -> None:
+    """Raise Refused where headers or body of an answer repeat a lent secret: the client must not
+    see it.
+    """
     lease = lent()
     if lease is None:
         return
-    text = " ".join(headers.values()).encode()
     for secret in lease.fields.values():
-        if len(secret) >= SECRET_MIN and (secret.encode() in data or secret.encode() in text):
+        if len(secret) >= SECRET_MIN and secret.encode() in data:
             raise Refused("the answer repeats the credential it was asked with; it is kept back")
 
 

@@ -9,6 +9,7 @@ one statement at a time, without a name; the gate keeps the ones that clients na
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -39,6 +40,12 @@ if TYPE_CHECKING:
 
 HELD_MAX = 256
 """Most messages held back: a driver sends a handful before it asks for an answer."""
+
+
+FETCHED = "a portal that was bound and not executed is not fetched from in SQL"
+"""What is said to a statement that could: it would run another one that is not on record."""
+
+_FETCH = re.compile(r"\b(?:fetch|move)\b", re.IGNORECASE)
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -94,6 +101,13 @@ class Extended:
         if not await self._session.answers.passed():
             self._forget(steps)
             self.skipping = True
+
+    def fetches(self, text: str, own: Portal | None = None) -> bool:
+        """Whether a statement, run by its `own` portal, could run one that is only bound."""
+        return _FETCH.search(text) is not None and any(
+            name and not portal.begun and portal is not own
+            for name, portal in self._portals.items()
+        )
 
     def forget(self) -> None:
         """A simple query replaces the unnamed statement of the server, and ends its portals."""
@@ -166,9 +180,8 @@ class Extended:
             if statement is None:
                 return await self._error("26000", f'prepared statement "{name}" does not exist')
             return await self._hold(Step(b"S", statement))
-        portal = self._portals.get(name)
-        if portal is None:
-            return await self._error("34000", f'portal "{name}" does not exist')
+        # a cursor that SQL declared is a portal that only the server knows
+        portal = self._portals.get(name) or Portal(Prepared(""), name, (), [], b"")
         return await self._hold(Step(b"D", portal.statement, portal))
 
     async def _hold(self, step: Step) -> None:
@@ -184,6 +197,8 @@ class Extended:
         portal = self._portals.get(name)
         if portal is None:
             return await self._error("34000", f'portal "{name}" does not exist')
+        if self.fetches(portal.statement.text, portal):
+            return await self._error("0A000", FETCHED, "execute the portal")
         if not all(
             step.statement is portal.statement and step.portal in (None, portal)
             for step in self._held

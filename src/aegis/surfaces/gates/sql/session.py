@@ -15,7 +15,7 @@ from ....kernel.effective import tightened
 from ....model import AegisError, UpstreamError, Verdict
 from . import wire
 from .answers import SIMPLE, Answers
-from .extended import Extended
+from .extended import FETCHED, Extended
 from .inbox import Gone, Inbox
 from .refusing import MEANING, MEANING_LABEL, brief, cut, refusal
 from .rows import Answer, Plain
@@ -228,13 +228,15 @@ class Session:
         elif kind == b"Q":
             await self._simple(raw)
         elif kind == b"F":
-            self.tell(
-                wire.failure("ERROR", "0A000", "function calls are not passed on by this gate")
-            )
-            await self.fail()
-            await self.synced()
+            await self._unsupported("function calls are not passed on by this gate")
         else:
             raise wire.ProtocolError(f"there is no message of type {kind!r}")
+
+    async def _unsupported(self, text: str) -> None:
+        """Refuse what this gate cannot do."""
+        self.tell(wire.failure("ERROR", "0A000", text))
+        await self.fail()
+        await self.synced()
 
     async def _simple(self, raw: bytes) -> None:
         """Query: all its statements are judged together, the strictest counts."""
@@ -243,6 +245,9 @@ class Session:
         body.end()
         await self.extended.settle()
         if self.extended.skipping:
+            return
+        if self.extended.fetches(text):
+            await self._unsupported(FETCHED)
             return
         action = asked(self.place, QUERY, text)
 
