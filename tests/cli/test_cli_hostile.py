@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import time
 
 import pytest
 
+from aegis.cli.doctor import ROOM_BYTES
 from aegis.kernel import config
 from aegis.kernel.build import open_runtime
 from aegis.ledger.record import AdminBody
@@ -56,6 +58,18 @@ def readonly(folder, aegis):
     os.chmod(home, 0o500)
     yield home
     os.chmod(home, 0o700)
+
+
+def test_doctor_says_that_the_disk_is_full(aegis, folder):
+    aegis("keys", "create", "--name", "ci")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM_BYTES - 1, hard))
+    try:
+        said = aegis("doctor", code=1).out
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "has no room for 1 MiB" in said
+    assert "no room" not in aegis("doctor").out
 
 
 class TestReadOnly:

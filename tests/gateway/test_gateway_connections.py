@@ -177,6 +177,38 @@ def test_more_requests_at_once_than_are_taken_at_once_are_all_answered(gateway, 
     assert exchange(connection, asked[-5:]) == [200]
 
 
+H2C = b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAEAAEAAAAIAAAAB"
+
+
+def test_an_offer_of_another_protocol_is_left_alone(gateway, connect):
+    connection = connect()
+    offered = head(gateway, extra=H2C)
+    assert exchange(connection, offered + BODY) == [200]
+    assert exchange(connection, (offered + BODY) * 3 + head(gateway) + BODY, 4) == [200] * 4
+    for at in range(1, len(offered) + SIZE, 37):
+        connection.sendall((offered + BODY)[:at])
+        assert exchange(connection, (offered + BODY)[at:]) == [200]
+    pieces = b"%x\r\n%b\r\n0\r\n\r\n" % (SIZE, BODY)
+    chunked = offered.replace(b"content-length: %d" % SIZE, b"transfer-encoding: chunked")
+    assert exchange(connection, chunked + pieces + offered + BODY, 2) == [200, 200]
+    wrong = head(gateway, key="sk-aegis-wrong", extra=H2C)
+    assert exchange(connection, wrong + BODY) == [401]
+
+
+def test_an_offer_hides_no_header(gateway, connect):
+    twice = H2C + b"\r\nx-aegis-agent: one\r\nx-aegis-agent: two"
+    assert exchange(connect(), head(gateway, extra=twice) + BODY, 2) == [400]
+    both = H2C + b"\r\ntransfer-encoding: chunked"
+    assert exchange(connect(), head(gateway, extra=both) + BODY, 2) == [400]
+    end = H2C.replace(b"Upgrade,", b"close, Upgrade,")
+    assert exchange(connect(), head(gateway, extra=end) + BODY + head(gateway) + BODY, 2) == [200]
+
+
+def test_a_tunnel_is_refused_once(connect):
+    asked = b"CONNECT x:443 HTTP/1.1\r\nhost: x\r\n\r\n"
+    assert exchange(connect(), asked, 2) == [400]
+
+
 def test_what_is_no_request_is_refused_behind_the_answers_before_it(gateway, connect):
     plain = b"GET /health/liveness HTTP/1.1\r\nhost: x\r\n\r\n"
     connection = connect()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,9 @@ SERVER_PARTS = ("uvicorn", "httptools", "uvloop", "prometheus_client")
 
 CLOCK_SLACK = 300_000_000
 """Microseconds by which the newest record may be ahead of this clock."""
+
+ROOM_BYTES = 1 << 20
+"""Bytes that must fit into the home: a few hundred records with their indexes."""
 
 EARLIEST = 1_735_689_600_000_000
 """2025-01-01 in microseconds since the Unix epoch: a clock before it was never set."""
@@ -189,6 +193,15 @@ def _folder(found: Loaded) -> Iterator[Check]:
             yield Check("home", FAIL, f"{path} is open to others (mode {mode:04o}); {todo}")
         else:
             yield Check("home", OK, f"{path} is private (mode {mode:04o})")
+    if os.access(folder, os.W_OK):
+        try:
+            # what is free by the numbers says nothing of quotas and limits
+            with tempfile.TemporaryFile(dir=folder) as file:
+                file.write(bytes(ROOM_BYTES))
+                os.fsync(file.fileno())
+        except OSError as error:
+            detail = f"{folder} has no room for {ROOM_BYTES >> 20} MiB: {error.strerror}"
+            yield Check("home", FAIL, f"{detail}; free some, nothing is recorded without")
 
 
 def _ledger(found: Loaded) -> Iterator[Check]:

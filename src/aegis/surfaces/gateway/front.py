@@ -163,18 +163,34 @@ class Front(asyncio.Protocol):
     def _parse(self, data: bytes) -> None:
         """Feed the parser piece by piece, until enough requests wait: the rest waits unparsed."""
         try:
-            for at in range(0, len(data), PIECE):
+            at = 0
+            while at < len(data):
                 if len(self._waiting) >= PIPELINED_MAX:
                     self._rest = data[at:]
                     return
-                self._parser.feed_data(data[at : at + PIECE] if len(data) > PIECE else data)
-        except httptools.HttpParserUpgrade:
-            self._refuse(Failure(400, "this server upgrades to nothing", "invalid_request"))
+                try:
+                    self._parser.feed_data(data[at : at + PIECE])
+                    at += PIECE
+                except httptools.HttpParserUpgrade as offer:
+                    at += offer.args[0]
+                    self._stay()
         except httptools.HttpParserError as error:
             cause = error.__context__
             if not isinstance(cause, Failure):
                 cause = Failure(400, "this is not proper HTTP/1.1", "invalid_request")
             self._refuse(cause)
+
+    def _stay(self) -> None:
+        """Take up an offer of another protocol as HTTP/1.1 (RFC 9110 section 7.8): java.net.http
+        offers h2c with every request. The parser stops at such a head, so a new one gets it again
+        without the offer.
+        """
+        method, url = self._parser.get_method(), self._url
+        lines = [b"%b: %b" % one for one in self._headers.items() if one[0] != b"upgrade"]
+        version = self._parser.get_http_version().encode()
+        self._parser = httptools.HttpRequestParser(self)
+        head = b"%b %b HTTP/%b\r\n%b\r\n\r\n"
+        self._parser.feed_data(head % (method, url, version, b"\r\n".join(lines)))
 
     def pause_writing(self) -> None:
         """The client reads too slowly."""
@@ -225,6 +241,11 @@ class Front(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """The head is complete: the turn begins, or waits for the one before it."""
         parser = self._parser
+        if parser.should_upgrade():
+            if parser.get_method() == b"CONNECT":
+                raise Failure(400, "this server is no proxy", "invalid_request")
+            self._opening = b""
+            return
         method, path = parser.get_method().decode(), _path(self._url)
         turn = FrontTurn(self, method, path, self._headers)
         turn.keep_alive = parser.should_keep_alive()
