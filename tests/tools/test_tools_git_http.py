@@ -96,6 +96,16 @@ def test_of_many_files_of_a_push_the_folders_are_named_and_pipelines_one_by_one(
     assert "write file:?" in touched(scattered)
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["appveyor.yml", ".cirrus.yml", ".semaphore/a.yml", "cloudbuild.yaml", "Jenkinsfile.prod",
+     "buildspec-prod.yml", ".tekton/push.yaml", ".azure-pipelines/a.yml"],
+)  # fmt: skip
+def test_pipelines_of_many_makes_are_known(path):
+    assert f"write ci:x/{path}" in touched(pushed(paths=[("M", f"x/{path}")]))
+    assert not {f"write ci:my{path}"} & touched(pushed(paths=[("M", f"my{path}")]))
+
+
 def test_what_of_a_push_could_not_be_read_is_undecided():
     assert UNDECIDED in pushed(unread="it has too many commits").labels
     assert UNDECIDED in pushed(paths="all").labels

@@ -73,6 +73,8 @@ def test_what_has_more_than_one_reading_is_refused(text):
         ("fd00::1", "private"),
         ("169.254.169.254", "a metadata service"),
         ("fd00:ec2::254", "a metadata service"),
+        ("168.63.129.16", "a metadata service"),
+        ("::ffff:168.63.129.16", "a metadata service"),
         ("169.254.1.1", "link-local"),
         ("fe80::1%eth0", "link-local"),
         ("100.64.0.1", "shared by a carrier (CGNAT)"),

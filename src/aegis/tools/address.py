@@ -14,7 +14,7 @@ Network = IPv4Network | IPv6Network
 
 SPECIAL: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("a metadata service", ("169.254.169.254/32", "169.254.170.2/32", "fd00:ec2::254/128")),
-    ("a metadata service", ("100.100.100.200/32", "fd20:ce::254/128")),
+    ("a metadata service", ("100.100.100.200/32", "fd20:ce::254/128", "168.63.129.16/32")),
     ("unspecified", ("0.0.0.0/8", "::/128")),
     ("loopback", ("127.0.0.0/8", "::1/128")),
     ("private", ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fec0::/10")),
@@ -26,8 +26,9 @@ SPECIAL: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("reserved", ("64:ff9b:1::/48", "2001::/23", "2001:db8::/32", "3fff::/20", "5f00::/16")),
 )
 """What an address is, and the blocks that are it: the IANA registries of special-purpose
-addresses (RFC 6890), site-local addresses (RFC 3879), and where clouds hand out credentials. The
-first block that holds an address counts. Teredo (2001::/32) lies within a reserved one."""
+addresses (RFC 6890), site-local addresses (RFC 3879), and where clouds hand out credentials
+(168.63.129.16 looks public, and is Azure's own in every network). The first block that holds an
+address counts. Teredo (2001::/32) lies within a reserved one."""
 
 _BLOCKS: tuple[tuple[str, Network], ...] = tuple(
     (what, ip_network(block)) for what, blocks in SPECIAL for block in blocks

@@ -9,6 +9,7 @@ from aegis.policy import packs
 
 from .conftest import AEGIS, CLEAN, World, run
 from .git_server import TOKEN
+from .hand_made import CAPABILITIES, PUSH, ZERO, asked, pack, pkt, request
 
 SECRET = "AKIA" + "IOSFODNN7" + "EXAMPLQ"
 
@@ -168,6 +169,29 @@ def test_what_others_only_proposed_is_new_all_the_same(world):
     run("git", "push", "-q", world.bare, "HEAD:refs/pull/7/head", cwd=world.work)
     done = world.push("origin", f"{tip}:refs/heads/fix/fork")
     assert "rule `pipelines`" in done.stderr
+
+
+def test_no_old_object_that_a_client_claims_makes_a_proposal_known(world):
+    """The upstream turns the second update down, and takes the first one."""
+    tip = branch(world, "fix/claim", {"Jenkinsfile": "sh 'x'\n"})
+    run("git", "push", "-q", world.bare, "HEAD:refs/pull/8/head", cwd=world.work)
+    words = ("git", "commit-tree", f"{tip}^{{tree}}", "-p", tip, "-m", "next")
+    further = run(*words, cwd=world.work).stdout.strip()
+    data = run("git", "cat-file", "commit", further, cwd=world.work).stdout.encode()
+    rows = (f"{ZERO} {tip} refs/heads/fix/claimed\0{CAPABILITIES}",
+            f"{tip} {further} refs/heads/fix/decoy")  # fmt: skip
+    body = b"".join(map(pkt, rows)) + b"0000" + pack((1, data))
+    said = asked(world, "POST", PUSH, body)[2]
+    assert "rule `pipelines`" in said, said
+    assert "refs/heads/fix/claimed" not in world.tips()
+
+
+def test_a_proposal_is_read_although_the_upstream_has_it(world):
+    tip = branch(world, "fix/leak", {"key.txt": f"aws = {SECRET}\n"})
+    run("git", "push", "-q", world.bare, "HEAD:refs/pull/9/head", cwd=world.work)
+    said = asked(world, "POST", PUSH, request("refs/heads/fix/leaked", tip, pack()))[2]
+    assert "rule `secrets`" in said, said
+    assert "refs/heads/fix/leaked" not in world.tips()
 
 
 def test_a_merge_of_many_parents_names_what_each_brought(world):

@@ -115,6 +115,11 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(float(query.get("gap", "0")))
         self.wfile.write(b"0\r\n\r\n")
 
+    def page_chunked(self, query, seen):
+        fields = f"transfer-encoding: {query.get('as', 'chunked')}\r\ncontent-type: text/plain"
+        body = "2\r\nhi\r\n0\r\nset-cookie: from=trailer\r\n\r\n"
+        self.wfile.write(f"HTTP/1.1 200 OK\r\n{fields}\r\n\r\n{body}".encode())
+
     def page_die(self, query, seen):
         self.send_response(200)
         self.send_header("content-length", "5000000")

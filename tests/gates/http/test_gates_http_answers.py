@@ -155,6 +155,17 @@ def test_an_approval_in_time_lets_the_waiting_request_go_on(fresh, site):
     assert got[0].status == 200
 
 
+def test_a_trailer_of_an_answer_is_no_header(gate, site):
+    answer = gate.get(f"{site}/chunked")
+    assert (answer.status, answer.body) == (200, b"hi")
+    assert "set-cookie" not in answer.headers
+
+
+def test_an_answer_in_another_transfer_coding_is_not_passed_on(gate, site):
+    answer = gate.get(f"{site}/chunked?as=gzip,chunked")
+    assert (answer.status, answer.code) == (502, "upstream_error")
+
+
 @pytest.fixture
 def lending(fresh):
     brokers = {"fixed": {"type": "static", "fields": {"token": LENT}}}

@@ -229,12 +229,12 @@ class Connection(asyncio.Protocol):
         self._head = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header, within HEAD_MAX."""
+        """Keep a header, within HEAD_MAX. A trailer is none (RFC 9110, 6.5.1)."""
         self._head += len(name) + len(value)
         if self._head > HEAD_MAX:
             raise UpstreamError(f"the upstream's headers exceed {HEAD_MAX} bytes")
         exchange = self.exchange
-        if exchange is not None and not exchange.done:
+        if exchange is not None and not exchange.done and not self._headed:
             exchange.fields.append((name, value))
 
     def on_headers_complete(self) -> None:

@@ -145,6 +145,9 @@ CI = re.compile(
     r"(?:^|/)\.github(?:/|$)|(?:^|/)\.gitlab-ci\.yml$|(?:^|/)\.gitlab(?:/|$)|(?:^|/)\.circleci(?:/|$)"
     r"|(?:^|/)\.travis\.yml$|(?:^|/)azure-pipelines[\w.-]*\.ya?ml$|(?:^|/)Jenkinsfile$|(?:^|/)\.drone\.yml$"
     r"|(?:^|/)bitbucket-pipelines\.yml$|(?:^|/)\.buildkite(?:/|$)|(?:^|/)\.woodpecker(?:/|\.ya?ml$)"
+    r"|(?:^|/)\.?appveyor\.yml$|(?:^|/)\.cirrus\.(?:yml|star)$|(?:^|/)\.semaphore(?:/|$)"
+    r"|(?:^|/)(?:cloudbuild|buildspec)[\w.-]*\.(?:ya?ml|json)$|(?:^|/)\.tekton(?:/|$)"
+    r"|(?:^|/)\.azure-pipelines(?:/|$)|(?:^|/)Jenkinsfile\.[\w.-]+$|(?:^|/)\.gitlab-ci(?:/|$)"
     r"|(?:^|/)CODEOWNERS$|(?:^|/)\.teamcity(?:/|$)|(?:^|/)\.forgejo(?:/|$)|(?:^|/)\.gitea(?:/|$)"
 )
 """Files that decide what continuous integration runs, and who has to look at a change."""

@@ -128,7 +128,7 @@ class _Judge:
         fresh = self._fresh(commands)
         named: dict[str, str] = {}
         paths = self._paths(commands, fresh, named)
-        texts = tuple(self._texts(named, paths))
+        texts = tuple(self._texts(named, paths, fresh))
         return Facts(updates, paths, texts, len(fresh), self._binaries, self._unread)
 
     def _need(self, ids: Sequence[str]) -> None:
@@ -175,20 +175,23 @@ class _Judge:
             return False
 
     def _fresh(self, commands: Sequence[Command]) -> list[str]:
-        """The commits that the upstream does not have, as far as the mirror knows."""
+        """The commits that no branch and no tag of the upstream has, as far as the mirror knows.
+        Old ends are what the client says: they may be proposals, and make nothing known.
+        """
         news = [command.new for command in commands if not none(command.new)]
-        if not news:
-            return []
-        olds = [f"^{command.old}" for command in commands if not none(command.old)]
-        given = "".join(f"{row}\n" for row in (*news, *olds)).encode()
-        try:
-            words = ("rev-list", "--stdin", f"--max-count={COMMITS_MAX + 1}", "--not")
-            found = self._git.rows(*words, f"--glob={REFS}*", given=given)
-        except GitError as error:
-            raise Missing(str(error)) from None
+        found = self._reached(news, f"--max-count={COMMITS_MAX + 1}") if news else []
         if len(found) > COMMITS_MAX:
             self._doubt(f"it has more than {COMMITS_MAX} new commits")
         return found[:COMMITS_MAX]
+
+    def _reached(self, ids: Sequence[str], option: str) -> list[str]:
+        """What these lead to and no branch and no tag does. Raises Missing."""
+        given = "".join(f"{id}\n" for id in ids).encode()
+        words = ("rev-list", "--stdin", option, "--not", f"--glob={REFS}*")
+        try:
+            return self._git.rows(*words, given=given)
+        except GitError as error:
+            raise Missing(str(error)) from None
 
     def _paths(
         self, commands: Sequence[Command], fresh: Sequence[str], named: dict[str, str]
@@ -228,10 +231,14 @@ class _Judge:
             self._doubt(f"it changes more than {PATHS_MAX} paths")
         return tuple(sorted(found)[:PATHS_MAX])
 
-    def _texts(self, named: dict[str, str], paths: Sequence[tuple[str, str]]) -> Iterable[Text]:
-        """What new objects say: all that the pack brings, reachable or not."""
+    def _texts(
+        self, named: dict[str, str], paths: Sequence[tuple[str, str]], fresh: Sequence[str]
+    ) -> Iterable[Text]:
+        """What new objects say: all that the pack brings, reachable or not, and what the upstream
+        has of the new commits already.
+        """
         self._left -= sum(len(path) for _, path in paths)
-        sizes = self._brought()
+        sizes = self._brought(fresh)
         read = {id: size for id, (kind, size) in sizes.items() if kind != "tree"}
         plain = {id: size for id, size in read.items() if size <= FILE_MAX}
         found = (one for batch in batches(plain) for one in self._git.objects(batch))
@@ -255,18 +262,23 @@ class _Judge:
                 else:
                     self._doubt(f"it brings a text above {FILE_MAX} bytes")
 
-    def _brought(self) -> dict[str, tuple[str, int]]:
-        """Type and size of the objects in the pack that the mirror does not have."""
+    def _brought(self, fresh: Sequence[str]) -> dict[str, tuple[str, int]]:
+        """Type and size of the objects of new commits, and of those in the pack that the mirror
+        does not have.
+        """
+        new = self._reached(fresh, "--objects") if fresh else []
+        reached = dict.fromkeys(row.partition(" ")[0] for row in new)
         ids = [
             id
             for index in sorted((self._quarantine / "pack").glob("*.idx"))
             for id in packed(index.read_bytes(), 32 if self._push.format == "sha256" else 20)
         ]
-        if len(ids) > OBJECTS_MAX:
+        if len(ids) > OBJECTS_MAX or len(reached) > OBJECTS_MAX:
             self._doubt(f"it brings more than {OBJECTS_MAX} objects")
             ids = ids[:OBJECTS_MAX]
         known = self._known.sizes(ids) if ids else {}
-        return self._git.sizes([id for id in ids if id not in known]) if ids else {}
+        found = [*reached, *(id for id in ids if id not in known and id not in reached)]
+        return self._git.sizes(found[:OBJECTS_MAX]) if found else {}
 
     def _doubt(self, reason: str) -> None:
         self._unread = self._unread or reason

@@ -152,6 +152,8 @@ class Exchange:
         """The answer: whole where it is short, else in pieces."""
         fields = [(name.decode("latin-1").lower(), _text(value)) for name, value in reply.fields]
         self._fields = forwarded(fields, OWN)
+        if reply.header(b"transfer-encoding").lower() not in ("", "chunked"):
+            raise UpstreamError("the answer has another transfer coding than `chunked`")
         location = reply.header(b"location")
         if location and 300 <= reply.status < 400:
             await self._gate.upstreams.places.check_redirect(url, location)
