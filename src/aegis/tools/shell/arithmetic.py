@@ -31,7 +31,11 @@ _DEFAULT = re.compile(r"\$\{(\w+):?=")
 _LOOP = re.compile(r"\b(?:for|select)\s+(\w+)\s+in\s([^;\n]*)")
 _NUMBERS = re.compile(r"(?:\d+|\{\d+\.\.\d+\}|\$\(seq[\w\s$]*\)|\s)*")
 _COUNTS = re.compile(r"\$\((?:(?:wc|nproc|seq)\b[-\w\s./<$]*|date \+%s)\)")
-_TESTED = re.compile(r"\s-(?:eq|ne|lt|le|gt|ge|v)\s[^;&|\n]*?(?:\w\[[^;\n]*?(?:\$\(|`)|\$')", re.S)
+_TESTED = re.compile(
+    r"\s-(?:eq|ne|lt|le|gt|ge|v)\s[^;&|\n]*?(?:\w\[[^;\n]*?(?:\$\(|`)|\$')"
+    r"|\[\[\s[^;\n]*?\w\[[^;\n]*?(?:\$\(|`)[^;\n]*?\s-(?:eq|ne|lt|le|gt|ge)\s",
+    re.S,
+)
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
 

@@ -9,6 +9,9 @@ import msgspec
 PROGRAM_MAX = 16_384
 """Longest program that is read, in characters; those on a command line are far shorter."""
 
+OPERAND_MAX = 64
+"""Most tokens of what `getline` reads into; a field or an element of an array is a few."""
+
 _TOKEN = re.compile(
     r"""(?P<space>[ \t\r]+|\\\r?\n|\#[^\n]*)|(?P<line>\n)|(?P<word>@?[A-Za-z_]\w*(?:::\w+)?)"""
     r"""|(?P<number>\d[\w.]*|\.\d\w*)|(?P<sign>\|\||\|&|&&|>>|>=|<=|==|!=|!~|\+\+|--|[-+*/%^]=|.)""",
@@ -16,7 +19,7 @@ _TOKEN = re.compile(
 )
 _STRING = re.compile(r'"((?:[^"\\\n]|\\.)*)"', re.S)
 _PATTERN = re.compile(
-    r"/(?:\[\^?\]?(?:\[[:.=][^\n]{0,64}?[:.=]\]|[^\]\n])*\]|[^/\\\[\n]|\\.)*/", re.S
+    r"/(?:\[\^?\]?(?:\[[:.=][^\n]{0,64}?[:.=]\]|\\.|[^\]\\\n])*\]|[^/\\\[\n]|\\.)*/", re.S
 )
 _VALUE_ENDS = frozenset((")", "]", "$", "++", "--"))
 
@@ -52,7 +55,7 @@ def effects(program: str) -> Effects:
         elif token.kind == "word" and token.text == "ARGV":
             found.reads.append(None)
         elif token.kind == "word" and token.text == "getline":
-            found.reads += _opened(tokens[at + 1 : at + 9])
+            found.reads += _opened(tokens[at + 1 : at + OPERAND_MAX])
         elif token.kind == "sign" and token.text in ("|", "|&"):
             found.runs.append(_piped(tokens, at))
         elif token.kind == "word" and token.text in ("print", "printf"):
@@ -88,9 +91,24 @@ def _operand(before: list[_Token]) -> bool:
     if not before:
         return True
     last = before[-1]
+    if last.text == ")" and last.kind == "sign":
+        return _condition(before)
     if last.kind == "word":
         return last.text in ("print", "printf", "return", "in", "case", "do", "else", "getline")
     return last.kind in ("line", "sign") and last.text not in _VALUE_ENDS
+
+
+def _condition(before: list[_Token]) -> bool:
+    """Whether the parenthesis that ends here is that of `if`, `while` or `for`, which a statement
+    follows, and not of an expression.
+    """
+    depth = 0
+    for place in range(len(before) - 1, -1, -1):
+        if before[place].kind == "sign":
+            depth += (before[place].text == ")") - (before[place].text == "(")
+        if depth == 0:
+            return place > 0 and before[place - 1].text in ("if", "while", "for", "switch")
+    return False
 
 
 def _printed(tokens: list[_Token], at: int, found: Effects) -> None:
@@ -127,12 +145,18 @@ def _piped(tokens: list[_Token], at: int) -> str | None:
 
 def _opened(tokens: list[_Token]) -> list[str | None]:
     """The file behind `getline <` or `getline variable <`, where there is one."""
+    depth = 0
     for place, token in enumerate(tokens):
-        if token.kind == "sign" and token.text == "<":
+        sign = token.text if token.kind == "sign" else ""
+        depth += (sign in ("[", "(")) - (sign in ("]", ")"))
+        if sign == "<" and depth == 0:
             return [_only(tokens[place + 1 : place + 3], "")]
-        if token.kind not in ("word", "number") and token.text not in ("$", "[", "]"):
-            break
+        if depth < 0 or (depth == 0 and (sign in _LVALUE_ENDS or token.kind == "line")):
+            return []
     return []
+
+
+_LVALUE_ENDS = frozenset(";}{,|&?:") | {"||", "&&"}
 
 
 def _only(tokens: list[_Token], opening: str) -> str | None:

@@ -10,6 +10,7 @@ from ..reading import DELETE, EXECUTE, READ, UNKNOWN, WRITE
 from . import paths
 from .call import Call, Parsed, parsed
 from .quoting import HOLE
+from .reader_options import VALUED
 from .script import Word
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ READERS = frozenset(
 """Programs whose operands are files they read."""
 
 STATING = frozenset(
-    """echo printf date cal whoami id uname hostname ps top htop env printenv nproc free uptime
-    journalctl dmesg lsof netstat ss ping ping6 traceroute dig nslookup host history man info help
+    """echo printf cal whoami id uname hostname ps top htop env printenv nproc free uptime
+    journalctl dmesg lsof netstat ss history man info help
     tldr test [ [[ true false : sleep seq groups users who w last lastlog lscpu lsblk lsusb lspci
     lsmod vmstat iostat getent locale tty arch hostnamectl timedatectl expr bc dc factor yes wait
     jobs times tput clear reset sync cd pushd popd dirs set shopt local return exit break continue
@@ -38,26 +39,7 @@ STATING = frozenset(
 )
 """Programs and built-ins that state something or change their own shell only."""
 
-_GREP = frozenset(
-    [
-        "e",
-        "f",
-        "m",
-        "A",
-        "B",
-        "C",
-        "d",
-        "D",
-        "regexp",
-        "file",
-        "max-count",
-        "after-context",
-        "before-context",
-        "context",
-    ]
-)
-_HEAD = frozenset("n c lines bytes t T g glob type k f d F o w I pager exec x out".split())  # noqa: SIM905
-_PATTERN_FIRST = frozenset("grep egrep fgrep zgrep rg ag ack jq yq fd tr".split())  # noqa: SIM905
+_PATTERN_FIRST = frozenset("grep egrep fgrep zgrep rg ag ack jq yq fd tr look".split())  # noqa: SIM905
 
 
 _WRITES = {
@@ -66,11 +48,22 @@ _WRITES = {
     "base64": ("o", "output"),
     "pygmentize": ("o",),
     "cloc": ("out", "report-file"),
-    "yq": ("i", "inplace"),
-    "xq": ("i", "in-place"),
     "file": ("C", "compile"),
 }
 """Options of readers that write."""
+
+_LISTS = {
+    "wc": ("files0-from",),
+    "sort": ("files0-from",),
+    "du": ("files0-from", "X", "exclude-from"),
+    "file": ("f", "files-from"),
+    "diff": ("from-file", "to-file"),
+    "grep": ("f", "file"),
+    "egrep": ("f", "file"),
+    "fgrep": ("f", "file"),
+    "rg": ("f", "file"),
+}
+"""Options of readers that name a further file, which they show or quote in their errors."""
 
 _RUNS = {
     "sort": ("compress-program",),
@@ -87,6 +80,8 @@ _ACTS = {
     "ss": r"-K|--kill",
     "ldd": r".",
     "dig": r"-f",
+    "info": r"-\w*o|--o",
+    "lastlog": r"-[CS]|--cl|--set",
     "mapfile": r"-\w*C",
     "readarray": r"-\w*C",
     "jobs": r"-\w*x",
@@ -98,7 +93,9 @@ def acts(name: str, texts: list[str]) -> bool:
     """Whether a program that states something is asked to change or run something instead."""
     if name == "hostname":
         return any(not text.startswith("-") for text in texts)
-    if name in ("hostnamectl", "timedatectl"):
+    if name == "hostnamectl":
+        return any(not text.startswith("-") and text != "status" for text in texts)
+    if name == "timedatectl":
         return any(text.startswith("set") for text in texts)
     pattern = _ACTS.get(name)
     return pattern is not None and any(re.match(pattern, text) for text in texts)
@@ -117,25 +114,34 @@ def _hunted(call: Call, found: Parsed) -> None:
 def reads(call: Call) -> None:
     """A program that reads its operands."""
     call.notes.does(READ)
-    found = parsed(call.args, _GREP if "grep" in call.name or call.name == "rg" else _HEAD)
+    found = parsed(call.args, VALUED.get(call.name, frozenset()))
     operands = found.operands
-    if call.name in _PATTERN_FIRST and not found.has("e", "regexp", "f", "from-file"):
+    if call.name in _PATTERN_FIRST and not found.has("e", "regexp", "f", "file", "from-file"):
         operands = operands[1:]
-    if call.name in ("which", "type", "whereis", "look", "locate"):
+    if call.name in ("which", "type", "whereis", "locate"):
         return
     _hunted(call, found)
     if found.has(*_RUNS.get(call.name, ())) or any(text.startswith("+!") for text in call.texts):
         call.notes.does(EXECUTE)
         call.notes.threatens("inline-code")
-    for word in operands:
+    for word in operands + found.of(*_LISTS.get(call.name, ())):
         read_file(call, word)
-    for word in operands[1:] if call.name in ("uniq", "xxd") else ():
+    in_place = call.name in ("yq", "xq") and found.has("i", "inplace", "in-place")
+    for word in operands if in_place else operands[1:] if call.name in ("uniq", "xxd") else ():
         write_file(call, word)
     writing = _WRITES.get(call.name, ())
     for word in found.of(*writing):
         write_file(call, word)
     if found.has(*writing):
         call.notes.does(WRITE)
+
+
+def dates(call: Call) -> None:
+    """date: `-f` and `-r` name files, and errors quote what stands in the first."""
+    call.notes.does(EXECUTE if acts(call.name, call.texts) else READ)
+    found = parsed(call.args, frozenset(("d", "date", "f", "file", "r", "reference", "s", "set")))
+    for word in found.of("f", "file", "r", "reference"):
+        read_file(call, word)
 
 
 def read_file(call: Call, word: Word | str) -> None:
@@ -223,13 +229,37 @@ _TOP = re.compile(r"\.|\.\.(?:/\.\.)*|~|/|\?.*")
 """Folders that may hold the settings of an agent: its project, one above it, a home."""
 
 
+_WRITERS = {
+    "touch": "d date r reference t time",
+    "mkdir": "m mode",
+    "mkfifo": "m mode",
+    "mknod": "m mode",
+    "truncate": "s size r reference",
+    "patch": "i p d o r B Y z D F V input strip directory output reject-file",
+    "split": "a b C l n t suffix-length bytes line-bytes lines number separator filter",
+    "csplit": "f b n prefix suffix-format digits",
+}
+"""Options of writers that take a value."""
+
+
 def writes(call: Call) -> None:
-    """Programs whose operands are written: touch, mkdir, tee, truncate, sponge, patch."""
+    """Programs whose operands are written: touch, mkdir, tee, truncate, sponge, patch. What split
+    and csplit write is named by a number behind the last word, or behind a letter of their own.
+    """
     call.notes.does(WRITE)
-    for word in parsed(
-        call.args, frozenset(("s", "size", "m", "mode", "d", "date", "r", "t", "i", "p"))
-    ).operands:
+    found = parsed(call.args, frozenset(_WRITERS.get(call.name, "").split()))
+    for word in found.operands:
         write_file(call, word)
+    for word in found.of("output", "reject-file", *"or") if call.name == "patch" else ():
+        write_file(call, word)
+    if call.name in ("split", "csplit"):
+        aims = found.of("f", "prefix") if call.name == "csplit" else found.operands[1:]
+        prefix = aims[-1].text if aims else "x" if call.name == "split" else "xx"
+        write_file(call, prefix + "*")
+    for word in found.of("filter") if call.name == "split" else ():
+        call.notes.does(EXECUTE)
+        call.notes.threatens("inline-code")
+        call.scene.line(word.text, call.scene)
 
 
 _OPEN_MODE = re.compile(r"0?[0-7]?[0-7][0-7][2367]$|(?:[ugoa]*[oa][ugoa]*|^)\+[rx]*w")
@@ -343,31 +373,10 @@ def finds(call: Call) -> None:
                 call.notes.threatens("find-delete-wide")
 
 
-def archives(call: Call) -> None:
-    """tar, zip, unzip, gzip and their like; `tar --to-command` runs programs."""
-    call.notes.does(WRITE)
-    texts = call.texts
-    if any(
-        text.startswith(
-            ("--to-command", "--checkpoint-action", "--use-compress-program", "-I", "--rsh-command")
-        )
-        for text in texts
-    ):
-        call.notes.does(EXECUTE)
-        if any("=exec" in text or text.startswith("--to-command") for text in texts):
-            call.notes.threatens("inline-code")
-    creating = call.name in ("tar", "bsdtar") and bool(texts) and "c" in texts[0].lstrip("-")[:8]
-    for word in parsed(
-        call.args, frozenset(("f", "file", "C", "directory", "d", "o", "exclude"))
-    ).operands:
-        path = call.file(word, READ)
-        if creating and path in ("/", "~", "/etc", "~/.ssh"):
-            call.notes.threatens("credentials-read")
-
-
 def _tables() -> dict[str, Callable[[Call], None]]:
     rows: list[tuple[Callable[[Call], None], str]] = [
         (reads, " ".join(READERS)),
+        (dates, "date"),
         (removes, "rm rmdir unlink shred srm trash grm"),
         (copies, "cp mv ln install gcp gmv rename"),
         (writes, "touch mkdir tee truncate sponge patch mkfifo mknod split csplit"),
@@ -379,7 +388,6 @@ def _tables() -> dict[str, Callable[[Call], None]]:
         ),
         (partitions, "fdisk parted gdisk cfdisk"),
         (finds, "find gfind bfs"),
-        (archives, "tar bsdtar zip unzip gzip gunzip bzip2 bunzip2 xz unxz zstd 7z cpio"),
     ]
     return {name: judge for judge, names in rows for name in names.split()}
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ..reading import DELETE, EXECUTE, READ, Notes, Reading
-from . import code, files, infra, machine, network, paths, streams, wrappers
+from . import archives, code, files, infra, machine, network, paths, streams, wrappers
 from .builtins import DECLARING, LOADS, MOVES, RELATIVE, evaluates, note_evaluation
 from .call import NESTING_MAX, Call, Scene, parsed
 from .files import read_file, write_file
@@ -243,12 +243,18 @@ def _fed_delete(inner: list[Word], command: Command, scene: Scene) -> None:
                 scene.notes.threatens("find-delete-wide")
 
 
+_SU = frozenset("c command g group G supp-group s shell u user w T timeout B O I o m E".split())  # noqa: SIM905
+
+
 def _su(args: list[Word]) -> list[Word]:
-    """What `su -c LINE` and `script -c LINE` run."""
-    for place, word in enumerate(args[:-1]):
-        if word.text == "--command" or re.fullmatch(r"-[a-z]*c", word.text):
-            return [Word("sh"), Word("-c"), args[place + 1]]
-    return []
+    """What `su -c LINE`, `script -c LINE` and `runuser -u USER COMMAND` run."""
+    found = parsed(args, _SU)
+    lines = found.of("c", "command", "session-command")
+    if lines:
+        return [Word("sh"), Word("-c"), lines[-1]]
+    if not found.of("u", "user") or not found.operands:
+        return []
+    return args[next(at for at, word in enumerate(args) if word is found.operands[0]) :]
 
 
 _TMUX_VALUED = frozenset("s n c t x y F e".split())  # noqa: SIM905
@@ -299,6 +305,7 @@ def _name(word: Word, scene: Scene) -> str | None:
 
 _JUDGES: dict[str, Callable[[Call], None]] = {
     **files.PROGRAMS,
+    **archives.PROGRAMS,
     **streams.PROGRAMS,
     **network.PROGRAMS,
     **code.PROGRAMS,

@@ -10,7 +10,7 @@ from ..names import capability_of
 from ..reading import DELETE, EXECUTE, READ, WRITE
 from . import paths
 from .call import Call, Parsed, parsed
-from .files import put_into, read_file, write_file
+from .files import acts, put_into, read_file, write_file
 from .script import Word
 
 if TYPE_CHECKING:
@@ -268,6 +268,18 @@ def attacks(call: Call) -> None:
     call.notes.threatens("reconnaissance")
 
 
+def resolves(call: Call) -> None:
+    """dig, host, ping and their like: a name that is asked for is told to the servers it is of, so
+    one that is made of the output of commands carries it there.
+    """
+    call.notes.does(EXECUTE if acts(call.name, call.texts) else READ)
+    for word in call.args:
+        if word.sources or _leaks(word):
+            call.notes.threatens("exfiltration")
+        elif re.fullmatch(r"@?[\w-]+(?:\.[\w-]+)+\.?", word.text):
+            call.notes.touches("host", word.text.strip("@.").lower(), "connect")
+
+
 def mails(call: Call) -> None:
     """mail, sendmail, mutt: what is attached or piped leaves."""
     call.notes.does(WRITE)
@@ -292,6 +304,7 @@ def _tables() -> dict[str, Callable[[Call], None]]:
             "nmap masscan hydra john hashcat sqlmap nikto msfconsole msfvenom responder mimikatz",
         ),
         (tunnels, "cloudflared ngrok chisel localtunnel lt bore frpc pagekite"),
+        (resolves, "dig nslookup host ping ping6 traceroute whois"),
         (mails, "mail mailx sendmail mutt msmtp swaks"),
     ]
     return {name: judge for judge, names in rows for name in names.split()}

@@ -18,9 +18,20 @@ def note(node: Any, found: list[Command], behind: list[Command], count: int, mos
     if first.type not in ("command", "list"):
         return
     if any(child.type == "&&" for child in node.children):
-        if first.type == "list" and any(child.type == "||" for child in first.children):
+        if _alternative(first):
             return
         for command in found:
             command.until = count
     elif first.type == "command" and [w.text for c in behind for w in c.words[:1]] in _LEAVES:
         found[0].until = most
+
+
+def _alternative(node: Any) -> bool:
+    """Whether `||` stands in a list, or in one it begins with: `a || b && c` may run `c` where
+    `a` failed.
+    """
+    while node.type == "list":
+        if any(child.type == "||" for child in node.children):
+            return True
+        node = node.named_children[0]
+    return False

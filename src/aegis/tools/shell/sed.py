@@ -79,7 +79,7 @@ def _other(script: str, at: int, name: str) -> int:
     """Past a command that only edits."""
     if name in _TO_LINE_END:
         end = _line_end(script, at)
-        while script[:end].endswith("\\") and end < len(script):
+        while end < len(script) and _held(script, at, end):
             end = _line_end(script, end + 1)
         return end
     if name in _LABELLED or name == "v":
@@ -92,6 +92,12 @@ def _other(script: str, at: int, name: str) -> int:
     if at < len(script) and script[at] not in ";\n}#":
         raise _Unread
     return at
+
+
+def _held(script: str, at: int, end: int) -> bool:
+    """Whether a backslash, itself held by none, stands before the end of a line of text."""
+    line = script[at:end]
+    return (len(line) - len(line.rstrip("\\"))) % 2 == 1
 
 
 def _addresses(script: str, at: int) -> int:

@@ -76,6 +76,10 @@ def _acts(call: Call, done: sed.Effects | awk.Effects) -> None:
             call.scene.line(line, call.scene)
 
 
+_REPORT = re.compile(r"(?:-(?:(d)|[op])|--(?:(du[\w-]*)|(?:pre|pro)[\w-]*)=?)(.*)", re.S)
+"""An option of gawk that writes a file, awkprof.out or awkvars.out where none is named."""
+
+
 def runs_awk(call: Call) -> None:
     """awk: its program may run others, write files or open connections."""
     valued = "F v f e i l E file assign field-separator source include load exec"
@@ -89,6 +93,10 @@ def runs_awk(call: Call) -> None:
         call.notes.does(EXECUTE)
     for file in files:
         call.file(file, EXECUTE)
+        if file.sources or file.process or file.text in ("-", "/dev/stdin"):
+            call.notes.doubts("a program of awk is only known when it runs")
+    if any(text.startswith("-W") for text in call.texts):
+        call.notes.doubts("an option of mawk may name a program")
     if not programs and not files:
         programs, operands = operands[:1], operands[1:]
     for program in programs:
@@ -98,9 +106,8 @@ def runs_awk(call: Call) -> None:
         if done.unread:
             call.notes.doubts(done.unread)
         _acts(call, done)
-    for flag in call.texts:
-        if re.match(r"-[dop].|--(?:dump|pretty|prof)", flag):
-            write_file(call, flag.partition("=")[2] or flag[2:])
+    for match in filter(None, map(_REPORT.fullmatch, call.texts)):
+        write_file(call, match[3] or ("awkvars.out" if match[1] or match[2] else "awkprof.out"))
     for word in operands:
         if in_place:
             write_file(call, word)

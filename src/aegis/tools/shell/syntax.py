@@ -43,7 +43,6 @@ HEREDOCS_MAX = 128
 DEPTH_MAX = 64
 """Deepest nesting of the syntax tree that is followed."""
 
-
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
@@ -116,15 +115,18 @@ class _Walk:
             return [self._declaration(node, feeds, depth)]
         if kind == "function_definition":
             return self._function(node, depth)
+        if kind in _REDIRECTS:  # of no command: `$(< FILE)` stands for what the file holds
+            self._redirect(node, alone := Command(feeds=feeds), depth)
+            return [self._add(alone)]
         if kind in _IGNORED:
             return []
         return self._others(node, feeds, depth)
 
     def _others(self, node: Any, feeds: tuple[Command, ...], depth: int) -> list[Command]:
-        found: list[Command] = []
-        loop = node.type == "for_statement"
         if node.type == "list":
             return self._list(node, feeds, depth)
+        found: list[Command] = []
+        loop = node.type == "for_statement"
         for child in node.named_children:
             if loop and child.type == "variable_name":
                 self.known.pop(self._text(child), None)
@@ -373,8 +375,7 @@ class _Walk:
             yield self._value(self.known[name], quoted), []
             return
         if name in PLACES:
-            yield PLACES[name], []
-            return
+            return (yield PLACES[name], [])
         for child in node.named_children:
             if child.type == "word" and _SUBSTITUTION.search(self._text(child)):
                 self.script.wrong = self.script.wrong or "a substitution stands in an expansion"
