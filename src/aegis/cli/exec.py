@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from ..model import Actor, CallerError, joined
 from . import home, output
@@ -75,7 +76,11 @@ def execute(
         if decision.advice:
             output.say(f"next: {decision.advice}")
         return 1
-    result = outcome.result
+    return _told(outcome.result, quiet)
+
+
+def _told(result: dict[str, Any], quiet: bool) -> int:
+    """Pass on what a command left; its exit code, as a shell gives it."""
     sys.stdout.write(result["stdout"])
     sys.stderr.write(result["stderr"])
     if result["ended"] != "exit":
