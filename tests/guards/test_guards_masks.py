@@ -69,11 +69,19 @@ def test_only_numbers_of_the_chosen_countries_are_found() -> None:
         ({"hash_key": KEY}, "has no effect without a mask `hash`"),
         ({"masks": {"EMAIL": "label"}, "reversible": True}, "no effect with `reversible"),
         ({"locales": ["xx"]}, "no rule knows the country `xx`"),
+        ({"types": {"EMIAL": "block"}}, "did you mean `EMAIL`"),
+        ({"types": {"JWT": "warn"}}, "no rule knows the type `JWT`"),
     ],
 )
 def test_what_makes_no_sense_is_refused(options: dict, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         build_guard({"pii": options})
+
+
+def test_every_type_that_is_found_can_be_named() -> None:
+    other = ("ADVERSARIAL_SUFFIX", "TOKEN_FLOOD", "ATTACK_WORDING", "INVISIBLE_TEXT")
+    assert build_guard({"injection": {"types": dict.fromkeys(other, "block")}})
+    assert build_guard({"prompt_leak": {"types": {"canary": "block", "PROMPT_OVERLAP": "log"}}})
 
 
 def test_records_name_the_rules_that_ran() -> None:

@@ -10,7 +10,8 @@ from . import output
 
 
 def validate(*files: Path, json: bool = False) -> int:
-    """Check configuration and policy files. Secrets are not resolved.
+    """Check configuration and policy files. Secrets are not resolved, and plugins are not loaded:
+    `aegis doctor` checks those, and the options of guards.
 
     Parameters
     ----------

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 
     from .ruleset import RuleSet
 
+_UNRULED = {
+    "injection": ("ADVERSARIAL_SUFFIX", "TOKEN_FLOOD", "ATTACK_WORDING", "INVISIBLE_TEXT"),
+    "prompt_leak": ("CANARY", "PROMPT_OVERLAP"),
+}
+"""Types of findings that come from no rule of the rule files, by category."""
+
 
 def tailored(
     rules: RuleSet, masks: Mapping[str, str], locales: Iterable[str] | None = None
@@ -36,6 +42,15 @@ def tailored(
     )
     digest = hashlib.sha256(rules.version.encode() + msgspec.json.encode(spans)).hexdigest()[:16]
     return msgspec.structs.replace(rules, spans=spans, version=digest)
+
+
+def check_types(rules: RuleSet, names: Iterable[str], categories: Iterable[str]) -> None:
+    """Raises ValueError for a type that no finding of some categories has."""
+    types = {rule.type for rule in rules.spans if rule.category in categories}
+    types |= {rule.type for rule in rules.rules if rule.category in categories}
+    types.update(*(_UNRULED.get(category, ()) for category in categories))
+    for name in names:
+        _known(name, types, "type")
 
 
 def _known(word: str, known: Iterable[str], what: str) -> str:

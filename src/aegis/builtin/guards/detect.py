@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...detect import SENSITIVITIES, Engine, Hit, Leak, Stream, shared
-from ...detect.tailor import tailored
+from ...detect.tailor import check_types, tailored
 from ...model import Finding, Verdict
 from .clean import CleanTexts
 from .packs import packed
@@ -219,6 +219,9 @@ def build_guard(settings: Mapping[str, Any], stage: str = "") -> DetectGuard:
     resolved = [resolve(name, raw or {}) for name, raw in settings.items()]
     packs = settings.get("packs")
     engine = None if packs is None else packed(packs, settings, stage)
+    for one in resolved:
+        if one.types:
+            check_types((engine or shared()).rules, one.types, CATEGORIES[one.name])
     engine = _tailored(resolved, engine)
     return DetectGuard(resolved, frozenset({stage}) if stage else STAGES, engine)
 
