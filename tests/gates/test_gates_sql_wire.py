@@ -176,6 +176,17 @@ def test_a_portal_that_is_only_bound_is_not_fetched_from(open_gate):
             assert cursor.execute("SELECT n FROM kept").fetchall() == [(1,)]
 
 
+def test_no_record_holds_the_password_of_a_role(gate):
+    with gate.connect() as connection:
+        for secret in ("'never-kept'", "E'never-\\'kept'", "$a$never-kept$a$"):
+            with pytest.raises(InsufficientPrivilege):
+                connection.execute(f"ALTER ROLE agents WITH password {secret} LOGIN")
+    told = gate.aegis("audit", "--format", "jsonl", "--limit", "0")
+    assert "(not recorded)' LOGIN" in told
+    assert "never-" not in told
+    assert "kept'" not in told
+
+
 def test_cancel_reaches_the_statement_and_only_with_its_key(gate):
     with gate.connect() as connection:
         failed = []
