@@ -58,10 +58,7 @@ def execute(
     if not words:
         raise CallerError("name a command: `aegis exec -- COMMAND`")
     if not 0 < timeout <= SECONDS_MAX or output_bytes <= 0:
-        raise CallerError(
-            f"`--timeout` is more than 0 and at most {SECONDS_MAX:.0f} seconds, "
-            "`--output-bytes` more than 0"
-        )
+        raise CallerError(f"`--timeout` is up to {SECONDS_MAX:.0f}, `--output-bytes` more than 0")
     limits = Limits(seconds=timeout, output_bytes=output_bytes)
     folder = Path.cwd().resolve()
     job = Job(tuple(words), folder, limits, tuple(env or ()), network)
