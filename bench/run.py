@@ -1,9 +1,10 @@
 """Measures the rows of `budget.toml` and prints measured ÷ budget: `python bench/run.py`.
 
 `--smoke` takes a tenth of the time and allows the noise factor of `budget.toml`, over what a row
-that misses its budget is known to measure; `--only WORD` measures the rows whose name holds WORD; `--json` prints one object. Exits 1 where a row is over
-its budget. Whole runs are worth comparing on a quiet machine only. The gateway is measured by
-`bench/gateway.py`, which needs a second process for load.
+that misses its budget is known to measure; `--only WORD` measures the rows whose name holds WORD;
+`--json` prints one object. Exits 1 where a row is over its budget. Whole runs are worth comparing
+on a quiet machine only. The gateway is measured by `bench/gateway.py`, which needs a second process
+for load.
 """
 
 from __future__ import annotations
