@@ -169,8 +169,8 @@ def test_files_serve_as_well_as_pipes(place):
     [
         ("upstreams: { a_b: { command: x } }", "1:14", "is no name"),
         ("upstreams: { a: { comand: x } }", "1:19", "did you mean `command`"),
-        ("upstreams: { a: {} }", "1:17", "either `command` or `url`"),
-        ("upstreams: { a: { command: x, url: 'http://x' } }", "1:17", "either `command` or `url`"),
+        ("upstreams: { a: {} }", "1:17", "either `command`, `url` or `builtin`"),
+        ("upstreams: { a: { command: x, url: 'http://x' } }", "1:17", "or `builtin`"),
         ("upstreams: { a: { url: ftp } }", "1:24", "begin with http"),
         ("upstreams: { a: { command: x, transport: sse } }", "1:42", "does not go with"),
         ("upstreams: { a: { command: x } }\norigin: x", "2:1", "unknown key `origin`"),

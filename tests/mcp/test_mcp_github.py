@@ -58,7 +58,7 @@ def test_a_change_is_proposed_and_nothing_more(place, connect):
         assert client.call(name, **arguments)["error"]["code"] == 40901, (name, arguments)
     assert len(place.calls()) == done
     decided = place.records("--kind", "approval")
-    assert {one["rule"] for one in decided} >= {"protected-branches", "other-dangers", "deploying"}
+    assert {one["rule"] for one in decided} >= {"protected-branches", "other-dangers", "servers"}
 
 
 @pytest.mark.parametrize("arguments", [{"path": CI}, {"files": [{"path": CI}]}])

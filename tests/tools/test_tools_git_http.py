@@ -295,7 +295,7 @@ def test_command_lines_that_ask_githubs_api(line, expected, capability):
             {"write ref:main", "write ci:CODEOWNERS"},
             "write",
         ),
-        ("push_files", {"files": [{"path": "a"}]}, {"write ref:?", "write file:a"}, "deploy"),
+        ("push_files", {"files": [{"path": "a"}]}, {"write ref:?", "write file:a"}, "write"),
         ("delete_file", {"path": "a", "branch": "x"}, {"write ref:x", "delete file:a"}, "delete"),
         ("delete_branch", {"branch": "x"}, {"delete ref:x"}, "delete"),
         ("create_branch", {"branch": "x"}, {"write ref:x"}, "write"),

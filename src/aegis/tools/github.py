@@ -21,7 +21,8 @@ def read(type: str, params: Mapping[str, Any]) -> Reading:
     """
     notes = Notes()
     tool = type.rpartition("__")[2]
-    does = capability(tool)
+    # files pushed are a commit; to which branch is among what it touches
+    does = WRITE if "push" in words(tool) else capability(tool)
     merges = "merge" in words(tool) and does != READ
     notes.does(APPROVE if merges else does)
     verb = does if does in (READ, DELETE) else WRITE
