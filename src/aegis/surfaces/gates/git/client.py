@@ -6,12 +6,10 @@ import asyncio
 import zlib
 from typing import TYPE_CHECKING
 
-import httptools
-
 from ..http.wire import BadRequest, Wire
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import Iterable
     from pathlib import Path
 
     from ..http.wire import Field, Head
@@ -29,49 +27,15 @@ NO_CACHE = (("cache-control", "no-cache, max-age=0, must-revalidate"),)
 class GitWire(Wire):
     """One connection."""
 
-    async def pieces(self, head: Head, limit: int) -> AsyncIterator[bytes]:
-        """The body of a request in pieces, at most `limit` bytes. Raises BadRequest, Gone."""
-        stated = head.every("content-length")
-        if head.every("transfer-encoding"):
-            async for piece in self._in_chunks(head, limit):
-                yield piece
-            return
-        missing = int(stated[0]) if stated else 0
-        if missing > limit:
-            raise too_large(limit)
-        await self._continue(head)
-        while missing:
-            data = self._kept or await self._more()
-            self._kept = data[missing:]
-            missing -= len(data[:missing])
-            yield data[: len(data) - len(self._kept)]
+    chunking_share = 2
+    """Packs come in chunks of any size, and may be large."""
 
-    async def _in_chunks(self, head: Head, limit: int) -> AsyncIterator[bytes]:
-        if [value.lower() for value in head.every("transfer-encoding")] != ["chunked"]:
-            raise BadRequest(501, "the only transfer coding taken is `chunked`")
-        await self._continue(head)
-        sink = self._sink
-        data, self._kept = self._kept, b""
-        while True:
-            try:
-                self._parser.feed_data(data)
-            except httptools.HttpParserError as error:
-                # what follows a complete body is not looked at
-                if not sink.complete:
-                    raise BadRequest(400, f"the body is not properly chunked: {error}") from None
-                self.last = True
-            if sink.size > limit:
-                raise too_large(limit)
-            yield b"".join(sink.body)
-            sink.body.clear()
-            if sink.complete:
-                self.last = self.last or sink.begun > 1
-                return
-            data = await self._more()
-
-    async def _continue(self, head: Head) -> None:
-        if head.get("expect").lower() == "100-continue":
-            await self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    def too_large(self, limit: int) -> BadRequest:
+        """The refusal of a body above the limit."""
+        return BadRequest(
+            413,
+            f"the push is larger than {limit} bytes; push less, or raise `gates.git.push_bytes`",
+        )
 
     async def say(self, status: int, message: str, *fields: Field) -> None:
         """Answer with one sentence. Raises Gone."""
@@ -108,6 +72,8 @@ async def spooled(wire: GitWire, head: Head, limit: int, path: Path) -> int:
                 async for piece in wire.pieces(head, limit):
                     data = piece if inflate is None else _inflated(inflate, piece, limit - size)
                     size += len(data)
+                    if size > limit:
+                        raise wire.too_large(limit)
                     file.write(data)
     except TimeoutError:
         raise BadRequest(408, f"the body took more than {PACK_SECONDS:g} s") from None
@@ -116,20 +82,12 @@ async def spooled(wire: GitWire, head: Head, limit: int, path: Path) -> int:
     return size
 
 
-def _inflated(inflate: zlib._Decompress, piece: bytes, limit: int) -> bytes:
+def _inflated(inflate: zlib._Decompress, piece: bytes, left: int) -> bytes:
+    """A piece decompressed, as far as one byte beyond what is left of the limit."""
     try:
-        data = inflate.decompress(piece, limit + 1)
+        data = inflate.decompress(piece, left + 1)
     except zlib.error as error:
         raise BadRequest(400, f"the body is not properly compressed: {error}") from None
-    if len(data) > limit or inflate.unconsumed_tail:
-        raise too_large(limit)
     if inflate.unused_data:
         raise BadRequest(400, "something follows the compressed body")
     return data
-
-
-def too_large(limit: int) -> BadRequest:
-    """The refusal of a body above the limit."""
-    return BadRequest(
-        413, f"the push is larger than {limit} bytes; push less, or raise `gates.git.push_bytes`"
-    )

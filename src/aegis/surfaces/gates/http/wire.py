@@ -17,7 +17,7 @@ import httptools
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
+    from collections.abc import AsyncIterator, Coroutine, Iterable
     from typing import Any
 
     from .sealed import Sealed
@@ -125,6 +125,11 @@ class Wire:
     body of the request was read, and `started` that the answer has begun.
     """
 
+    chunking_share = 1
+    """How many bytes a chunked body may be on the wire for each of its content, beside
+    CHUNKING_MAX.
+    """
+
     def __init__(
         self,
         reader: asyncio.StreamReader | Sealed,
@@ -202,38 +207,46 @@ class Wire:
 
     async def body(self, head: Head, limit: int) -> bytes:
         """The body of the request, at most `limit` bytes. Raises BadRequest, Gone."""
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                return b"".join([piece async for piece in self.pieces(head, limit)])
+        except TimeoutError:
+            raise BadRequest(408, f"the body took more than {BODY_SECONDS:g} s") from None
+
+    async def pieces(self, head: Head, limit: int) -> AsyncIterator[bytes]:
+        """The body of the request as it comes, at most `limit` bytes. Raises BadRequest, Gone."""
         coding, stated = head.every("transfer-encoding"), head.every("content-length")
+        length = int(stated[0]) if stated else 0
         if coding:
             if self._plain or [value.lower() for value in coding] != ["chunked"]:
                 raise BadRequest(501, "the only transfer coding taken is `chunked`")
             if self._parser.should_upgrade():
                 raise BadRequest(400, "a chunked body and an upgrade do not go together")
-        elif not stated or int(stated[0]) == 0:
-            return b""
-        elif int(stated[0]) > limit:
-            raise BadRequest(413, _too_large(limit))
+        elif not length:
+            return
+        elif length > limit:
+            raise self.too_large(limit)
         if head.get("expect").lower() == "100-continue" and not self._plain:
             await self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                data = await (self._chunks(limit) if coding else self._sized(int(stated[0])))
-        except TimeoutError:
-            raise BadRequest(408, f"the body took more than {BODY_SECONDS:g} s") from None
+        async for piece in self._chunks(limit) if coding else self._sized(length):
+            yield piece
         self.read = True
-        return data
 
-    async def _sized(self, length: int) -> bytes:
-        parts = [self._kept[:length]]
-        self._kept = self._kept[length:]
-        missing = length - len(parts[0])
+    def too_large(self, limit: int) -> BadRequest:
+        """The refusal of a body above the limit."""
+        return BadRequest(
+            413,
+            f"the body is larger than {limit} bytes; send less, or raise `gates.http.body_bytes`",
+        )
+
+    async def _sized(self, missing: int) -> AsyncIterator[bytes]:
         while missing:
-            data = await self._more()
-            parts.append(data[:missing])
-            self._kept = data[missing:]
-            missing -= len(parts[-1])
-        return b"".join(parts)
+            data = self._kept or await self._more()
+            piece, self._kept = data[:missing], data[missing:]
+            missing -= len(piece)
+            yield piece
 
-    async def _chunks(self, limit: int) -> bytes:
+    async def _chunks(self, limit: int) -> AsyncIterator[bytes]:
         sink = self._sink
         spent = 0
         data, self._kept = self._kept, b""
@@ -247,12 +260,14 @@ class Wire:
                 self.last = True
             spent += len(data)
             if sink.size > limit:
-                raise BadRequest(413, _too_large(limit))
-            if spent > sink.size + CHUNKING_MAX:
+                raise self.too_large(limit)
+            if spent > self.chunking_share * sink.size + CHUNKING_MAX:
                 raise BadRequest(400, "the body is more chunking than content")
+            yield b"".join(sink.body)
+            sink.body.clear()
             if sink.complete:
                 self.last = self.last or sink.begun > 1
-                return b"".join(sink.body)
+                return
             data = await self._more()
 
     async def _more(self) -> bytes:
@@ -372,7 +387,3 @@ def _ascii(target: bytes) -> str:
         return target.decode("ascii")
     except UnicodeDecodeError:
         raise BadRequest(400, "an address holds ASCII only; percent-encode the rest") from None
-
-
-def _too_large(limit: int) -> str:
-    return f"the body is larger than {limit} bytes; send less, or raise `gates.http.body_bytes`"
