@@ -16,6 +16,17 @@ from ..model import RiskLevel, joined, shown
 if TYPE_CHECKING:
     from ..model import Decision, Outcome
 
+REFUSALS = {
+    "policy": (403, "policy_violation"),
+    "guard": (403, "guard_violation"),
+    "killed": (403, "agent_disabled"),
+    "identity": (403, "identity_refused"),
+    "limit": (429, "rate_limit_exceeded"),
+    "denied": (403, "approval_denied"),
+    "expired": (403, "approval_expired"),
+}
+"""Status and code over HTTP (RFC 9110, 15.5) by the kind of refusal an Outcome names."""
+
 FAULTS = (
     "the ledger failed",
     "the outcome could not be recorded",

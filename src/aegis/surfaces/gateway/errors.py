@@ -13,6 +13,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ...model import HeldError, RiskLevel, UpstreamError
+from ..refusal import REFUSALS as REFUSALS
 from ..refusal import about, said
 from ..refusal import shareable as shareable
 from .wire import encode
@@ -35,17 +36,6 @@ TYPES = {
     429: "rate_limit_error",
 }
 """The error type by status; every other 4xx is an invalid request, every 5xx a server error."""
-
-REFUSALS = {
-    "policy": (403, "policy_violation"),
-    "guard": (403, "guard_violation"),
-    "killed": (403, "agent_disabled"),
-    "identity": (403, "identity_refused"),
-    "limit": (429, "rate_limit_exceeded"),
-    "denied": (403, "approval_denied"),
-    "expired": (403, "approval_expired"),
-}
-"""Status and code by the kind of refusal an Outcome names."""
 
 
 class Failure(Exception):

@@ -13,23 +13,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ....model import RiskLevel, UpstreamError
-from ...refusal import about, said, shareable
+from ...refusal import REFUSALS, about, said, shareable
 from .places import Refused
 
 if TYPE_CHECKING:
     from ....model import HeldError, Outcome
     from .wire import BadRequest
-
-REFUSALS = {
-    "policy": (403, "policy_violation"),
-    "guard": (403, "guard_violation"),
-    "killed": (403, "agent_disabled"),
-    "identity": (403, "identity_refused"),
-    "limit": (429, "rate_limit_exceeded"),
-    "denied": (403, "approval_denied"),
-    "expired": (403, "approval_expired"),
-}
-"""Status and code by the kind of refusal an Outcome names."""
 
 CHALLENGE = ("proxy-authenticate", 'Basic realm="aegis"')
 """How clients are asked for a key (RFC 9110, 11.7.1)."""
