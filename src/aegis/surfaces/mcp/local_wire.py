@@ -1,7 +1,7 @@
-"""An upstream in this process with one tool.
+"""Upstreams in this process.
 
-It is an upstream like any other: a call is decided by what it would do, recorded, and its result is
-inspected. How the tool is performed is given by whoever makes the wire.
+Each is an upstream like any other: a call is decided by what it would do, recorded, and its result
+is inspected.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from . import protocol as rpc
 from .protocol import Frame
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from .link import Lost, Receive
 
@@ -26,7 +26,7 @@ RUNNING_MAX = 16
 
 
 class LocalTool(msgspec.Struct, frozen=True):
-    """The tool: its `definition`, the type of its arguments, and what performs an order.
+    """A tool: its `definition`, the type of its arguments, and what performs an order.
 
     `perform` runs in a thread of its own and gives the result of the call; it raises OSError,
     AegisError or ValidationError where it cannot.
@@ -38,12 +38,11 @@ class LocalTool(msgspec.Struct, frozen=True):
 
 
 class LocalWire:
-    """Answers in this process, for one tool."""
+    """Answers in this process: greets, and lists tools. How a call is answered, subclasses say."""
 
-    def __init__(self, tool: LocalTool) -> None:
-        self._tool = tool
+    def __init__(self, tools: Sequence[Frame]) -> None:
+        self._tools = tools
         self._receive: Receive | None = None
-        self._under_way: set[asyncio.Task[None]] = set()
 
     async def start(self, receive: Receive, lost: Lost) -> None:
         """Nothing has to be connected."""
@@ -60,34 +59,23 @@ class LocalWire:
         self._receive = None
 
     async def send(self, frame: Frame) -> None:
-        """Take one frame; commands run while others are answered."""
+        """Take one frame."""
         if "id" not in frame or self._receive is None:
             return
-        if frame["method"] == "tools/call" and len(self._under_way) < RUNNING_MAX:
-            task = asyncio.create_task(self._called(frame))
-            self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
-            return
         try:
-            answer = rpc.result_of(
-                frame["id"], self._answer(frame["method"], frame.get("params", {}))
-            )
+            result = await self._answer(frame)
         except rpc.RpcError as error:
-            answer = rpc.error_of(frame["id"], error)
-        self._receive(answer, frame["id"])
+            self._tell(frame, rpc.error_of(frame["id"], error))
+        else:
+            if result is not None:
+                self._tell(frame, rpc.result_of(frame["id"], result))
 
-    async def _called(self, frame: Frame) -> None:
-        try:
-            order = msgspec.convert(frame["params"].get("arguments", {}), self._tool.order)
-            result = await asyncio.to_thread(self._tool.perform, order)
-        except msgspec.ValidationError as error:
-            result = failed(f"the arguments are not what is expected: {error}")
-        except (OSError, AegisError) as error:
-            result = failed(f"it failed: {error}")
-        if self._receive is not None:
-            self._receive(rpc.result_of(frame["id"], result), frame["id"])
+    async def called(self, frame: Frame) -> Frame | None:
+        """The result of a call; None where it is told later."""
+        raise NotImplementedError
 
-    def _answer(self, method: str, params: Frame) -> Frame:
+    async def _answer(self, frame: Frame) -> Frame | None:
+        method, params = frame["method"], frame.get("params", {})
         if method == "initialize":
             return {
                 "protocolVersion": params.get("protocolVersion"),
@@ -95,10 +83,42 @@ class LocalWire:
                 "serverInfo": rpc.about(),
             }
         if method == "tools/list":
-            return {"tools": [self._tool.definition]}
-        if method == "tools/call":
+            return {"tools": list(self._tools)}
+        if method != "tools/call":
+            raise rpc.RpcError(rpc.NO_METHOD, f"there is no method `{method[:100]}` here")
+        return await self.called(frame)
+
+    def _tell(self, frame: Frame, answer: Frame) -> None:
+        if self._receive is not None:
+            self._receive(answer, frame["id"])
+
+
+class ToolWire(LocalWire):
+    """One tool; its calls are performed beside one another."""
+
+    def __init__(self, tool: LocalTool) -> None:
+        super().__init__((tool.definition,))
+        self._tool = tool
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def called(self, frame: Frame) -> Frame | None:
+        """Perform it while others are answered."""
+        if len(self._under_way) >= RUNNING_MAX:
             return failed(f"{RUNNING_MAX} calls are under way already; try again")
-        raise rpc.RpcError(rpc.NO_METHOD, f"there is no method `{method[:100]}` here")
+        task = asyncio.create_task(self._performed(frame))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return None
+
+    async def _performed(self, frame: Frame) -> None:
+        try:
+            order = msgspec.convert(frame["params"].get("arguments", {}), self._tool.order)
+            result = await asyncio.to_thread(self._tool.perform, order)
+        except msgspec.ValidationError as error:
+            result = failed(f"the arguments are not what is expected: {error}")
+        except (OSError, AegisError) as error:
+            result = failed(f"it failed: {error}")
+        self._tell(frame, rpc.result_of(frame["id"], result))
 
 
 def failed(words: str) -> Frame:

@@ -15,13 +15,12 @@ from ...kernel.mcp_settings import Mcp, McpTool, McpUpstream
 from ...model import PROTOCOLS, Action, Actor, AegisError
 from ...tools.names import capability
 from ..refusal import about
-from . import protocol as rpc
+from .local_wire import LocalWire, failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ...kernel.runtime import Runtime
-    from .link import Lost, Receive
     from .protocol import Frame
 
     Records = Callable[[dict[str, Any], int], Sequence[dict[str, Any]]]
@@ -98,58 +97,25 @@ class Asked(msgspec.Struct, forbid_unknown_fields=True):
         )
 
 
-class OwnWire:
-    """Answers in this process. `records` reads the ledger: filters and a limit in, rows out."""
+class OwnWire(LocalWire):
+    """Answers questions. `records` reads the ledger: filters and a limit in, rows out."""
 
     def __init__(self, runtime: Runtime, records: Records) -> None:
+        super().__init__(TOOLS)
         self._runtime = runtime
         self._records = records
-        self._receive: Receive | None = None
 
-    async def start(self, receive: Receive, lost: Lost) -> None:
-        """Nothing has to be connected."""
-        self._receive = receive
-
-    def greeted(self, revision: str) -> None:
-        """Every revision is answered alike."""
-
-    def listed(self, tools: Mapping[str, Frame]) -> None:
-        """Nothing here depends on what the tools are."""
-
-    async def close(self) -> None:
-        """Nothing has to be ended."""
-        self._receive = None
-
-    async def send(self, frame: Frame) -> None:
-        """Answer one frame."""
-        if "id" not in frame or self._receive is None:
-            return
+    async def called(self, frame: Frame) -> Frame:
+        """The result of a call."""
+        params = frame["params"]
         try:
-            result = await self._answer(frame["method"], frame.get("params", {}))
-            answer = rpc.result_of(frame["id"], result)
-        except rpc.RpcError as error:
-            answer = rpc.error_of(frame["id"], error)
-        self._receive(answer, frame["id"])
-
-    async def _answer(self, method: str, params: Frame) -> Frame:
-        if method == "initialize":
-            return {
-                "protocolVersion": params.get("protocolVersion"),
-                "capabilities": {"tools": {}},
-                "serverInfo": rpc.about(),
-            }
-        if method == "tools/list":
-            return {"tools": list(TOOLS)}
-        if method != "tools/call":
-            raise rpc.RpcError(rpc.NO_METHOD, f"there is no method `{method[:100]}` here")
-        arguments = params.get("arguments", {})
-        try:
-            found = await self._call(params["name"], arguments)
+            found = await self._call(params["name"], params.get("arguments", {}))
         except msgspec.ValidationError as error:
-            return _said(f"the arguments are not what is expected: {error}", failed=True)
+            return failed(f"the arguments are not what is expected: {error}")
         except AegisError as error:
-            return _said(str(error), failed=True)
-        return {**_said(msgspec.json.encode(found).decode()), "structuredContent": found}
+            return failed(str(error))
+        text = msgspec.json.encode(found).decode()
+        return {"content": [{"type": "text", "text": text}], "structuredContent": found}
 
     async def _call(self, name: str, arguments: dict[str, Any]) -> Frame:
         if name == "audit":
@@ -188,11 +154,6 @@ class OwnWire:
                 for trace in explain(action).rules
             ]
         return told
-
-
-def _said(words: str, *, failed: bool = False) -> Frame:
-    answer: Frame = {"content": [{"type": "text", "text": words}]}
-    return {**answer, "isError": True} if failed else answer
 
 
 def _nothing(_: Action) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from .local_wire import LocalTool, LocalWire
+from .local_wire import LocalTool, ToolWire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,7 +43,7 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: float = 60.0
 
 
-def shell(run: Callable[[Order], Mapping[str, Any]]) -> LocalWire:
+def shell(run: Callable[[Order], Mapping[str, Any]]) -> ToolWire:
     """The wire to the shell. `run` runs an order and gives what came of it: `exit`, `ended`,
     `stdout`, `stderr`, `confined`, `open`; it raises OSError where nothing could be started.
     """
@@ -53,7 +53,7 @@ def shell(run: Callable[[Order], Mapping[str, Any]]) -> LocalWire:
             raise msgspec.ValidationError(f"`seconds` is more than 0, at most {SECONDS_MAX:g}")
         return _told(run(order))
 
-    return LocalWire(LocalTool(TOOL, Order, perform))
+    return ToolWire(LocalTool(TOOL, Order, perform))
 
 
 def _told(done: Mapping[str, Any]) -> Frame:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from .local_wire import LocalTool, LocalWire
+from .local_wire import LocalTool, ToolWire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,7 +32,7 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sql: str
 
 
-def database(run: Callable[[str], Mapping[str, Any]]) -> LocalWire:
+def database(run: Callable[[str], Mapping[str, Any]]) -> ToolWire:
     """The wire to a database. `run` runs a text of SQL and gives `columns`, `rows`, `count` and
     `more`; it raises AegisError where the database refuses.
     """
@@ -42,4 +42,4 @@ def database(run: Callable[[str], Mapping[str, Any]]) -> LocalWire:
         text = json.dumps(done, ensure_ascii=False, separators=(",", ":"))
         return {"content": [{"type": "text", "text": text}], "structuredContent": done}
 
-    return LocalWire(LocalTool(TOOL, Order, perform))
+    return ToolWire(LocalTool(TOOL, Order, perform))
