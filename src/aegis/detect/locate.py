@@ -103,9 +103,6 @@ class Spots:
         ]  # fmt: skip
         self.present: frozenset[str] = frozenset().union(*singles, *longer)
 
-    def __bool__(self) -> bool:
-        return bool(self._groups)
-
     def bits(self, name: str) -> int:
         """The places of a concept: a bit for each BUCKET code points of the original text."""
         known = self._known.get(name)

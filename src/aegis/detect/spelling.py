@@ -34,8 +34,8 @@ MENDED, PARTED = "mended", "parted"
 _START = 3
 """Letters by which words are looked up."""
 
-_WORD = re.compile(r"[A-Za-z]{6,}")
-_RUN = re.compile(r"[A-Za-z]{12,}")
+_WORD = re.compile(rf"[A-Za-z]{{{SLIP_MIN},}}")
+_RUN = re.compile(rf"[A-Za-z]{{{RUN_MIN},}}")
 _SHORT = frozenset(
     {
         "a", "i", "am", "an", "as", "at", "be", "by", "do", "go", "he", "if", "in", "is", "it",
