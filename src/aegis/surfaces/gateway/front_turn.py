@@ -5,7 +5,7 @@ to the socket.
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .turn import WORKING, Left, Turn, too_large
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .errors import Header
-    from .front import Front
     from .headers import Fields
 
 REASONS = {status.value: status.phrase for status in HTTPStatus}
@@ -22,6 +21,28 @@ _STATUS_LINES = {
     status: f"HTTP/1.1 {status} {phrase}\r\n".encode() for status, phrase in REASONS.items()
 }
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Connection(Protocol):
+    """What a turn asks of the connection it came on: `lost` where the client is gone, `full` while
+    it reads too slowly, `state` the server's headers.
+    """
+
+    lost: bool
+    full: asyncio.Future[None] | None
+    state: Any
+
+    def write(self, data: bytes) -> None:
+        """Hand bytes to the socket."""
+        ...
+
+    def resume(self) -> None:
+        """Read on."""
+        ...
+
+    def finished(self, turn: FrontTurn) -> None:
+        """The answer of a turn is complete."""
+        ...
 
 
 class FrontTurn(Turn):
@@ -33,7 +54,7 @@ class FrontTurn(Turn):
     chunked = True
     waiter: asyncio.Future[None] | None = None
 
-    def __init__(self, front: Front, method: str, path: str, headers: Fields) -> None:
+    def __init__(self, front: Connection, method: str, path: str, headers: Fields) -> None:
         super().__init__(method, path, headers)
         self.front = front
         self.parts: list[bytes] = []

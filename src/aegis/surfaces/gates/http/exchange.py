@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from ....builtin.providers.connection import Exchange as Reply
     from ....model import Action, Outcome
     from ....tools.url import Url
-    from .gate import HttpGate
+    from .means import Means
     from .request import Asked
     from .wire import Field, Wire
 
@@ -49,11 +50,11 @@ SECRET_MIN = 8
 log = logging.getLogger("aegis.gates")
 
 
-async def ended(gate: HttpGate, wire: Wire, action: Action, perform: Perform) -> Outcome:
+async def ended(means: Means, wire: Wire, action: Action, perform: Perform) -> Outcome:
     """The outcome of an action, its record written. What is answered in pieces goes to the client
     on the way. Raises Refusal where there is none.
     """
-    runtime = gate.runtime
+    runtime = means.runtime
 
     async def emit(event: Begin | Piece) -> None:
         if isinstance(event, Begin):
@@ -61,7 +62,7 @@ async def ended(gate: HttpGate, wire: Wire, action: Action, perform: Perform) ->
         else:
             await wire.piece(event.data)
 
-    run = gate.parked.held(action)
+    run = means.parked.held(action)
     try:
         if run:
             outcome = await runtime.aresume(run, perform, HTTP, stream=True, emit=emit)
@@ -86,7 +87,9 @@ async def ended(gate: HttpGate, wire: Wire, action: Action, perform: Perform) ->
         log.error("action %s: %r", outcome.action.id, outcome.error)
     if outcome.receipt is not None and not wire.started:
         # an answer names its record, so the record has to outlive a crash of this process
-        waiting = runtime.journal.waiting(outcome.receipt.seq, "written", gate.loop)
+        waiting = runtime.journal.waiting(
+            outcome.receipt.seq, "written", asyncio.get_running_loop()
+        )
         if waiting is not None:
             await waiting
     return outcome
@@ -95,8 +98,8 @@ async def ended(gate: HttpGate, wire: Wire, action: Action, perform: Perform) ->
 class Exchange:
     """One request and its answer."""
 
-    def __init__(self, gate: HttpGate, wire: Wire, asked: Asked) -> None:
-        self._gate = gate
+    def __init__(self, means: Means, wire: Wire, asked: Asked) -> None:
+        self._means = means
         self._wire = wire
         self._asked = asked
         self._fields: list[Field] = []
@@ -105,7 +108,7 @@ class Exchange:
 
     async def run(self) -> None:
         """Answer the client. Raises Refusal where it is refused, Gone where it can only be cut."""
-        outcome = await ended(self._gate, self._wire, self._asked.action, self._perform)
+        outcome = await ended(self._means, self._wire, self._asked.action, self._perform)
         refusal = of_outcome(outcome)
         if self._wire.started:
             if refusal is not None:
@@ -130,11 +133,11 @@ class Exchange:
             fields.append(("content-encoding", asked.coding))
         given = {name.lower(): value for name, value in lent_headers().items()}
         fields = [field for field in fields if field[0] not in given]
-        fields += [*given.items(), ACCEPTED, ("via", self._gate.via)]
+        fields += [*given.items(), ACCEPTED, ("via", self._means.via)]
         if body or params["method"] in ("POST", "PUT", "PATCH"):
             fields.append(("content-length", str(len(body))))
         head = request_head(params["method"], url, fields)
-        reply = await self._gate.upstreams.send(action.actor.principal, url, head, body)
+        reply = await self._means.upstreams.send(action.actor.principal, url, head, body)
         try:
             return await self._read(reply, url, params["method"])
         except BaseException:
@@ -156,13 +159,13 @@ class Exchange:
             raise UpstreamError("the answer has another transfer coding than `chunked`")
         location = reply.header(b"location")
         if location and 300 <= reply.status < 400:
-            await self._gate.upstreams.places.check_redirect(url, location)
+            await self._means.upstreams.places.check_redirect(url, location)
         if method == "HEAD" or reply.status in BODILESS:
             reply.close()
             return self._read_whole(reply, None)
         media = reply.header(b"content-type")
         lease = lent()
-        most = self._gate.settings.body_bytes if lease is not None else WHOLE_MAX
+        most = self._means.settings.body_bytes if lease is not None else WHOLE_MAX
         parts: list[bytes] = []
         size = 0
         while size <= most and (lease is not None or media_type(media)[0] not in STREAMED):
@@ -181,7 +184,7 @@ class Exchange:
         if raw is None:
             return value
         self._fields = [field for field in self._fields if field[0] != "content-length"]
-        limit = self._gate.settings.body_bytes
+        limit = self._means.settings.body_bytes
         try:
             coding, media = reply.header(b"content-encoding"), reply.header(b"content-type")
             body = decoded(raw, media, coding, limit)
@@ -220,7 +223,7 @@ class Exchange:
         """Hand over a whole answer, as it was judged."""
         value = outcome.result
         fields = changed(self._fields, value["headers"])
-        fields += [*said(outcome), ("via", self._gate.via)]
+        fields += [*said(outcome), ("via", self._means.via)]
         if "content" not in value:
             await self._wire.begin(value["status"], fields, framed=True)
             return

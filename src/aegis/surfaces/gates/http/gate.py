@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from ....model import Action, ConfigError
+from ....model import Action
 from ....tools.read import as_read
-from ..parked import ParkedRuns
 from . import request
 from .authority import Authority
 from .exchange import Exchange, ended
-from .places import Places
+from .means import Means
 from .refusals import Refusal, of_bad, of_outcome, unknown_key
 from .request import Within
 from .tunnel import Tunnel
-from .upstream import Upstreams
 from .wire import BadRequest, Gone, Wire
 
 if TYPE_CHECKING:
+    import asyncio
+
     from ....kernel.runtime import Runtime
     from ....model import Actor
     from ....tools.url import Url
@@ -48,29 +46,16 @@ class HttpGate:
 
         Raises ConfigError.
         """
-        self.runtime = runtime
-        self.settings = runtime.settings.gates.http
-        try:
-            places = Places(self.settings.private, resolve)
-        except ValueError as error:
-            raise ConfigError(f"`gates.http.private`: {error}") from None
-        self.upstreams = Upstreams(places, self.settings)
-        file = self.settings.intercept_ca
-        self.authority = Authority(Path(file)) if file else None
-        self.parked = ParkedRuns(runtime, "http")
-        self.name = f"aegis-{secrets.token_hex(4)}"
-        self.via = f"1.1 {self.name}"
+        self._means = Means.of(runtime, resolve)
+        self._settings = self._means.settings
+        file = self._settings.intercept_ca
+        self._authority = Authority(Path(file)) if file else None
         self._idle: set[Wire] = set()
         self._draining = False
 
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The loop it runs on."""
-        return asyncio.get_running_loop()
-
     async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection to its end."""
-        await self._serve(Wire(reader, writer, self.settings.connect_seconds), None)
+        await self._serve(Wire(reader, writer, self._settings.connect_seconds), None)
 
     async def _serve(self, wire: Wire, within: Within | None) -> int:
         """Answer the requests on a connection, or in an opened tunnel; how many there were."""
@@ -146,11 +131,11 @@ class HttpGate:
         actor = self._actor(head) if within is None else self._known(within.actor)
         url = request.url_of(head) if within is None else request.url_within(head, within)
         self._check(head)
-        limit = self.settings.body_bytes
+        limit = self._settings.body_bytes
         raw = await wire.body(head, limit)
         asked = request.asked(head, url, raw, actor, limit)
         asked = replace(asked, action=self._placed(asked.action))
-        await wire.attend(Exchange(self, wire, asked).run())
+        await wire.attend(Exchange(self._means, wire, asked).run())
 
     async def _tunnel(self, wire: Wire, head: Head) -> None:
         """Govern a tunnel. Raises Refusal, Gone."""
@@ -159,28 +144,28 @@ class HttpGate:
         if _bodied(head):
             raise Refusal(400, "`CONNECT` has no body (RFC 9110, 9.3.6)", "invalid_request")
         action = self._placed(_connect(url, actor))
-        tunnel = Tunnel(wire, url, self.upstreams.places, self.settings)
+        tunnel = Tunnel(wire, url, self._means.upstreams.places, self._settings)
 
         async def serve(sealed: Sealed) -> int:
-            inner = Wire(sealed, sealed, self.settings.connect_seconds)
+            inner = Wire(sealed, sealed, self._settings.connect_seconds)
             return await self._serve(inner, Within(url, actor))
 
         async def perform(_: Action) -> Any:
-            if self.authority is None:
+            if self._authority is None:
                 return await tunnel.run()
-            return await tunnel.opened(self.authority, serve)
+            return await tunnel.opened(self._authority, serve)
 
-        refusal = of_outcome(await ended(self, wire, action, perform))
+        refusal = of_outcome(await ended(self._means, wire, action, perform))
         if refusal is not None:
             raise refusal
 
     def _actor(self, head: Head) -> Actor:
-        principal, name = request.caller(head, self.runtime.keys, self.settings.require_key)
+        principal, name = request.caller(head, self._means.runtime.keys, self._settings.require_key)
         return request.actor_of(head, principal, name)
 
     def _known(self, actor: Actor) -> Actor:
         """The actor of a tunnel, whose key may have been revoked meanwhile. Raises Refusal."""
-        if actor.principal and self.runtime.keys.key(actor.principal) is None:
+        if actor.principal and self._means.runtime.keys.key(actor.principal) is None:
             raise unknown_key(True)
         return actor
 
@@ -192,14 +177,14 @@ class HttpGate:
         if "websocket" in head.get("upgrade").lower():
             message = "a websocket is not inspected here; use `wss:`, which asks for a tunnel"
             raise Refusal(501, message, "upgrade_refused")
-        if self.name in head.get("via"):
+        if self._means.name in head.get("via"):
             raise Refusal(508, "this proxy has seen the request before", "proxy_loop")
 
     def _placed(self, action: Action) -> Action:
         """The action with the environment that its address says, so that a parked run of it is
         found again.
         """
-        environment = as_read(action).environment or self.runtime.settings.environment
+        environment = as_read(action).environment or self._means.runtime.settings.environment
         return replace(action, environment=environment)
 
 

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import asyncio
-
-    from .wire import Wire
+    from collections.abc import Awaitable, Callable
 
 
 class Sealed:
@@ -21,8 +20,15 @@ class Sealed:
     like a `StreamWriter`, as far as `Wire` asks for it.
     """
 
-    def __init__(self, wire: Wire, opening: bytes, context: ssl.SSLContext) -> None:
-        self._wire = wire
+    def __init__(
+        self,
+        raw: Callable[[], Awaitable[bytes]],
+        writer: asyncio.StreamWriter | Sealed,
+        opening: bytes,
+        context: ssl.SSLContext,
+    ) -> None:
+        """`raw` gives the next bytes of the connection below, `writer` takes bytes for it."""
+        self._raw, self._writer = raw, writer
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._in, self._out, server_side=True)
         self._in.write(opening)
@@ -61,8 +67,8 @@ class Sealed:
         """Send what is sealed; returns when the client can take more. Raises OSError."""
         data = self._out.read()
         if data:
-            self._wire.writer.write(data)
-        await self._wire.writer.drain()
+            self._writer.write(data)
+        await self._writer.drain()
 
     def can_write_eof(self) -> bool:
         """Whether one direction can end before the other."""
@@ -72,19 +78,19 @@ class Sealed:
         """Say that nothing more is written (close_notify: RFC 8446, 6.1)."""
         with contextlib.suppress(ssl.SSLError):
             self._tls.unwrap()
-        self._wire.writer.write(self._out.read())
+        self._writer.write(self._out.read())
 
     @property
     def transport(self) -> asyncio.WriteTransport:
         """The transport below."""
-        return self._wire.writer.transport
+        return self._writer.transport
 
     def close(self) -> None:
         """Close the connection below."""
-        self._wire.writer.close()
+        self._writer.close()
 
     async def _feed(self) -> None:
-        data = await self._wire.raw()
+        data = await self._raw()
         if data:
             self._in.write(data)
         else:

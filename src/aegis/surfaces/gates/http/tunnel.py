@@ -68,7 +68,8 @@ class Tunnel:
         await self._found()
         await self._wire.established()
         opening = await self._opening()
-        sealed = Sealed(self._wire, opening, authority.context(self._url.host))
+        context = authority.context(self._url.host)
+        sealed = Sealed(self._wire.raw, self._wire.writer, opening, context)
         try:
             async with asyncio.timeout(HELLO_SECONDS):
                 await sealed.greet()

@@ -11,11 +11,11 @@ from .refusing import brief
 from .rows import Copied, Plain, Rows, Told
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from ....model import Action
+    from .ends import Ends
     from .rows import Event
-    from .session import Session
     from .statements import Portal, Prepared
 
 SIMPLE = b"Z"
@@ -51,10 +51,10 @@ class Expected:
 class Answers:
     """What comes back from the server in one session."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, ends: Ends) -> None:
+        self._ends = ends
         self._come: deque[bytes] = deque()
-        self._ends = SIMPLE
+        self._last = SIMPLE
         self.expected: deque[Expected] = deque()
         self.columns: Sequence[tuple[int, int]] = ()
         self.cut = False
@@ -65,6 +65,8 @@ class Answers:
         """Whether the answer under way was read to its end."""
         self.ready = False
         """Whether the server said that it is ready."""
+        self.on_ready: Callable[[], None] = lambda: None
+        """Called whenever the server is."""
         self.instead = b""
         """What is told in place of the next error: the reason why the gate made it fail."""
 
@@ -74,12 +76,12 @@ class Answers:
         self.cut = self.failed = self.ready = False
         self.ended, self.instead = True, b""
 
-    async def events(self, ends: bytes, action: Action) -> AsyncIterator[Event]:
-        """The answer to a statement that was sent, until a message of a type in `ends`. An error
+    async def events(self, last: bytes, action: Action) -> AsyncIterator[Event]:
+        """The answer to a statement that was sent, until a message of a type in `last`. An error
         ends it, too, unless ReadyForQuery does.
         """
-        self._ends, self.ended = ends, False
-        copying = Copying(self._session, action)
+        self._last, self.ended = last, False
+        copying = Copying(self._ends, action)
         while not self.ended:
             raw = await self._message()
             kind = raw[:1]
@@ -94,15 +96,15 @@ class Answers:
                     self.instead = await copying.take()
             elif kind == b"H" and (refused := copying.refused(raw)):
                 self.instead = refused
-                await self._session.upstream.cancel()
-                await self._skip(ends)
+                await self._ends.upstream.cancel()
+                await self._skip(last)
                 yield Plain(self.instead)
                 self.failed, self.instead = True, b""
             else:
                 event = self._event(raw)
                 if event is not None:
                     yield event
-                self._ending(kind, ends)
+                self._ending(kind, last)
 
     async def until(self, end: bytes) -> None:
         """Read past everything up to a message of that type."""
@@ -115,21 +117,21 @@ class Answers:
 
     async def rest(self) -> None:
         """Have the server end an answer that nobody will see, and read past it."""
-        if not any(raw[:1] in self._ends for raw in self._come):
-            await self._session.upstream.cancel()
-        await self._skip(self._ends)
+        if not any(raw[:1] in self._last for raw in self._come):
+            await self._ends.upstream.cancel()
+        await self._skip(self._last)
 
     async def passed(self) -> bool:
         """Pass on the answers to messages that run nothing; whether no error came."""
         while self.expected:
             raw = await self._message()
             if raw[:1] == b"E":
-                self._session.tell(brief(raw))
+                self._ends.tell(brief(raw))
                 self.expected.clear()
                 return False
             event = self._event(raw)
             if event is not None:
-                self._session.tell(brief(raw) if isinstance(event, Told) else event.raw)
+                self._ends.tell(brief(raw) if isinstance(event, Told) else event.raw)
         return True
 
     async def ready_again(self) -> None:
@@ -141,26 +143,26 @@ class Answers:
             if kind == b"Z":
                 return
             if kind in (b"E", b"N"):
-                self._session.tell(brief(raw))
+                self._ends.tell(brief(raw))
             elif kind == b"S":
-                self._session.tell(raw)
+                self._ends.tell(raw)
 
-    async def _skip(self, ends: bytes) -> None:
+    async def _skip(self, last: bytes) -> None:
         while not self.ended:
             raw = await self._message()
             self._state(raw[:1], raw)
-            self._ending(raw[:1], ends)
+            self._ending(raw[:1], last)
 
-    def _ending(self, kind: bytes, ends: bytes) -> None:
-        if kind in ends:
+    def _ending(self, kind: bytes, last: bytes) -> None:
+        if kind in last:
             self.ended = True
         if kind == b"E":
             self.failed = True
 
     async def _message(self) -> bytes:
         while not self._come:
-            await self._session.upstream.drain()
-            self._come.extend(await self._session.received())
+            await self._ends.upstream.drain()
+            self._come.extend(await self._ends.received())
         return self._come.popleft()
 
     def _run(self, first: bytes, kind: bytes) -> list[bytes]:
@@ -203,8 +205,9 @@ class Answers:
 
     def _state(self, kind: bytes, raw: bytes = b"") -> None:
         if kind == b"Z":
-            self._session.upstream.status = raw[wire.HEAD_BYTES :]
+            self._ends.upstream.status = raw[wire.HEAD_BYTES :]
             self.ready = True
-            self._session.extended.clean()
+            self._ends.dirty = False
+            self.on_ready()
         elif kind == b"S" and raw:
-            self._session.noted(raw)
+            self._ends.noted(raw)

@@ -15,7 +15,7 @@ from .statements import COPY, SqlView, made
 if TYPE_CHECKING:
     from ....kernel.runtime import Runtime
     from ....model import Action
-    from .session import Session
+    from .ends import Ends
 
 PIECE_BYTES = 32_768
 """How much of the rows is inspected at once: whole rows, as long as one is not longer."""
@@ -42,8 +42,8 @@ class Decided:
 class Copying:
     """The rows of one COPY."""
 
-    def __init__(self, session: Session, action: Action) -> None:
-        self._session = session
+    def __init__(self, ends: Ends, action: Action) -> None:
+        self._ends = ends
         self._action = action
 
     def refused(self, raw: bytes) -> bytes:
@@ -51,7 +51,7 @@ class Copying:
         the server. `raw` is CopyInResponse or CopyOutResponse.
         """
         text = ""
-        if self._session.settings.copy == "refuse":
+        if self._ends.settings.copy == "refuse":
             text = "COPY over the connection is switched off at this gate"
         elif raw[wire.HEAD_BYTES : wire.HEAD_BYTES + 1] != b"\0":
             text = "COPY in binary format is not passed on: it cannot be inspected"
@@ -64,22 +64,22 @@ class Copying:
 
         Raises Gone, ProtocolError.
         """
-        session = self._session
-        policy = Decided(session.runtime.rules.policy.version, self._action)
-        runtime = session.runtime.under(policy)
+        ends = self._ends
+        policy = Decided(ends.runtime.rules.policy.version, self._action)
+        runtime = ends.runtime.under(policy)
         rows = bytearray()
         while True:
-            raw = await session.inbox.next(session.settings.idle_seconds)
+            raw = await ends.inbox.next(ends.settings.idle_seconds)
             kind = raw[:1]
             if kind == b"d":
                 rows += raw[wire.HEAD_BYTES :]
                 end = rows.rfind(b"\n") + 1 if len(rows) >= PIECE_BYTES else 0
-                if len(rows) > session.settings.message_bytes:
+                if len(rows) > ends.settings.message_bytes:
                     raise wire.ProtocolError("a row of COPY is longer than a message may be")
             elif kind == b"c":
                 end = len(rows)
             elif kind == b"f":
-                session.upstream.send(raw)
+                ends.upstream.send(raw)
                 return b""
             elif kind in b"HS":
                 continue  # ignored while rows are copied, as PostgreSQL does
@@ -94,22 +94,22 @@ class Copying:
                     return error
                 del rows[:end]
             if kind == b"c":
-                session.upstream.send(wire.COPY_DONE)
+                ends.upstream.send(wire.COPY_DONE)
                 return b""
 
     async def _piece(self, runtime: Runtime, data: bytes) -> bytes:
-        session = self._session
+        ends = self._ends
         try:
             text = data.decode("utf-8")
         except UnicodeDecodeError:
             return wire.failure("ERROR", "22021", "the rows of COPY are not UTF-8")
 
         async def perform(decided: Action) -> None:
-            session.upstream.send(wire.message(b"d", decided.params["rows"].encode("utf-8")))
-            await session.upstream.drain()
+            ends.upstream.send(wire.message(b"d", decided.params["rows"].encode("utf-8")))
+            await ends.upstream.drain()
 
         params = {"rows": text, "sql": self._action.params["sql"]}
-        piece = made(session.place, COPY, params, "write", self._action.id)
+        piece = made(ends.place, COPY, params, "write", self._action.id)
         piece = msgspec.structs.replace(piece, resources=self._action.resources)
         outcome = await runtime.agovern(piece, perform, SqlView())
         if isinstance(outcome.error, UpstreamError):
@@ -117,4 +117,4 @@ class Copying:
         return b"" if outcome.ok else refusal(outcome)
 
     def _fail(self) -> None:
-        self._session.upstream.send(wire.message(b"f", wire.text_of("refused by aegis")))
+        self._ends.upstream.send(wire.message(b"f", wire.text_of("refused by aegis")))

@@ -35,8 +35,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from ....model import Action
+    from .answers import Answers
+    from .ends import Ends
+    from .governed import Governed
     from .rows import Event
-    from .session import Session
 
 HELD_MAX = 256
 """Most messages held back: a driver sends a handful before it asks for an answer."""
@@ -60,16 +62,17 @@ class Step(msgspec.Struct, frozen=True):
 class Extended:
     """The state of the extended protocol in one session."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, ends: Ends, answers: Answers, governed: Governed) -> None:
+        self._ends = ends
+        self._answers = answers
+        self._governed = governed
+        answers.on_ready = self._clean
         self._statements: dict[str, Prepared] = {}
         self._portals: dict[str, Portal] = {}
         self._held: list[Step] = []
         self._unnamed: Prepared | None = None
         """What the server's unnamed statement is."""
         self._ran = False
-        self.dirty = False
-        """Whether the server got anything since it was ready."""
         self.skipping = False
         """Whether everything up to Sync is ignored, after an error."""
 
@@ -88,7 +91,7 @@ class Extended:
             await self._execute(raw)
         elif kind == b"H":
             await self.settle()
-            await self._session.flush()
+            await self._ends.flush()
         else:
             await self._named(kind, raw)
 
@@ -97,8 +100,8 @@ class Extended:
         steps, self._held = self._held, []
         if not steps or not await self._foreseen(steps):
             return
-        self._session.upstream.send(self._sent(steps) + wire.FLUSH)
-        if not await self._session.answers.passed():
+        self._ends.upstream.send(self._sent(steps) + wire.FLUSH)
+        if not await self._answers.passed():
             self._forget(steps)
             self.skipping = True
 
@@ -114,22 +117,22 @@ class Extended:
         self._unnamed = None
         self._portals.pop("", None)
 
-    def clean(self) -> None:
+    def _clean(self) -> None:
         """The server is ready: portals outside of a transaction are gone."""
-        self.dirty = self._ran = False
-        if self._session.upstream.status == b"I":
+        self._ran = False
+        if self._ends.upstream.status == b"I":
             self._portals.clear()
 
     async def _sync(self) -> None:
         if not self.skipping:
             await self.settle()
         self.skipping, self._held = False, []
-        session = self._session
-        if self.dirty:
-            session.upstream.send(wire.SYNC)
-            await session.answers.ready_again()
-        session.tell(wire.ready(session.upstream.status))
-        await session.flush()
+        ends = self._ends
+        if ends.dirty:
+            ends.upstream.send(wire.SYNC)
+            await self._answers.ready_again()
+        ends.tell(wire.ready(ends.upstream.status))
+        await ends.flush()
 
     async def _parse(self, raw: bytes) -> None:
         name, statement = parsed(raw)
@@ -170,7 +173,7 @@ class Extended:
             await self.settle()
             if not self.skipping:
                 self._statements.pop(name, None)
-                self._session.tell(wire.message(b"3"))
+                self._ends.tell(wire.message(b"3"))
             return None
         if kind == b"C":
             self._portals.pop(name, None)
@@ -207,28 +210,28 @@ class Extended:
             if self.skipping:
                 return None
         steps, self._held = self._held, []
-        session = self._session
+        ends, governed = self._ends, self._governed
         if portal.begun:
             params = {"sql": portal.statement.text, "portal": name}
-            action = made(session.place, FETCH, params, "read")
+            action = made(ends.place, FETCH, params, "read")
         else:
             parameters = portal.parameters()
-            action = asked(session.place, QUERY, portal.statement.text, parameters)
+            action = asked(ends.place, QUERY, portal.statement.text, parameters)
 
         async def events(decided: Action) -> AsyncIterator[Event]:
             text = unaltered(action, decided)
             data = self._executed(steps, portal, text, decided.params.get("parameters", []))
             # what only reads needs no second round for the Sync that follows it; everything else
             # can still be undone while its answer is inspected
-            syncs = decided.capability == READ and session.inbox.syncs
-            session.begun = portal.begun = self._ran = True
-            session.upstream.send(
+            syncs = decided.capability == READ and ends.inbox.syncs
+            governed.begun = portal.begun = self._ran = True
+            ends.upstream.send(
                 data + wire.execute(name, rows) + (wire.SYNC if syncs else wire.FLUSH)
             )
-            async for event in session.answers.events(SIMPLE if syncs else EXECUTED, decided):
+            async for event in self._answers.events(SIMPLE if syncs else EXECUTED, decided):
                 yield event
 
-        if not await session.concluded(await session.govern(action, events)):
+        if not await governed.concluded(await governed.govern(action, events)):
             self._forget(steps)
             self.skipping = True
         return None
@@ -239,8 +242,7 @@ class Extended:
         """What is sent before Execute. Raises ValueError where guards changed what the server has
         already.
         """
-        session = self._session
-        session.answers.columns = portal.columns
+        self._answers.columns = portal.columns
         if portal.begun:
             return self._sent(steps)
         if not any(step.kind == b"B" and step.portal is portal for step in steps):
@@ -253,22 +255,22 @@ class Extended:
 
     async def _foreseen(self, steps: list[Step]) -> bool:
         """Whether held messages may go to the server although nothing is executed yet."""
-        session = self._session
+        ends = self._ends
         for step in steps:
             portal = step.portal if step.kind == b"B" else None
             if step.statement is None or (portal is None and step.kind != b"P"):
                 continue
             parameters = portal.parameters() if portal is not None else None
-            action = asked(session.place, QUERY, step.statement.text, parameters)
-            decision = await session.foreseen(action)
+            action = asked(ends.place, QUERY, step.statement.text, parameters)
+            decision = await self._governed.foreseen(action)
             waits = decision.verdict is Verdict.REVIEW and portal is not None
             if waits:
                 text = "a statement that a person has to approve is bound and run in one batch"
-                session.tell(wire.failure("ERROR", "0A000", text))
+                ends.tell(wire.failure("ERROR", "0A000", text))
             if waits or decision.verdict is Verdict.BLOCK:
                 self._forget(steps)
                 self.skipping = True
-                await session.fail()
+                await self._governed.fail()
                 return False
         return True
 
@@ -276,9 +278,9 @@ class Extended:
         """The messages of steps, and what is expected for them. `text` and `bind` stand for what
         was decided, where that is known.
         """
-        self.dirty = True
+        self._ends.dirty = True
         out: list[bytes] = []
-        expected = self._session.answers.expected
+        expected = self._answers.expected
         for step in steps:
             statement, portal = step.statement, step.portal
             if step.kind == b"C":
@@ -316,6 +318,6 @@ class Extended:
         await self.settle()
         if self.skipping:
             return
-        self._session.tell(wire.failure("ERROR", code, text, hint=hint))
-        await self._session.fail()
+        self._ends.tell(wire.failure("ERROR", code, text, hint=hint))
+        await self._governed.fail()
         self.skipping = True

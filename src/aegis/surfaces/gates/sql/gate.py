@@ -16,6 +16,7 @@ from ....kernel.lease import lent
 from ....model import UpstreamError
 from ..service import server_tls
 from . import wire
+from .ends import Ends
 from .refusing import refusal
 from .session import Fatal, Session
 from .startup import Cancel, Client, Refused, greet
@@ -59,7 +60,7 @@ class SqlGate:
             if isinstance(client, Cancel):
                 session = self._sessions.get(client.key)
                 if session is not None:
-                    await session.cancel()
+                    await session.governed.cancel()
             else:
                 await self._served(client, reader, writer)
 
@@ -118,7 +119,7 @@ class SqlGate:
             login = lease.fields if lease is not None else {}
             user = login.get("username", self._settings.user)
             await upstream.open(user, login.get("password", self._settings.password), client.given)
-            session = Session(self._runtime, place, upstream, reader, writer)
+            session = Session(Ends(self._runtime, place, upstream, reader, writer))
             key = self._key()
             self._sessions[key] = session
             if self._draining:
@@ -140,5 +141,4 @@ class SqlGate:
 
     def _filed(self, request: Request) -> None:
         for session in self._sessions.values():
-            if session.under_way is not None and session.under_way.id == request.action:
-                session.filed(request)
+            session.governed.filed(request)
