@@ -8,13 +8,13 @@ linear in the text: phrases have a greatest length.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import re2
 
 from .gate import Gate, options
-from .phrases import ENDS, Node, Vocabulary, Word
+from .phrases import ENDS, Node, Vocabulary, Word, trie
 from .spelling import Spelling
 from .words import UNCUT
 
@@ -66,6 +66,28 @@ class _Letter:
             self.next = {}
         return self.next.setdefault(letter, _Letter())
 
+    def put(self, phrase: str, concept: str) -> None:
+        """Add a phrase that goes on from here."""
+        node = self
+        for char in phrase:
+            if char == "*":
+                node.star = node.star or _Letter()
+                node = node.star
+            elif char != " ":
+                node = node.child(char)
+        node.concepts = node.concepts | {concept}
+
+    def merged(self, known: dict[Any, _Letter]) -> _Letter:
+        """The letter of those known that says the same; everything behind it is merged first."""
+        if self.next is ENDS and self.star is None:
+            return known.setdefault(self.concepts, self)
+        if isinstance(self.next, dict):
+            self.next.update([(char, one.merged(known)) for char, one in self.next.items()])
+        if self.star is not None:
+            self.star = self.star.merged(known)
+        following = frozenset([(char, id(one)) for char, one in self.next.items()])
+        return known.setdefault((self.concepts, following, id(self.star)), self)
+
 
 class Letters:
     """The trie of letters: phrases of every script but Latin."""
@@ -75,17 +97,16 @@ class Letters:
     def __init__(self, concepts: Mapping[str, Concept]) -> None:
         self._root = _Letter()
         self._pairs: set[str] = set()
+        begun: dict[_Letter, list[tuple[str, str]]] = {}
         for name, concept in concepts.items():
             for phrase in concept.wide:
-                node = self._root
                 self._pairs.add(phrase.replace(" ", "")[:2])
-                for char in phrase:
-                    if char == "*":
-                        node.star = node.star or _Letter()
-                        node = node.star
-                    elif char != " ":
-                        node = node.child(char)
-                node.concepts = node.concepts | {name}
+                begun.setdefault(self._root.child(phrase[0]), []).append((phrase[1:], name))
+        known: dict[Any, _Letter] = {}
+        for branch, rests in begun.items():
+            for rest, name in rests:
+                branch.put(rest, name)
+            branch.merged(known)
         # a second letter may stand behind a blank
         self._pairs |= {f"{pair[0]} " for pair in self._pairs}
         firsts = sorted(self._root.next)
@@ -150,24 +171,19 @@ class Tagger:
         composites: Sequence[tuple[str, str, str, int]],
         gains: Mapping[bytes, int],
     ) -> None:
-        root = Node()
         self._letters = Letters(concepts)
-        self._names: list[str] = []
-        known: dict[frozenset[str], frozenset[str]] = {}
-        alternatives: list[str] = []
-        words = set(gains)
-        for name, concept in concepts.items():
-            if concept.raw:
-                self._names.append(name)
-                alternatives.append("|".join(concept.raw))
-            for phrase in concept.phrases.splitlines():
-                node = root
-                for word in phrase.removeprefix("* ").split():
-                    node = node.child(word)
-                    words.add(word.encode())
-                held = node.concepts | {name}
-                node.concepts = known.setdefault(held, held)
+        marked = [(name, "|".join(one.raw)) for name, one in concepts.items() if one.raw]
+        self._names = [name for name, _ in marked]
+        alternatives = [raw for _, raw in marked]
         every = "|".join(alternatives) or r"\x00\x01"
+        words = set(gains)
+        for concept in concepts.values():
+            words.update([word.encode() for word in concept.phrases.split()])
+        root = trie(
+            (phrase, name)
+            for name, concept in concepts.items()
+            for phrase in concept.phrases.splitlines()
+        )
         self._marks = re2.compile(every, options(longest=True))
         self._sorter = Gate(rf"\A\x01?(?:{one})\x00" for one in alternatives)
         self.spelling = Spelling(words)
