@@ -1,6 +1,6 @@
 """What the MCP gateway adds to `tools/call`: an upstream in memory, whole frames as bytes.
 
-    python bench/mcp.py [--calls 20000] [--sizes]
+    python bench/mcp.py [--calls 20000]
 
 One client, one core, no socket and no pipe: what is measured is decoding the frame, governing the
 call with the default guards and a policy that allows it, its two records, asking the upstream,
@@ -23,7 +23,7 @@ from typing import Any
 
 from aegis.kernel.build import open_runtime
 from aegis.kernel.config import parse
-from aegis.kernel.settings import Mcp, McpUpstream
+from aegis.kernel.mcp_settings import Mcp, McpUpstream
 from aegis.model import Actor
 from aegis.surfaces.mcp import protocol as rpc
 from aegis.surfaces.mcp.hub import Hub
