@@ -26,6 +26,7 @@ from aegis.kernel.config import parse
 from aegis.kernel.mcp_settings import Mcp, McpUpstream
 from aegis.model import Actor
 from aegis.surfaces.mcp import protocol as rpc
+from aegis.surfaces.mcp.gateway import Gateway
 from aegis.surfaces.mcp.hub import Hub
 
 TOOLS = [
@@ -100,7 +101,8 @@ async def measure(calls: int, folder: str) -> None:
     loaded = parse({"policy": {"defaults": {"approval": "auto"}}, "home": folder}, "<bench>")
     runtime = open_runtime(loaded)
     try:
-        hub = Hub(runtime, Mcp({"mem": McpUpstream("-")}), lambda name, spec: MemoryWire())
+        settings = Mcp({"mem": McpUpstream("-")})
+        hub = Hub(Gateway(runtime, settings, lambda name, spec: MemoryWire()))
         session = hub.session(Actor("bench", "bench", "bench/1"))
         frames = [call(number, "read_note") for number in range(calls)]
         await timed(lambda frame: governed(hub, session, frame), frames[:500])
