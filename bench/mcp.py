@@ -1,6 +1,6 @@
 """What the MCP gateway adds to `tools/call`: an upstream in memory, whole frames as bytes.
 
-    python bench/mcp.py [--calls 20000] [--sizes]
+    python bench/mcp.py [--calls 20000]
 
 One client, one core, no socket and no pipe: what is measured is decoding the frame, governing the
 call with the default guards and a policy that allows it, its two records, asking the upstream,
@@ -23,9 +23,10 @@ from typing import Any
 
 from aegis.kernel.build import open_runtime
 from aegis.kernel.config import parse
-from aegis.kernel.settings import Mcp, McpUpstream
+from aegis.kernel.mcp_settings import Mcp, McpUpstream
 from aegis.model import Actor
 from aegis.surfaces.mcp import protocol as rpc
+from aegis.surfaces.mcp.gateway import Gateway
 from aegis.surfaces.mcp.hub import Hub
 
 TOOLS = [
@@ -100,7 +101,8 @@ async def measure(calls: int, folder: str) -> None:
     loaded = parse({"policy": {"defaults": {"approval": "auto"}}, "home": folder}, "<bench>")
     runtime = open_runtime(loaded)
     try:
-        hub = Hub(runtime, Mcp({"mem": McpUpstream("-")}), lambda name, spec: MemoryWire())
+        settings = Mcp({"mem": McpUpstream("-")})
+        hub = Hub(Gateway(runtime, settings, lambda name, spec: MemoryWire()))
         session = hub.session(Actor("bench", "bench", "bench/1"))
         frames = [call(number, "read_note") for number in range(calls)]
         await timed(lambda frame: governed(hub, session, frame), frames[:500])

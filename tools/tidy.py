@@ -1,12 +1,13 @@
 """The rules of this repository, checked over its files: `python tools/tidy.py`.
 
-Sizes, names, comments left for later, broad `except`, exports, reachability, Markdown, words.
-Prints one line per complaint as `path:line: what is wrong; what to do` and exits 1 where there
-is any. Exceptions stand in `tidy.toml`, a table that may only shrink: an
-entry that is not needed any more, or is looser than it has to be, is itself a complaint.
+Sizes, names, comments left for later, broad `except`, exports, import circles, reachability,
+Markdown, words. Prints one line per complaint as `path:line: what is wrong; what to do` and exits 1
+where there is any. Exceptions stand in `tidy.toml`, a table that may only shrink: an entry that is
+not needed any more, or is looser than it has to be, is itself a complaint.
 
-The rules live beside this file: `tidy_python.py` (Python sources), `tidy_reach.py` (what shipped
-code reaches), `tidy_text.py` (Markdown and words). `tests/house` runs them with the suite.
+The rules live beside this file: `tidy_python.py` (Python sources), `tidy_circles.py` (imports
+that lead back), `tidy_reach.py` (what shipped code reaches), `tidy_text.py` (Markdown and words).
+`tests/house` runs them with the suite.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import tidy_circles
 import tidy_python
 import tidy_reach
 import tidy_text
@@ -44,6 +46,7 @@ def complaints(root: Path = ROOT) -> list[Complaint]:
     paths = files(root)
     found = [
         *tidy_python.check(root, paths, table),
+        *tidy_circles.check(root, paths, table),
         *tidy_reach.check(root, paths, table),
         *tidy_text.check(root, paths, table),
     ]

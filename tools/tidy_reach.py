@@ -10,6 +10,7 @@ import re
 import tomllib
 from typing import TYPE_CHECKING, TypeGuard
 
+import tidy_modules
 from tidy_model import Complaint
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from tidy_model import Exceptions
 
-SOURCE = "src/"
 PACKAGE = "aegis"
 
 _STRING_IMPORT = re.compile(r"^\.{0,3}[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*(:[A-Za-z_]\w*)?$")
@@ -26,22 +26,13 @@ _STRING_IMPORT = re.compile(r"^\.{0,3}[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*(:[A-
 
 def check(root: Path, paths: list[str], table: Exceptions) -> Iterator[Complaint]:
     """Complaints about modules that nothing shipped reaches."""
-    modules = {_module(path): path for path in paths if _is_source(path)}
+    modules = tidy_modules.modules(paths, f"{tidy_modules.SOURCE}{PACKAGE}/")
     reached = reachable(root, modules)
     for name in sorted(set(modules) - reached):
         if not table.allows("unreached", modules[name]):
             yield Complaint(
                 modules[name], 1, "no shipped surface reaches this module; wire it or delete it"
             )
-
-
-def _is_source(path: str) -> bool:
-    return path.startswith(f"{SOURCE}{PACKAGE}/") and path.endswith(".py")
-
-
-def _module(path: str) -> str:
-    parts = path.removeprefix(SOURCE).removesuffix(".py").split("/")
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def reachable(root: Path, modules: dict[str, str]) -> set[str]:
@@ -56,7 +47,7 @@ def reachable(root: Path, modules: dict[str, str]) -> set[str]:
             continue
         reached.add(name)
         tree = ast.parse((root / modules[name]).read_text(encoding="utf-8"))
-        package = name if modules[name].endswith("__init__.py") else name.rpartition(".")[0]
+        package = tidy_modules.package_of(name, modules[name])
         for target in _targets(tree, package):
             waiting += [part for part in _with_parents(target) if part in modules]
     return reached
@@ -81,17 +72,12 @@ def _targets(tree: ast.Module, package: str) -> Iterator[str]:
     lazy = any(
         isinstance(node, ast.FunctionDef) and node.name == "__getattr__" for node in tree.body
     )
+    for one in tidy_modules.imports(tree, package):
+        yield f"{one.module}.{one.name}" if one.name else one.module
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield alias.name
-        elif isinstance(node, ast.ImportFrom):
-            base = _absolute("." * node.level + (node.module or ""), package)
-            for alias in node.names:
-                yield f"{base}.{alias.name}"
-        elif isinstance(node, ast.Constant) and _names_a_module(node.value):
+        if isinstance(node, ast.Constant) and _names_a_module(node.value):
             target, attribute, _ = node.value.partition(":")
-            yield _absolute(target, package)
+            yield tidy_modules.absolute(target, package)
             if lazy or attribute:
                 # a bare word is a sibling only in a table of `module:name` or of lazy names
                 yield f"{package}.{target}"
@@ -99,11 +85,3 @@ def _targets(tree: ast.Module, package: str) -> Iterator[str]:
 
 def _names_a_module(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and _STRING_IMPORT.match(value) is not None
-
-
-def _absolute(name: str, package: str) -> str:
-    level = len(name) - len(name.lstrip("."))
-    if not level:
-        return name
-    base = package.split(".")
-    return ".".join([*base[: len(base) - level + 1], *filter(None, [name[level:]])])

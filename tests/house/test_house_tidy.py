@@ -118,6 +118,82 @@ def test_an_exception_allows_just_what_it_says(little):
     assert "lower its entry" in tidy(little)[0]
 
 
+TYPES = MODULE + "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from {} import {}\n"
+LATE = MODULE + "def f():\n    from {} import {}\n    return {}\n"
+
+CIRCLES = [
+    {"a": MODULE + "from .b import B\n", "b": TYPES.format(".a", "A")},
+    {"a": MODULE + "from . import b\n", "b": LATE.format(".a", "A", "A")},
+    {"a": MODULE + "import aegis.b\n", "b": MODULE + "from aegis.a import A\n"},
+    {
+        "a": MODULE + "from .b import B\n",
+        "b": MODULE + "from .c import C\n",
+        "c": TYPES.format(".a", "A"),
+    },
+    {"a/__init__": MODULE + "from .b import B\n", "a/b": MODULE + "from . import A\n"},
+]
+
+
+@pytest.fixture
+def reaching(little):
+    """The same, where everything in `src` is reached."""
+    write(little, "src/aegis/__init__.py", MODULE + "from . import a\n")
+    return little
+
+
+@pytest.mark.parametrize("files", CIRCLES, ids=lambda files: "-".join(files).replace("/", "."))
+def test_a_circle_of_imports_is_noticed_however_it_is_tied(reaching, files):
+    for name, text in files.items():
+        write(reaching, f"src/aegis/{name}.py", text)
+    (complaint,) = tidy(reaching)
+    assert complaint.startswith("src/aegis/a")
+    assert "imports in a circle" in complaint
+    assert all(f"`src/aegis/{name}.py`" in complaint for name in files)
+    assert "imports A from `src/aegis/a" in complaint
+
+
+def test_the_shortest_circles_are_told_one_by_one(reaching):
+    write(reaching, "src/aegis/a.py", MODULE + "from .b import B, D\nfrom .c import C\n")
+    write(reaching, "src/aegis/b.py", MODULE + "from .a import A\nfrom .c import C\n")
+    write(reaching, "src/aegis/c.py", MODULE + "from .a import A\n")
+    first, second, third = tidy(reaching)
+    assert first.startswith(
+        "src/aegis/a.py:2: imports in a circle: `src/aegis/a.py` imports B, D from "
+        "`src/aegis/b.py`, which imports A from `src/aegis/a.py`; "
+    )
+    assert second.startswith(
+        "src/aegis/a.py:2: imports in a circle: `src/aegis/a.py` imports B, D from "
+        "`src/aegis/b.py`, which imports C from `src/aegis/c.py`, which imports A from "
+        "`src/aegis/a.py`; "
+    )
+    assert third.startswith("src/aegis/a.py:3: ")
+
+
+def test_imports_that_meet_again_are_no_circle(reaching):
+    write(reaching, "src/aegis/a.py", MODULE + "from .b import B\nfrom .c import C\n")
+    write(reaching, "src/aegis/b.py", MODULE + "from .d import D\n")
+    write(reaching, "src/aegis/c.py", MODULE + "from .d import D\nNAME = 'a'\n")
+    write(reaching, "src/aegis/d.py", MODULE)
+    assert tidy(reaching) == []
+
+
+def test_an_excepted_arrow_opens_its_circles_and_no_other(reaching):
+    up, down = "src/aegis/b.py -> src/aegis/a.py", "src/aegis/a.py -> src/aegis/b.py"
+    write(reaching, "src/aegis/a.py", MODULE + "from .b import B\n")
+    write(reaching, "src/aegis/b.py", TYPES.format(".a", "A"))
+    write(reaching, "tools/tidy.toml", f'[import_circles]\n"{up}" = "A"\n')
+    assert tidy(reaching) == []
+    write(reaching, "tools/tidy.toml", f'[import_circles]\n"{up}" = "A"\n"{down}" = "B"\n')
+    assert "not needed any more" in tidy(reaching)[0]
+    write(reaching, "tools/tidy.toml", f'[import_circles]\n"{up}" = "A"\n')
+    write(reaching, "src/aegis/b.py", TYPES.format(".a", "A") + "from .c import C\n")
+    write(reaching, "src/aegis/c.py", MODULE + "from .b import B\n")
+    assert "`src/aegis/c.py`" in tidy(reaching)[0]
+    write(reaching, "src/aegis/b.py", MODULE)
+    write(reaching, "src/aegis/a.py", MODULE + "from . import b, c\n")
+    assert "not needed any more" in tidy(reaching)[0]
+
+
 @pytest.mark.parametrize(
     "root",
     [

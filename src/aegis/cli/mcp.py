@@ -239,6 +239,7 @@ def serve_stdio_of(
 ) -> int:
     """Serve one client on standard streams until it ends them, or a signal ends this process."""
     from ..kernel.build import open_runtime
+    from ..surfaces.mcp.gateway import Gateway
     from ..surfaces.mcp.hub import Hub
     from ..surfaces.mcp.stdio import serve_stdio
     from .serve import configure_logs
@@ -251,8 +252,8 @@ def serve_stdio_of(
         if task is not None and os.name == "posix":
             loop.add_signal_handler(signal.SIGTERM, task.cancel)
         connect = connecting(runtime)
-        hub = Hub(runtime, loaded.settings.mcp, connect, user=home.user(), bare=bare)
-        await serve_stdio(hub, agent)
+        gateway = Gateway(runtime, loaded.settings.mcp, connect, user=home.user(), bare=bare)
+        await serve_stdio(Hub(gateway), agent)
 
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:

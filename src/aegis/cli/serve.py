@@ -119,11 +119,12 @@ def _mcp(runtime: Runtime) -> Mounted | None:
     settings = runtime.settings.mcp
     if not settings.upstreams:
         return None
+    from ..surfaces.mcp.gateway import Gateway
     from ..surfaces.mcp.http import Mounted
     from ..surfaces.mcp.hub import Hub
     from .mcp_wires import connecting
 
-    return Mounted(Hub(runtime, settings, connecting(runtime), user=home.user()))
+    return Mounted(Hub(Gateway(runtime, settings, connecting(runtime), user=home.user())))
 
 
 def _override(found: Loaded, host: str | None, port: int | None, open_to_all: bool) -> Loaded:

@@ -29,7 +29,7 @@ from ...model import (
     Verdict,
 )
 from ..refusal import about, said
-from . import mirror
+from . import lists, mirror
 from . import protocol as rpc
 from .follow import satisfied
 from .link import error_in
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from ...kernel.runtime import Runtime
     from ...model import Outcome
-    from .hub import Hub
+    from .gateway import Gateway
     from .link import Link
     from .protocol import Frame
     from .session import Asker
@@ -74,7 +74,7 @@ CODES = {
 log = logging.getLogger("aegis.mcp")
 
 
-async def call_tool(hub: Hub, asker: Asker, params: Frame) -> Frame:
+async def call_tool(gateway: Gateway, asker: Asker, params: Frame) -> Frame:
     """Answer `tools/call`. Raises RpcError."""
     name = rpc.text_of(params, "name")
     arguments = params.get("arguments")
@@ -82,8 +82,8 @@ async def call_tool(hub: Hub, asker: Asker, params: Frame) -> Frame:
         arguments = {}
     if not isinstance(arguments, dict):
         raise rpc.RpcError(rpc.INVALID_PARAMS, "`arguments` has to be an object")
-    server, tool = hub.resolve(name)
-    link = await hub.link(asker, server)
+    server, tool = gateway.resolve(name)
+    link = await asker.session.link(server, asker)
     known = await asker.session.tools(link)
     definition = known.get(tool)
     if definition is None:
@@ -97,8 +97,8 @@ async def call_tool(hub: Hub, asker: Asker, params: Frame) -> Frame:
     action = action_of(asker.session.actor, full, definition, given, known.fact(tool), labels)
     reason = known.quarantined.get(tool)
     session = asker.session
-    refusal = _quarantine(action, reason) if reason else hub.sequences.begun(session, action)
-    runtime = hub.runtime if refusal is None else tightened(hub.runtime, refusal)
+    refusal = _quarantine(action, reason) if reason else gateway.sequences.begun(session, action)
+    runtime = gateway.runtime if refusal is None else tightened(gateway.runtime, refusal)
     rest = outgoing(params)
     performed = False
 
@@ -110,56 +110,56 @@ async def call_tool(hub: Hub, asker: Asker, params: Frame) -> Frame:
             decided = dict(decided)
             body["inputResponses"] = decided.pop(INPUTS)
         body["arguments"] = decided
-        return await answered(hub, link, asker, "tools/call", body)
+        return await answered(gateway, link, asker, "tools/call", body)
 
     try:
-        return await govern(hub, asker, runtime, action, params, forward)
+        return await govern(gateway, asker, runtime, action, params, forward)
     finally:
         if not performed:
-            hub.sequences.dropped(session, action)
+            gateway.sequences.dropped(session, action)
 
 
-async def read_resource(hub: Hub, asker: Asker, params: Frame) -> Frame:
+async def read_resource(gateway: Gateway, asker: Asker, params: Frame) -> Frame:
     """Answer `resources/read`. Raises RpcError."""
     uri = rpc.text_of(params, "uri")
-    link = await hub.holder(asker, uri)
+    link = await lists.holder(gateway, asker, uri)
     resources = (Resource("url", uri, "read"), Resource("server", link.name, "read"))
     given = with_inputs({"uri": uri}, params)
     action = _reading("resources/read", uri, given, asker, resources)
-    return await _fetched(hub, asker, link, action, params)
+    return await _fetched(gateway, asker, link, action, params)
 
 
-async def get_prompt(hub: Hub, asker: Asker, params: Frame) -> Frame:
+async def get_prompt(gateway: Gateway, asker: Asker, params: Frame) -> Frame:
     """Answer `prompts/get`. Raises RpcError."""
     name = rpc.text_of(params, "name")
-    server, prompt = hub.resolve(name)
-    link = await hub.link(asker, server)
+    server, prompt = gateway.resolve(name)
+    link = await asker.session.link(server, asker)
     arguments = params.get("arguments")
     given = with_inputs({"arguments": arguments} if isinstance(arguments, dict) else {}, params)
     target = f"{server}{SEPARATOR}{prompt}"
     action = _reading("prompts/get", target, given, asker, (Resource("server", server, "read"),))
-    return await _fetched(hub, asker, link, action, {**params, "name": prompt})
+    return await _fetched(gateway, asker, link, action, {**params, "name": prompt})
 
 
-async def complete(hub: Hub, asker: Asker, params: Frame) -> Frame:
+async def complete(gateway: Gateway, asker: Asker, params: Frame) -> Frame:
     """Answer `completion/complete`. Raises RpcError."""
     ref = params.get("ref")
     ref = ref if isinstance(ref, dict) else {}
     if ref.get("type") == "ref/prompt":
         target = rpc.text_of(ref, "name")
-        server, prompt = hub.resolve(target)
-        link = await hub.link(asker, server)
+        server, prompt = gateway.resolve(target)
+        link = await asker.session.link(server, asker)
         params = {**params, "ref": {**ref, "name": prompt}}
     else:
         target = rpc.text_of(ref, "uri")
-        link = await hub.holder(asker, target)
+        link = await lists.holder(gateway, asker, target)
     given: Frame = {key: params[key] for key in ("argument", "context") if key in params}
     resources = (Resource("server", link.name, "read"),)
     action = _reading("completion/complete", target, given, asker, resources)
-    return await _fetched(hub, asker, link, action, params)
+    return await _fetched(gateway, asker, link, action, params)
 
 
-async def ask_client(hub: Hub, link: Link, asker: Asker, frame: Frame) -> Any:
+async def ask_client(gateway: Gateway, link: Link, asker: Asker, frame: Frame) -> Any:
     """What an upstream asks of a client: governed like what the client asks. Raises RpcError."""
     method: str = frame["method"]
     params: Frame = frame.get("params", {})
@@ -181,15 +181,20 @@ async def ask_client(hub: Hub, link: Link, asker: Asker, frame: Frame) -> Any:
             return await asker.asks.ask(method, decided.params)
         return await asker.session.ask(method, decided.params, asker.channel)
 
-    outcome = await hub.runtime.agovern(action, perform, MCP)
+    outcome = await gateway.runtime.agovern(action, perform, MCP)
     return result_of(outcome)
 
 
 async def govern(
-    hub: Hub, asker: Asker, runtime: Runtime, action: Action, params: Frame, forward: Forward
+    gateway: Gateway,
+    asker: Asker,
+    runtime: Runtime,
+    action: Action,
+    params: Frame,
+    forward: Forward,
 ) -> Frame:
     """Take a request along the path; returns the upstream's result. Raises RpcError."""
-    reviews = hub.reviews
+    reviews = gateway.reviews
     reviews.responded(params, action, asker.session)
     ticket = _ticket(asker, params)
 
@@ -286,7 +291,9 @@ def _reading(
     )
 
 
-async def _fetched(hub: Hub, asker: Asker, link: Link, action: Action, params: Frame) -> Frame:
+async def _fetched(
+    gateway: Gateway, asker: Asker, link: Link, action: Action, params: Frame
+) -> Frame:
     """Govern a request whose params go to the upstream as they are but for what was rewritten."""
     rest = outgoing(params)
 
@@ -294,18 +301,18 @@ async def _fetched(hub: Hub, asker: Asker, link: Link, action: Action, params: F
         body = {**rest, **decided}
         if INPUTS in body:
             body["inputResponses"] = body.pop(INPUTS)
-        return await answered(hub, link, asker, action.type, body)
+        return await answered(gateway, link, asker, action.type, body)
 
-    return await govern(hub, asker, hub.runtime, action, params, forward)
+    return await govern(gateway, asker, gateway.runtime, action, params, forward)
 
 
-async def answered(hub: Hub, link: Link, asker: Asker, method: str, body: Frame) -> Frame:
+async def answered(gateway: Gateway, link: Link, asker: Asker, method: str, body: Frame) -> Frame:
     """The final response of an upstream to a request that has been decided."""
 
     async def ask(frame: Frame) -> Any:
         if frame.get("method", "").partition("/")[0] not in asker.capabilities:
             raise rpc.RpcError(rpc.UPSTREAM, "the upstream requires what the client cannot do")
-        return await ask_client(hub, link, asker, frame)
+        return await ask_client(gateway, link, asker, frame)
 
     lent = lent_meta()
     if lent:

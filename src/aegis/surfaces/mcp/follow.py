@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from ...model import UpstreamError
 from . import protocol as rpc
-from .tasks import TASK_SECONDS
+from .task import TASK_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

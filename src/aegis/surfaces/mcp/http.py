@@ -57,7 +57,8 @@ class Mounted:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._callers = Callers(hub)
+        self._gateway = hub.gateway
+        self._callers = Callers(hub.gateway)
         self._sessions = HttpSessions(hub)
         self._under_way = 0
         self._left: set[asyncio.Task[None]] = set()
@@ -89,7 +90,7 @@ class Mounted:
         await self._hub.close()
 
     async def _guarded(self, turn: Turn, handler: Any, allowed: str) -> None:
-        limit = self._hub.runtime.settings.server.concurrency
+        limit = self._gateway.runtime.settings.server.concurrency
         self._under_way += 1
         try:
             if handler is None:
@@ -124,7 +125,7 @@ class Mounted:
         kind = turn.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
         if kind != b"application/json":
             raise Refused(415, "send the frame as `application/json`")
-        data = await turn.read(self._hub.runtime.settings.limits.body_bytes)
+        data = await turn.read(self._gateway.runtime.settings.limits.body_bytes)
         accept = turn.headers.get(b"accept", b"*/*")
         streams = b"text/event-stream" in accept or accept == b"*/*"
         value: Any = None
@@ -163,7 +164,7 @@ class Mounted:
         params: Frame = frame.get("params", {})
         mirror.check(turn.headers, frame["method"], params)
         client = rpc.meta_of(params).get(rpc.META_CLIENT)
-        self._callers.check_scope(principal, self._hub.scope(frame))
+        self._callers.check_scope(principal, self._gateway.scope(frame))
         session = self._sessions.stateless(
             principal, agent_of(turn, principal, client), named(turn, b"x-aegis-session")
         )
@@ -183,7 +184,7 @@ class Mounted:
             await reply.finish(200, await self._hub.answer(session, frame, reply))
             return
         session = self._session(turn, principal)
-        self._callers.check_scope(principal, self._hub.scope(frame))
+        self._callers.check_scope(principal, self._gateway.scope(frame))
         if "method" not in frame or "id" not in frame:
             await self._hub.answer(session, frame, None)
             await turn.whole(202, [], b"")
@@ -212,7 +213,7 @@ class Mounted:
             raise rpc.RpcError(rpc.INVALID_REQUEST, f"a batch holds 1 to {BATCH_MAX} frames")
         frames = [rpc.check(value) for value in values]
         for frame in frames:
-            self._callers.check_scope(principal, self._hub.scope(frame))
+            self._callers.check_scope(principal, self._gateway.scope(frame))
         session = self._session(turn, principal)
         reply = Reply(turn, streams)
         answers = [await self._hub.answer(session, frame, reply) for frame in frames]
@@ -318,7 +319,7 @@ class Mounted:
             session = self._sessions.find(turn.path.removeprefix(SSE_PATH + "/"), principal)
         except rpc.RpcError as error:
             raise Refused(404, str(error)) from None
-        data = await turn.read(self._hub.runtime.settings.limits.body_bytes)
+        data = await turn.read(self._gateway.runtime.settings.limits.body_bytes)
         outlet = session.outlet
         if outlet is None:
             raise Refused(409, "the event stream of this session has ended")
@@ -327,7 +328,7 @@ class Mounted:
         except rpc.RpcError as error:
             await turn.whole(400, [JSON], rpc.encode(rpc.error_of(None, error)))
             return
-        self._callers.check_scope(principal, self._hub.scope(frame))
+        self._callers.check_scope(principal, self._gateway.scope(frame))
         self._hub.spawn(session, frame, outlet)
         await turn.whole(202, [], b"")
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..gateway.turn import Turn
-    from .hub import Hub
+    from .gateway import Gateway
 
 NOBODY = Principal("", kind="anonymous")
 """The caller where no key is asked for."""
@@ -38,9 +38,9 @@ class Refused(Exception):
 class Callers:
     """Knows the callers of one gateway; `tokens` is None where no issuer is configured."""
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
-        self.tokens = Tokens(hub.settings.oauth) if hub.settings.oauth.issuer else None
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self.tokens = Tokens(gateway.settings.oauth) if gateway.settings.oauth.issuer else None
 
     def check_origin(self, turn: Turn) -> None:
         """That no page of somebody else calls. Raises Refused (403)."""
@@ -52,14 +52,14 @@ class Callers:
             host = urlsplit(text).hostname
         except ValueError:
             host = None
-        if host not in LOOPBACK and text not in self._hub.settings.origins:
+        if host not in LOOPBACK and text not in self._gateway.settings.origins:
             raise Refused(
                 403, "pages of this origin may not call; `mcp.origins` lists those that may"
             )
 
     async def caller(self, turn: Turn) -> Principal:
         """Who asks. Raises Refused (401, 403, 503)."""
-        runtime, tokens = self._hub.runtime, self.tokens
+        runtime, tokens = self._gateway.runtime, self.tokens
         token = _token(turn.headers)
         principal = runtime.keys.authenticate(token) if token else None
         if principal is not None:

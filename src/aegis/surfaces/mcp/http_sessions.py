@@ -101,7 +101,7 @@ class HttpSessions:
         return id, session
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
-        limit = loop.time() - self._hub.settings.session_seconds
+        limit = loop.time() - self._hub.gateway.settings.session_seconds
         for id, (_, session) in list(self._sessions.items()):
             if session.kept is not None:
                 session.kept.sweep()

@@ -1,39 +1,31 @@
-"""The gateway between clients and upstreams: every frame of a client comes here.
+"""Where clients and upstreams meet: every frame of a client comes here.
 
-Transports (`stdio.py`, `http.py`) make sessions and hand over frames; what the frames ask is
-answered here or, governed, by an upstream (`calls.py`, `lists.py`).
+Transports (`stdio.py`, `http.py`) have sessions made and hand over frames; each method a client may
+ask has its handler (`lifecycle.py`, `lists.py`, `calls.py`, `subscriptions.py`, `tasks.py`), and
+what upstreams say by themselves goes the other way.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from . import calls, lists, subscriptions, tasks
+from . import calls, lifecycle, lists, subscriptions, tasks
 from . import protocol as rpc
-from .asks import Parking, resumed
-from .pins import Pins
-from .reviews import Reviews
-from .sequences import Sequences
+from .asks import resumed
+from .notifications import CHANGES, TOOLS_CHANGED, untagged
 from .session import RUNNING_MAX, Asker, Session
-from .tools import SEPARATOR
-from .upstream import Upstream
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
-    from ...kernel.mcp_settings import Mcp
-    from ...kernel.runtime import Runtime
     from ...model import Actor
+    from .gateway import Gateway
     from .link import Link
     from .protocol import Channel, Frame
-    from .upstream import Connect
 
-    Method = Callable[["Hub", Asker, Frame], Awaitable[Frame]]
-
-GREET_SECONDS = 10.0
-"""How long a client's greeting waits for upstreams that have yet to begin."""
+    Method = Callable[[Gateway, Asker, Frame], Awaitable[Frame]]
 
 CANCELLED = "by the client"
 """The message a request is cancelled with where its client asked for that."""
@@ -41,43 +33,23 @@ CANCELLED = "by the client"
 NOTES_MAX = 1_000
 """Most notifications on their way to clients; what upstreams say beyond that is dropped."""
 
-log = logging.getLogger("aegis.mcp")
-
 
 class Hub:
-    """One gateway. `bare` names the only upstream, whose names then stay as they are."""
+    """Answers the frames of the clients of one gateway, and tells them what upstreams say."""
 
-    def __init__(
-        self,
-        runtime: Runtime,
-        settings: Mcp,
-        connect: Connect,
-        *,
-        user: str = "",
-        bare: str = "",
-    ) -> None:
-        self.runtime = runtime
-        self.settings = settings
-        self.bare = bare
-        self.pins = Pins(runtime)
-        self.upstreams = {
-            name: Upstream(name, spec, connect) for name, spec in settings.upstreams.items()
-        }
-        self.reviews = Reviews(runtime, settings.client_approval, user or "local user")
-        self.sequences = Sequences(runtime)
-        self.parking = Parking()
-        self.tasks = tasks.Tasks()
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
         self._tasks: set[asyncio.Task[None]] = set()
 
     def session(self, actor: Actor, *, local: bool = False) -> Session:
         """A new session of a client."""
-        return Session(actor, self.upstreams, self.pins, local=local)
+        gateway = self.gateway
+        listening = partial(_Ear, self)
+        return Session(actor, gateway.upstreams, gateway.pins, listening, local=local)
 
     async def close(self) -> None:
         """End what is under way; sessions are ended by who made them."""
-        self.reviews.close()
-        self.parking.close()
-        self.tasks.close()
+        self.gateway.close()
         for task in list(self._tasks):
             task.cancel()
 
@@ -118,13 +90,13 @@ class Hub:
             raise rpc.RpcError(rpc.NO_METHOD, f"there is no method `{method[:100]}` here")
         asker = Asker(session, channel, params, frame["id"])
         if not asker.modern:
-            return await handler(self, asker, params)
+            return await handler(self.gateway, asker, params)
         self._check_revision(params)
-        work: Any = handler(self, asker, params)
+        work: Any = handler(self.gateway, asker, params)
         if method == "tools/call" and tasks.declared(asker.capabilities) and not resumed(params):
-            work = self.tasks.run(asker, work)
+            work = self.gateway.tasks.run(asker, work)
         elif method in INTERACTIVE:
-            work = self.parking.run(asker, method, params, work)
+            work = self.gateway.parking.run(asker, method, params, work)
         result = await work
         return lists.cacheable(method, {"resultType": "complete", **result})
 
@@ -161,59 +133,15 @@ class Hub:
 
         self._keep(answer())
 
+    def tell(self, session: Session, frame: Frame, channel: Channel | None) -> None:
+        """Hand a notification to a client, unless too many are on their way."""
+        if len(self._tasks) < NOTES_MAX:
+            self._keep(session.tell(frame, channel))
+
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    def resolve(self, name: str) -> tuple[str, str]:
-        """Upstream and own name of `server__name`. Raises RpcError."""
-        if self.bare:
-            return self.bare, name
-        server, separator, own = name.partition(SEPARATOR)
-        if not separator or server not in self.upstreams:
-            raise rpc.RpcError(rpc.INVALID_PARAMS, f"there is no `{name[:128]}` here")
-        return server, own
-
-    def scope(self, frame: Frame) -> str:
-        """The scope a token needs for a frame, where the configuration asks for one."""
-        name = frame.get("params", {}).get("name")
-        if frame.get("method") != "tools/call" or not isinstance(name, str):
-            return ""
-        server, _, tool = name.partition(SEPARATOR)
-        facts = self.upstreams[server].spec.tools if server in self.upstreams else {}
-        return facts[tool].scope if tool in facts else ""
-
-    def public(self, server: str, name: str) -> str:
-        """The name a client knows something of an upstream by."""
-        return name if self.bare else f"{server}{SEPARATOR}{name}"
-
-    async def link(self, asker: Asker, server: str) -> Link:
-        """The connection of a session to an upstream. Raises UpstreamError."""
-        return await asker.session.link(server, _Ear(self, asker.session), asker)
-
-    async def holder(self, asker: Asker, uri: str) -> Link:
-        """The connection to the upstream that has a resource. Raises RpcError, UpstreamError."""
-        return await self.link(asker, await lists.holder(self, asker, uri))
-
-    def heard(self, session: Session, link: Link, frame: Frame, asker: Asker | None) -> None:
-        """An upstream told something."""
-        method = frame["method"]
-        if method == "notifications/tools/list_changed":
-            session.changed(link.name)
-        own = asker is not None and method not in subscriptions.CHANGES
-        channel = asker.channel if asker is not None and own else None
-        if len(self._tasks) >= NOTES_MAX:
-            return
-        self._keep(subscriptions.tell(session, subscriptions.untagged(frame), channel))
-
-    async def asked(self, session: Session, link: Link, frame: Frame, asker: Asker | None) -> Any:
-        """An upstream asks something of the client. Raises RpcError."""
-        asker = asker or Asker(session, None, {})
-        capability = ASKED.get(frame["method"])
-        if capability is None or capability not in asker.capabilities:
-            raise rpc.RpcError(rpc.NO_METHOD, "the client cannot do this")
-        return await calls.ask_client(self, link, asker, frame)
 
 
 class _Ear:
@@ -223,102 +151,29 @@ class _Ear:
         self._hub = hub
         self._session = session
 
-    def heard(self, link: Link, frame: Frame, asker: Any) -> None:
-        """A notification of an upstream."""
-        self._hub.heard(self._session, link, frame, asker)
+    def heard(self, link: Link, frame: Frame, asker: Asker | None) -> None:
+        """A notification of an upstream: to the request it belongs to, a change to all."""
+        method = frame["method"]
+        if method == TOOLS_CHANGED:
+            self._session.changed(link.name)
+        own = asker is not None and method not in CHANGES
+        channel = asker.channel if asker is not None and own else None
+        self._hub.tell(self._session, untagged(frame), channel)
 
-    async def asked(self, link: Link, frame: Frame, asker: Any) -> Any:
-        """A request of an upstream. Raises RpcError."""
-        return await self._hub.asked(self._session, link, frame, asker)
-
-
-async def initialize(hub: Hub, asker: Asker, params: Frame) -> Frame:
-    """Answer `initialize`."""
-    session = asker.session
-    asked = params.get("protocolVersion")
-    revision = asked if asked in rpc.LEGACY else rpc.LEGACY[0]
-    client, offered = params.get("clientInfo"), params.get("capabilities")
-    session.begun(
-        client if isinstance(client, dict) else {},
-        offered if isinstance(offered, dict) else {},
-        revision,
-    )
-    asker.capabilities = session.capabilities
-    capabilities, instructions = await greeting(hub, asker)
-    answer: Frame = {
-        "protocolVersion": revision,
-        "capabilities": capabilities,
-        "serverInfo": rpc.about(),
-    }
-    return {**answer, "instructions": instructions} if instructions else answer
-
-
-async def discover(hub: Hub, asker: Asker, _: Frame) -> Frame:
-    """Answer `server/discover`."""
-    capabilities, instructions = await greeting(hub, asker)
-    capabilities["extensions"] = {tasks.EXTENSION: {}}
-    answer: Frame = {
-        "supportedVersions": list(rpc.REVISIONS),
-        "capabilities": capabilities,
-        "_meta": {rpc.META_SERVER: rpc.about()},
-    }
-    return {**answer, "instructions": instructions} if instructions else answer
-
-
-async def greeting(hub: Hub, asker: Asker) -> tuple[Frame, str]:
-    """What the upstreams can do together, and what they say of themselves, unless it is poisoned.
-
-    One that takes longer to begin is not waited for: its tools are listed once it has.
-    """
-    greeted = [
-        asyncio.get_running_loop().create_task(hub.link(asker, name)) for name in hub.upstreams
-    ]
-    if greeted:
-        await asyncio.wait(greeted, timeout=GREET_SECONDS)
-    together: Frame = {"tools": {"listChanged": True}, "logging": {}}
-    told = []
-    for task in greeted:
-        if not task.done():
-            continue
-        error = task.exception()
-        if error is not None:
-            log.warning("%s", error)
-            continue
-        link = task.result()
-        for name in ("prompts", "resources", "completions"):
-            if name in link.capabilities:
-                together[name] = {} if name == "completions" else {"listChanged": True}
-        if link.instructions:
-            poisoned = hub.pins.read(link.instructions)
-            if poisoned:
-                log.warning("instructions of upstream `%s` are withheld: %s", link.name, poisoned)
-            else:
-                told.append(link.instructions)
-    if "resources" in together:
-        together["resources"]["subscribe"] = True
-    return together, "\n\n".join(told)
-
-
-async def ping(hub: Hub, asker: Asker, _: Frame) -> Frame:
-    """Answer `ping`."""
-    return {}
-
-
-async def set_level(hub: Hub, asker: Asker, params: Frame) -> Frame:
-    """Answer `logging/setLevel`: for every upstream that logs, also those opened later."""
-    level = rpc.text_of(params, "level")
-    asker.session.level = level
-    for link in asker.session.open_links():
-        if "logging" in link.capabilities and not link.modern:
-            await link.request("logging/setLevel", {"level": level})
-    return {}
+    async def asked(self, link: Link, frame: Frame, asker: Asker | None) -> Any:
+        """A request of an upstream to the client. Raises RpcError."""
+        asker = asker or Asker(self._session, None, {})
+        capability = ASKED.get(frame["method"])
+        if capability is None or capability not in asker.capabilities:
+            raise rpc.RpcError(rpc.NO_METHOD, "the client cannot do this")
+        return await calls.ask_client(self._hub.gateway, link, asker, frame)
 
 
 METHODS: dict[str, Method] = {
-    "initialize": initialize,
-    "server/discover": discover,
-    "ping": ping,
-    "logging/setLevel": set_level,
+    "initialize": lifecycle.initialize,
+    "server/discover": lifecycle.discover,
+    "ping": lifecycle.ping,
+    "logging/setLevel": lifecycle.set_level,
     "tools/list": lists.tools,
     "tools/call": calls.call_tool,
     "resources/list": lists.resources,
@@ -330,9 +185,9 @@ METHODS: dict[str, Method] = {
     "prompts/list": lists.prompts,
     "prompts/get": calls.get_prompt,
     "completion/complete": calls.complete,
-    "tasks/get": tasks.get,
-    "tasks/update": tasks.update,
-    "tasks/cancel": tasks.cancel,
+    "tasks/get": lambda gateway, asker, params: gateway.tasks.get(asker, params),
+    "tasks/update": lambda gateway, asker, params: gateway.tasks.update(asker, params),
+    "tasks/cancel": lambda gateway, asker, params: gateway.tasks.cancel(asker, params),
 }
 """What clients may ask."""
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ...model import UpstreamError
 from . import protocol as rpc
-from .tasks import EXTENSION
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -146,7 +145,7 @@ class Link:
         self.meta = {
             rpc.META_REVISION: rpc.MODERN,
             # the gateway follows tasks itself, whatever its client knows
-            rpc.META_CAPABILITIES: {**capabilities, "extensions": {EXTENSION: {}}},
+            rpc.META_CAPABILITIES: {**capabilities, "extensions": {rpc.TASKS_EXTENSION: {}}},
             rpc.META_CLIENT: client,
         }
         self.wire.greeted(rpc.MODERN)

@@ -37,6 +37,9 @@ META_SERVER = "io.modelcontextprotocol/serverInfo"
 META_LOG = "io.modelcontextprotocol/logLevel"
 META_SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
 
+TASKS_EXTENSION = "io.modelcontextprotocol/tasks"
+"""The extension of 2026-07-28 by which calls go on after their request was answered."""
+
 PARSE_ERROR, INVALID_REQUEST, NO_METHOD, INVALID_PARAMS, INTERNAL = (
     -32700,
     -32600,

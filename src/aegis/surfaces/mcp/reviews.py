@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ...kernel.runtime import Runtime
     from .protocol import Frame
     from .session import Asker, Session
-    from .tasks import Task
+    from .task import Task
 
 KEY = "aegis.approval"
 """The name of our request among the `inputRequests` of a result."""

@@ -19,15 +19,15 @@ from .link import error_in
 from .tools import Known, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ...model import Action, Actor
     from .link import Link, Listener
+    from .notifications import Subscription
     from .pins import Pins
     from .protocol import Channel, Frame
     from .replay import Kept
-    from .subscriptions import Subscription
-    from .tasks import Task
+    from .task import Task
     from .upstream import Upstream
 
 RUNNING_MAX = 256
@@ -64,10 +64,18 @@ class Asker:
 
 
 class Session:
-    """A client. `local` says that it started this process itself."""
+    """A client. `local` says that it started this process itself, `listening` makes the one who
+    hears what its upstreams say by themselves.
+    """
 
     def __init__(
-        self, actor: Actor, upstreams: Mapping[str, Upstream], pins: Pins, *, local: bool = False
+        self,
+        actor: Actor,
+        upstreams: Mapping[str, Upstream],
+        pins: Pins,
+        listening: Callable[[Session], Listener],
+        *,
+        local: bool = False,
     ) -> None:
         self.actor = actor
         self.local = local
@@ -85,6 +93,7 @@ class Session:
         self.prefixes: dict[str, str] = {}
         self._upstreams = upstreams
         self._pins = pins
+        self._listener = listening(self)
         self._links: dict[str, Link] = {}
         self._known: dict[str, Known] = {}
         self._locks = {name: asyncio.Lock() for name in upstreams}
@@ -94,7 +103,7 @@ class Session:
         """What the client said of itself."""
         self.client, self.capabilities, self.revision = client, capabilities, revision
 
-    async def link(self, name: str, listener: Listener, asker: Asker) -> Link:
+    async def link(self, name: str, asker: Asker) -> Link:
         """The connection to an upstream, opened where it is not. Raises UpstreamError."""
         link = self._links.get(name)
         if link is not None and not link.closed:
@@ -110,7 +119,7 @@ class Session:
                 upstream.ended(link)
                 await link.close()
             offered = {key: asker.capabilities[key] for key in OFFERED if key in asker.capabilities}
-            opened = await upstream.open(listener, offered, rpc.about(), asker.modern)
+            opened = await upstream.open(self._listener, offered, rpc.about(), asker.modern)
             self._links[name] = opened
             if self.level and "logging" in opened.capabilities and not opened.modern:
                 await opened.request("logging/setLevel", {"level": self.level})
@@ -159,6 +168,17 @@ class Session:
             raise error_in(error)
         result = answer.get("result")
         return result if isinstance(result, dict) else {}
+
+    async def tell(self, frame: Frame, channel: Channel | None) -> None:
+        """Hand over a notification: with the request it belongs to, else where it listens."""
+        if channel is not None:
+            await channel.send(frame)
+            return
+        for subscription in list(self.subscriptions):
+            if subscription.wants(frame):
+                await subscription.tell(frame)
+        if self.revision and self.outlet is not None:
+            await self.outlet.send(frame)
 
     def answered(self, frame: Frame) -> None:
         """The client answered a request of ours; answers nobody waits for are dropped."""

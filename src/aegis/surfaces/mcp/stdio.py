@@ -52,7 +52,7 @@ async def serve_stdio(
     """Serve until standard input ends. `agent` is the acting agent's name; without one it is the
     name the client gives itself.
     """
-    lines = Lines(hub.runtime.settings.limits.body_bytes)
+    lines = Lines(hub.gateway.runtime.settings.limits.body_bytes)
     output = Output()
     await output.open(sink or _copy(sys.stdout, "wb"))
     session = hub.session(Actor(agent=agent, session=f"mcp/{uuid_utils.uuid7()}"), local=True)
@@ -90,7 +90,7 @@ async def _answer(hub: Hub, session: Session, line: bytes | TooLong, outlet: _Ou
     """Answer one line."""
     try:
         if isinstance(line, TooLong):
-            limit = hub.runtime.settings.limits.body_bytes
+            limit = hub.gateway.runtime.settings.limits.body_bytes
             raise rpc.RpcError(rpc.INVALID_REQUEST, f"the frame is larger than {limit} bytes")
         value = rpc.decode(line)
         if isinstance(value, list):

@@ -1,29 +1,23 @@
-"""What upstreams say by themselves, to the clients that want to hear it.
+"""Answers `subscriptions/listen` (2026-07-28): how a client without a session hears of changes.
 
-A client with a session hears it on its own stream. A stateless one asks for it with a request that
-has no end, `subscriptions/listen` (2026-07-28), and what it hears carries that request's id.
+The request has no end; what the client hears meanwhile carries its id (`notifications.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
+from . import lists
 from . import protocol as rpc
+from .notifications import CHANGES, Subscription
 
 if TYPE_CHECKING:
-    from .hub import Hub
-    from .protocol import Channel, Frame
-    from .session import Asker, Session
+    from .gateway import Gateway
+    from .protocol import Frame
+    from .session import Asker
 
-CHANGES = {
-    "notifications/tools/list_changed": "toolsListChanged",
-    "notifications/prompts/list_changed": "promptsListChanged",
-    "notifications/resources/list_changed": "resourcesListChanged",
-}
-"""Notifications about lists → the name they are subscribed under."""
-
-UPDATED = "notifications/resources/updated"
+ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
 URIS = "resourceSubscriptions"
 
 LISTENERS_MAX = 32
@@ -33,22 +27,7 @@ URIS_MAX = 1_000
 """Most resources of one subscription."""
 
 
-class Subscription(NamedTuple):
-    """One `subscriptions/listen` under way."""
-
-    id: Any
-    channel: Channel
-    wanted: frozenset[str]
-    uris: frozenset[str]
-
-    def wants(self, frame: Frame) -> bool:
-        """Whether it asked for a notification."""
-        if frame["method"] == UPDATED:
-            return frame.get("params", {}).get("uri") in self.uris
-        return CHANGES.get(frame["method"]) in self.wanted
-
-
-async def listen(hub: Hub, asker: Asker, params: Frame) -> Frame:
+async def listen(gateway: Gateway, asker: Asker, params: Frame) -> Frame:
     """Answer `subscriptions/listen`, which lasts until the client ends it. Raises RpcError."""
     session, channel = asker.session, asker.channel
     if channel is None or len(session.subscriptions) >= LISTENERS_MAX:
@@ -66,52 +45,19 @@ async def listen(hub: Hub, asker: Asker, params: Frame) -> Frame:
     try:
         # what was subscribed to at the upstreams is known once they are connected
         await asyncio.gather(
-            *(hub.link(asker, name) for name in hub.upstreams), return_exceptions=True
+            *(asker.session.link(name, asker) for name in gateway.upstreams), return_exceptions=True
         )
         for uri in subscription.uris:
-            await _watched(hub, asker, uri)
-        await channel.send(
-            _tagged(
-                rpc.notification(
-                    "notifications/subscriptions/acknowledged", {"notifications": honoured}
-                ),
-                asker.id,
-            )
-        )
+            await _watched(gateway, asker, uri)
+        await subscription.tell(rpc.notification(ACKNOWLEDGED, {"notifications": honoured}))
         await asyncio.Event().wait()
     finally:
         session.subscriptions.remove(subscription)
     return {}
 
 
-async def tell(session: Session, frame: Frame, channel: Channel | None) -> None:
-    """Hand a notification to a client: with the request it belongs to, else where it listens."""
-    if channel is not None:
-        await channel.send(frame)
-        return
-    for subscription in list(session.subscriptions):
-        if subscription.wants(frame):
-            await subscription.channel.send(_tagged(frame, subscription.id))
-    if session.revision and session.outlet is not None:
-        await session.outlet.send(frame)
-
-
-async def _watched(hub: Hub, asker: Asker, uri: str) -> None:
+async def _watched(gateway: Gateway, asker: Asker, uri: str) -> None:
     """Have an upstream with a session tell about a resource, too."""
-    link = await hub.holder(asker, uri)
+    link = await lists.holder(gateway, asker, uri)
     if not link.modern:
         await link.request("resources/subscribe", {"uri": uri})
-
-
-def untagged(frame: Frame) -> Frame:
-    """A notification without the id of the subscription it came by."""
-    params = frame.get("params", {})
-    meta = {k: v for k, v in rpc.meta_of(params).items() if k != rpc.META_SUBSCRIPTION}
-    rest = {key: value for key, value in params.items() if key != "_meta"}
-    return {**frame, "params": {**rest, "_meta": meta} if meta else rest}
-
-
-def _tagged(frame: Frame, id: Any) -> Frame:
-    params = frame.get("params", {})
-    meta = {**rpc.meta_of(params), rpc.META_SUBSCRIPTION: id}
-    return {**frame, "params": {**params, "_meta": meta}}
