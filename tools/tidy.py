@@ -46,7 +46,7 @@ def complaints(root: Path = ROOT) -> list[Complaint]:
     paths = files(root)
     found = [
         *tidy_python.check(root, paths, table),
-        *tidy_circles.check(root, paths, table),
+        *tidy_circles.check(root, paths),
         *tidy_reach.check(root, paths, table),
         *tidy_text.check(root, paths, table),
     ]

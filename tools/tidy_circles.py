@@ -1,8 +1,7 @@
 """The rule that imports run one way: no file of `src/` imports one that leads back to it.
 
 Imports for types alone and imports within functions count. They do not break at run time, but who
-reads, tests or moves one file of a circle needs all of the others. An exception in `tidy.toml` is
-one arrow that goes up: `"a.py -> b.py" = "the names"`.
+reads, tests or moves one file of a circle needs all of the others. There are no exceptions.
 """
 
 from __future__ import annotations
@@ -17,18 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tidy_model import Exceptions
-
     Graph = dict[str, dict[str, list[tidy_modules.Import]]]
 
-RULE = "import_circles"
-
-
-def check(root: Path, paths: list[str], table: Exceptions) -> Iterator[Complaint]:
+def check(root: Path, paths: list[str]) -> Iterator[Complaint]:
     """A complaint for every shortest circle, with the names that tie it."""
     graph = _graph(root, paths)
-    while _lifted(graph, table):
-        pass
     for circle in _circles(graph):
         first, second = circle[0], circle[1]
         yield Complaint(
@@ -37,23 +29,6 @@ def check(root: Path, paths: list[str], table: Exceptions) -> Iterator[Complaint
             f"imports in a circle: {_told(graph, circle)}; move what both sides need into a file "
             "below them, or let the upper one hand it down",
         )
-
-
-def _lifted(graph: Graph, table: Exceptions) -> bool:
-    """Take an excepted arrow out of each circle; whether there was any. One is enough: an entry
-    for another arrow of the same circles is not needed.
-    """
-    found = False
-    for circle in list(_circles(graph)):
-        arrows = _arrows(circle)
-        if not all(imported in graph[path] for path, imported in arrows):
-            continue  # another circle went through the same arrow
-        for path, imported in arrows:
-            if table.allows(RULE, f"{path} -> {imported}"):
-                del graph[path][imported]
-                found = True
-                break
-    return found
 
 
 def _graph(root: Path, paths: list[str]) -> Graph:
@@ -114,14 +89,10 @@ def _way(core: dict[str, set[str]], start: str, end: str) -> list[str]:
     return []
 
 
-def _arrows(circle: list[str]) -> list[tuple[str, str]]:
-    return list(zip(circle, [*circle[1:], circle[0]], strict=True))
-
-
 def _told(graph: Graph, circle: list[str]) -> str:
     """A circle in words: each file, and what it imports from the next one."""
     told = f"`{circle[0]}`"
-    for path, imported in _arrows(circle):
+    for path, imported in zip(circle, [*circle[1:], circle[0]], strict=True):
         names = sorted({one.name or one.module for one in graph[path][imported]})
         which = ", which" if path != circle[0] else ""
         told += f"{which} imports {', '.join(names)} from `{imported}`"

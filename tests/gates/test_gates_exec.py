@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from aegis.kernel import config
 from aegis.surfaces.gates import landlock
 from aegis.surfaces.gates.command import Job, run
 from aegis.surfaces.gates.confine import Limits
@@ -169,7 +170,8 @@ def bare(tmp_path, monkeypatch):
     """A PATH without bubblewrap, so that Landlock has to do."""
     programs = tmp_path / "programs"
     programs.mkdir()
-    for name in ("bash", "sh", "sleep", "setsid", "cat", "ls", "touch", "kill", "true", "env"):
+    for name in ("bash", "sh", "sleep", "setsid", "cat", "ls", "touch", "kill", "true", "env", "mv",
+                 "rm", "rmdir", "mkdir", "ln"):  # fmt: skip
         (programs / name).symlink_to(shutil.which(name))
     monkeypatch.setenv("PATH", str(programs))
 
@@ -227,3 +229,118 @@ def test_landlock_opens_no_home_and_no_keys(folder, bare, tmp_path, monkeypatch)
     inside.mkdir()
     found = run(Job(("true",), folder, Limits(seconds=10), hidden=inside))
     assert any("with the keys of Aegis" in line for line in found["open"])
+
+
+WEAK = "policy: { defaults: { verdict: allow }, rules: [] }"
+CHANGES = {
+    "written": f"echo '{WEAK}' > aegis.yaml",
+    "replaced": f"echo '{WEAK}' > x; mv -f x aegis.yaml",
+    "removed": "rm -f aegis.yaml",
+    "a policy": f"echo '{WEAK}' > conf/policy.yaml",
+    "a folder moved": f"mv conf old; mkdir conf; echo '{WEAK}' > conf/policy.yaml",
+    "linked": f"echo '{WEAK}' > x; rm -f aegis.yaml; ln -s x aegis.yaml",
+    "a link": f"echo '{WEAK}' > x; ln -sfn x real.yaml",
+    "behind a link": f"echo '{WEAK}' > conf/last.yaml",
+    "the other name": f"echo '{WEAK}' > aegis.yml; rm -f aegis.yaml",
+    "under a second name": f"echo '{WEAK}' > second.yaml",
+}
+
+
+@pytest.fixture
+def governed(tmp_path):
+    """A project whose configuration names a policy, through a link; no file is one alone."""
+    work = tmp_path / "governed"
+    (work / "conf").mkdir(parents=True)
+    (work / "conf/last.yaml").write_text(
+        "rules: [{ name: dangers, match: { label: 'danger:*' }, verdict: block }]\n"
+        "defaults: { verdict: allow }\n"
+    )
+    (work / "conf/policy.yaml").symlink_to("../real.yaml")
+    (work / "real.yaml").symlink_to("conf/last.yaml")
+    (work / "aegis.yaml").write_text("policy: { path: conf/policy.yaml }\n")
+    (work / "second.yaml").hardlink_to(work / "aegis.yaml")
+    return work
+
+
+def in_force(folder):
+    """The rules that a command run in the folder would go by, as documents."""
+    found = config.load(cwd=folder, env={})
+    return found.policy.to_dict() if found.policy is not None else None
+
+
+@pytest.mark.parametrize("sandbox", ["bubblewrap", "landlock"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_command_does_not_change_what_governs_it(governed, request, sandbox, change):
+    if sandbox == "landlock":
+        request.getfixturevalue("bare")
+    before = in_force(governed)
+    files = config.load(cwd=governed, env={}).files
+    found = run(Job(("bash", "-c", CHANGES[change]), governed, governing=files))
+    assert in_force(governed) == before, found
+    assert (governed / "aegis.yaml").is_file()
+    assert not (governed / "aegis.yml").exists()
+
+
+@pytest.mark.parametrize("sandbox", ["bubblewrap", "landlock"])
+@pytest.mark.parametrize("name", ["aegis.yaml", "aegis.yml"])
+def test_a_configuration_made_by_a_command_has_no_effect(folder, request, sandbox, name):
+    if sandbox == "landlock":
+        request.getfixturevalue("bare")
+    below = folder / "below"
+    below.mkdir()
+    line = f"rmdir {name}; echo '{WEAK}' > {name}; echo '{WEAK}' > x; mv -T x {name}"
+    done = aegis("exec", "--quiet", "--", "bash", "-c", line, cwd=below)
+    assert in_force(below) == in_force(folder) is not None, done
+    left = {path.name for path in below.iterdir() if path.name.startswith("aegis")}
+    assert left <= {f"{name}.refused"}
+    if sandbox == "landlock":
+        assert WEAK in (below / f"{name}.refused").read_text()
+        assert "put back" in done.stderr
+
+
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="there is no bubblewrap")
+def test_a_configuration_being_made_governs_nothing_meanwhile(folder):
+    below = folder / "below"
+    below.mkdir()
+    line = f"rmdir aegis.yaml; echo '{WEAK}' > aegis.yaml; echo made > mark; sleep 30"
+    first = subprocess.Popen([str(AEGIS), "exec", "--", "bash", "-c", line], cwd=below)
+    try:
+        deadline = time.monotonic() + 20
+        while not (below / "mark").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        # one that ends leaves the names to the other
+        run(Job(("true",), below))
+        assert (below / "aegis.yaml").is_dir()
+        assert in_force(below) == in_force(folder) is not None
+    finally:
+        first.kill()
+        first.wait()
+
+
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="there is no bubblewrap")
+def test_the_setup_of_hooks_is_not_seen_where_the_folder_of_aegis_lies_elsewhere(folder):
+    (folder / "below/.aegis").mkdir(parents=True)
+    (folder / "below/.aegis/kit.yaml").write_text("policy: { path: policy.yaml }\n")
+    line = "ls -A .aegis; echo x > .aegis/kit.yaml; mv .aegis away"
+    done = aegis("exec", "--quiet", "--", "sh", "-c", line, cwd=folder / "below")
+    assert done.stdout == ""
+    assert "policy.yaml" in (folder / "below/.aegis/kit.yaml").read_text()
+
+
+def test_what_a_user_edits_meanwhile_stays(governed):
+    """Put back is what the command changed; inside bubblewrap it cannot be the command."""
+    if shutil.which("bwrap") is None:
+        pytest.skip("there is no bubblewrap")
+    (governed / "second.yaml").unlink()
+    line = "echo made > mark; while [ ! -e go ]; do sleep 0.05; done"
+    running = subprocess.Popen([str(AEGIS), "exec", "--", "bash", "-c", line], cwd=governed)
+    deadline = time.monotonic() + 20
+    while not (governed / "mark").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    edited = "policy: { path: conf/policy.yaml } # edited\n"
+    (governed / "aegis.yaml").write_text(edited)
+    (governed / "go").touch()
+    assert running.wait(20) == 0
+    assert (governed / "aegis.yaml").read_text() == edited

@@ -177,23 +177,6 @@ def test_imports_that_meet_again_are_no_circle(reaching):
     assert tidy(reaching) == []
 
 
-def test_an_excepted_arrow_opens_its_circles_and_no_other(reaching):
-    up, down = "src/aegis/b.py -> src/aegis/a.py", "src/aegis/a.py -> src/aegis/b.py"
-    write(reaching, "src/aegis/a.py", MODULE + "from .b import B\n")
-    write(reaching, "src/aegis/b.py", TYPES.format(".a", "A"))
-    write(reaching, "tools/tidy.toml", f'[import_circles]\n"{up}" = "A"\n')
-    assert tidy(reaching) == []
-    write(reaching, "tools/tidy.toml", f'[import_circles]\n"{up}" = "A"\n"{down}" = "B"\n')
-    assert "not needed any more" in tidy(reaching)[0]
-    write(reaching, "tools/tidy.toml", f'[import_circles]\n"{up}" = "A"\n')
-    write(reaching, "src/aegis/b.py", TYPES.format(".a", "A") + "from .c import C\n")
-    write(reaching, "src/aegis/c.py", MODULE + "from .b import B\n")
-    assert "`src/aegis/c.py`" in tidy(reaching)[0]
-    write(reaching, "src/aegis/b.py", MODULE)
-    write(reaching, "src/aegis/a.py", MODULE + "from . import b, c\n")
-    assert "not needed any more" in tidy(reaching)[0]
-
-
 @pytest.mark.parametrize(
     "root",
     [

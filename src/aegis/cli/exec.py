@@ -61,9 +61,10 @@ def execute(
         raise CallerError(f"`--timeout` is up to {SECONDS_MAX:.0f}, `--output-bytes` more than 0")
     limits = Limits(seconds=timeout, output_bytes=output_bytes)
     folder = Path.cwd().resolve()
-    job = Job(tuple(words), folder, limits, tuple(env or ()), network)
+    loaded = home.loaded(config)
+    job = Job(tuple(words), folder, limits, tuple(env or ()), network, governing=loaded.files)
     token = ticket or os.environ.get("AEGIS_TICKET", "")
-    with home.runtime(config) as runtime, presenting(token):
+    with home.runtime(loaded) as runtime, presenting(token):
         outcome = govern(runtime, job, Actor(home.user(), agent))
     if outcome.error is not None and outcome.status == "failed":
         raise CallerError(f"`{words[0]}` could not be started: {outcome.error}")
@@ -82,6 +83,8 @@ def _told(result: dict[str, Any], quiet: bool) -> int:
     sys.stderr.write(result["stderr"])
     if result["ended"] != "exit":
         print(f"aegis: ended by {result['ended']}", file=sys.stderr)
+    for line in result["restored"]:
+        print(f"aegis: {line}", file=sys.stderr)
     if not quiet:
         for said, mark in (("confined", "confined "), ("open", "NOT confined ")):
             for line in result[said]:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import signal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -231,7 +232,7 @@ def _stdio(loaded: Loaded, agent: str, bare: str = "") -> int:
     """Serve the configured upstreams on standard streams."""
     from .mcp_wires import connecting
 
-    return serve_stdio_of(loaded, agent, bare, connecting)
+    return serve_stdio_of(loaded, agent, bare, partial(connecting, files=loaded.files))
 
 
 def serve_stdio_of(

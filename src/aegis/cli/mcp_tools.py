@@ -60,7 +60,7 @@ async def _rows(loaded: Loaded, runtime: Runtime, servers: list[str]) -> list[Ro
     from ..surfaces.mcp.upstream import Upstream
     from .mcp_wires import connecting
 
-    connect = connecting(runtime)
+    connect = connecting(runtime, loaded.files)
     upstreams = [Upstream(name, loaded.settings.mcp.upstreams[name], connect) for name in servers]
     rows: list[Row] = []
     for found in await asyncio.gather(*map(_of, upstreams), return_exceptions=True):

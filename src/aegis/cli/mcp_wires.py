@@ -13,21 +13,21 @@ if TYPE_CHECKING:
     from ..surfaces.mcp.upstream import Connect
 
 
-def connecting(runtime: Runtime) -> Connect:
-    """Makes wires for a gateway of this runtime."""
+def connecting(runtime: Runtime, files: tuple[str, ...]) -> Connect:
+    """Makes wires for a gateway of this runtime, whose configuration was read from `files`."""
     from ..surfaces.mcp.wires import connector
 
     connect = connector(runtime.rules.redact)
 
     def reach(name: str, spec: McpUpstream) -> Wire:
         if spec.builtin:
-            return _BUILTIN[spec.builtin](runtime, spec)
+            return _shell(runtime, spec, files) if spec.builtin == "shell" else _sql(spec)
         return connect(name, spec)
 
     return reach
 
 
-def _shell(runtime: Runtime, spec: McpUpstream) -> Wire:
+def _shell(runtime: Runtime, spec: McpUpstream, files: tuple[str, ...]) -> Wire:
     """The built-in shell: commands run as `aegis exec` runs them, decided by the gateway before."""
     from ..surfaces.gates.command import Job, run
     from ..surfaces.gates.confine import Limits
@@ -38,18 +38,16 @@ def _shell(runtime: Runtime, spec: McpUpstream) -> Wire:
 
     def execute(order: Order) -> dict[str, Any]:
         words = ("bash", "-c", order.command)
-        return run(Job(words, folder, Limits(seconds=order.seconds), hidden=hidden))
+        limits = Limits(seconds=order.seconds)
+        return run(Job(words, folder, limits, hidden=hidden, governing=files))
 
     return shell(execute)
 
 
-def _sql(runtime: Runtime, spec: McpUpstream) -> Wire:
+def _sql(spec: McpUpstream) -> Wire:
     """The built-in SQL tool: statements run on one database, decided by the gateway before."""
     from ..surfaces.gates.query import database_of, query
     from ..surfaces.mcp.sql_wire import database
 
     place = database_of(spec.database)
     return database(lambda sql: query(place, sql, spec.timeout_seconds))
-
-
-_BUILTIN = {"shell": _shell, "sql": _sql}

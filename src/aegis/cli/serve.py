@@ -100,7 +100,7 @@ def serve_loaded(
     try:
         server = found.settings.server
         started = partial(_announce, runtime, found)
-        run(runtime, server.host, server.port, started=started, mounted=_mcp(runtime))
+        run(runtime, server.host, server.port, started=started, mounted=_mcp(runtime, found))
     finally:
         watcher.close()
         runtime.close()
@@ -114,7 +114,7 @@ def configure_logs(found: Loaded) -> None:
     configure(found.settings.log)
 
 
-def _mcp(runtime: Runtime) -> Mounted | None:
+def _mcp(runtime: Runtime, found: Loaded) -> Mounted | None:
     """The MCP gateway, where upstreams are configured for it."""
     settings = runtime.settings.mcp
     if not settings.upstreams:
@@ -124,7 +124,8 @@ def _mcp(runtime: Runtime) -> Mounted | None:
     from ..surfaces.mcp.hub import Hub
     from .mcp_wires import connecting
 
-    return Mounted(Hub(Gateway(runtime, settings, connecting(runtime), user=home.user())))
+    connect = connecting(runtime, found.files)
+    return Mounted(Hub(Gateway(runtime, settings, connect, user=home.user())))
 
 
 def _override(found: Loaded, host: str | None, port: int | None, open_to_all: bool) -> Loaded:

@@ -160,10 +160,12 @@ def find(folder: Path) -> Path | None:
         for name in FILES:
             file = parent / name
             try:
-                owner = file.stat().st_uid
+                found = file.stat()
             except OSError:
                 continue
-            if level and hasattr(os, "getuid") and owner not in (0, os.getuid()):
+            if stat.S_ISDIR(found.st_mode):
+                continue  # keeps the name free while a command runs (`surfaces/gates/keeping.py`)
+            if level and hasattr(os, "getuid") and found.st_uid not in (0, os.getuid()):
                 hint = f"pass `--config {file}` if you trust it"
                 raise ConfigError(
                     [

@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 
 from ...model import Action, Actor
-from . import reaper
+from . import keeping, reaper
 from .confine import Limits, environment, plan, starter
 
 if TYPE_CHECKING:
@@ -40,7 +40,9 @@ PIECE_BYTES = 65_536
 
 
 class Job(msgspec.Struct, frozen=True):
-    """One command: its words, the folder it runs in, what it may use, and what it may not see."""
+    """One command: its words, the folder it runs in, what it may use, what it may not see, and the
+    files of the configuration that governs it.
+    """
 
     words: tuple[str, ...]
     folder: Path
@@ -48,6 +50,7 @@ class Job(msgspec.Struct, frozen=True):
     variables: tuple[str, ...] = ()
     network: bool = False
     hidden: Path | None = None
+    governing: tuple[str, ...] = ()
 
 
 class _Tap:
@@ -100,20 +103,23 @@ def _decided(job: Job, action: Action) -> Job:
 
 
 def run(job: Job) -> dict[str, Any]:
-    """Run it. The result holds `exit`, `ended` (how), `stdout`, `stderr`, `confined`, `open`.
+    """Run it. The result holds `exit`, `ended` (how), `stdout`, `stderr`, `confined`, `open`,
+    `restored` (what governs it, and was put back).
 
     Raises OSError where it cannot be started.
     """
-    with tempfile.TemporaryDirectory(prefix="aegis-exec-") as scratch:
-        made = plan(job.folder, Path(scratch), network=job.network, hidden=job.hidden)
+    kept = keeping.kept(job.folder, job.governing, job.hidden)
+    with tempfile.TemporaryDirectory(prefix="aegis-exec-") as scratch, keeping.held(kept):
+        made = plan(job.folder, Path(scratch), kept, network=job.network, hidden=job.hidden)
+        before = keeping.before(kept, mounted=bool(made.prefix))
         try:
-            return _run(job, Path(scratch), made.prefix, made.rules) | {
-                "confined": list(made.confined),
-                "open": list(made.open),
-            }
+            done = _run(job, Path(scratch), made.prefix, made.rules)
         finally:
+            restored = keeping.restored(before)
             if made.rules >= 0:
                 os.close(made.rules)
+    told = {"confined": list(made.confined), "open": list(made.open), "restored": restored}
+    return done | told
 
 
 def _run(job: Job, scratch: Path, prefix: Sequence[str], rules: int) -> dict[str, Any]:

@@ -23,6 +23,8 @@ from . import landlock, reaper
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from .keeping import Kept
+
 ENVIRONMENT = (
     "PATH",
     "HOME",
@@ -69,19 +71,22 @@ class Plan(msgspec.Struct, frozen=True):
     open: tuple[str, ...]
 
 
-def plan(folder: Path, scratch: Path, *, network: bool, hidden: Path | None = None) -> Plan:
+def plan(
+    folder: Path, scratch: Path, kept: Kept, *, network: bool, hidden: Path | None = None
+) -> Plan:
     """The strictest confinement this machine gives a child that works in `folder` and may write
-    there and in `scratch`. `hidden` is a folder it sees nothing of; under Landlock that holds only
-    where it lies elsewhere, and where it does not, that is said.
+    there and in `scratch`, apart from what is `kept`. `hidden` is a folder it sees nothing of;
+    under Landlock both hold only for what lies elsewhere, and where it does not, that is said.
     """
     confined = [
         "environment: only " + ", ".join(ENVIRONMENT[:4]) + " and their like",
         "time, output, file size, processes and open files are limited",
     ]
     left: list[str] = []
-    sandbox = _bwrap(folder, scratch, network, hidden)
+    sandbox = _bwrap(folder, scratch, kept, network, hidden)
     if sandbox:
         confined.append(f"files: only {folder} and a folder of its own can be changed")
+        confined.append("files: the configuration in it is not changed, and none is made")
         confined.append("processes: it sees and ends only its own")
         (left if network else confined).append(
             "network: open, as asked for" if network else "network: none"
@@ -95,6 +100,8 @@ def plan(folder: Path, scratch: Path, *, network: bool, hidden: Path | None = No
         ]
         return Plan(sandbox, -1, tuple(confined), tuple(left))
     known = landlock.version()
+    left.append("files: the configuration in its folder can be changed, and is put back afterwards")
+    left += [f"files: {place}, with the keys of Aegis, is open" for place in kept.homes]
     if reaper.available():
         confined.append("processes: what it leaves running is ended with it")
     else:
@@ -110,8 +117,6 @@ def plan(folder: Path, scratch: Path, *, network: bool, hidden: Path | None = No
     confined.append("files: home directories are not read, apart from programs on PATH")
     left.append("files: all others are read, those in /tmp and /run too")
     left += [f"files: below {place} the folder {folder} is open" for place in _above(folder)]
-    if hidden is not None and hidden.resolve().is_relative_to(folder):
-        left.append(f"files: {hidden}, with the keys of Aegis, lies in that folder and is open")
     if network:
         left.append("network: open, as asked for")
     elif known >= 4:
@@ -179,7 +184,9 @@ def _covered() -> list[Path]:
     return sorted({*_homes(), *shared})
 
 
-def _bwrap(folder: Path, scratch: Path, network: bool, hidden: Path | None) -> tuple[str, ...]:
+def _bwrap(
+    folder: Path, scratch: Path, kept: Kept, network: bool, hidden: Path | None
+) -> tuple[str, ...]:
     """The words that start a child inside bubblewrap; none where that does not work here."""
     program = shutil.which("bwrap")
     if program is None:
@@ -196,8 +203,15 @@ def _bwrap(folder: Path, scratch: Path, network: bool, hidden: Path | None) -> t
     for path in _programs():
         words += ["--ro-bind", str(path), str(path)]
     words += ["--bind", str(folder), str(folder), "--bind", str(scratch), str(scratch)]
-    if hidden is not None and hidden.is_dir():
-        words += ["--tmpfs", str(hidden.resolve())]
+    away = [*kept.homes, *([hidden.resolve()] if hidden is not None else [])]
+    for path in kept.way:
+        # a folder that is mounted cannot be moved away with what lies in it
+        words += ["--bind", str(path), str(path)]
+    for path in away:
+        words += ["--tmpfs", str(path)] if path.is_dir() else []
+    for path in kept.files:
+        if path.exists() and not any(place in path.parents for place in away):
+            words += ["--ro-bind", str(path), str(path)]
     words += ["--chdir", str(folder), *([] if network else ["--unshare-net"]), "--"]
     try:
         done = subprocess.run(  # noqa: S603 - found on PATH, with words of our own

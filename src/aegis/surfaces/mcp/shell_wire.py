@@ -45,7 +45,8 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def shell(run: Callable[[Order], Mapping[str, Any]]) -> ToolWire:
     """The wire to the shell. `run` runs an order and gives what came of it: `exit`, `ended`,
-    `stdout`, `stderr`, `confined`, `open`; it raises OSError where nothing could be started.
+    `stdout`, `stderr`, `confined`, `open`, `restored`; it raises OSError where nothing could be
+    started.
     """
 
     def perform(order: Order) -> Frame:
@@ -63,6 +64,7 @@ def _told(done: Mapping[str, Any]) -> Frame:
         parts.append(f"ended by {done['ended']}")
     elif done["exit"]:
         parts.append(f"exit code {done['exit']}")
+    parts += done["restored"]
     text = "\n".join(part.rstrip("\n") for part in parts if part)
     answer: Frame = {"content": [{"type": "text", "text": text}], "structuredContent": dict(done)}
     return {**answer, "isError": True} if done["exit"] or done["ended"] != "exit" else answer
