@@ -98,15 +98,18 @@ def test_a_result_is_validated_as_the_value_it_is(value, rules):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "`schemas` must be a list"),
+        ({}, "missing required field `schemas`"),
         ({"schemas": []}, "1 to 256 schemas"),
         ({"schemas": [{"schema": {"type": "objekt"}}]}, "no valid schema"),
         ({"schemas": [{"schema": {"pattern": "(?=a)"}}]}, "RE2 cannot read"),
         ({"schemas": [{"schema": {"uniqueItems": True}}]}, "`uniqueItems` is not supported"),
         ({"schemas": [{"schema": {"$ref": "https://a.example/s"}}]}, "is elsewhere"),
-        ({"schemas": [{"schema": {}, "kind": "prompt"}]}, "unknown kind `prompt`"),
+        ({"schemas": [{"schema": {}, "kind": "prompt"}]}, "Invalid enum value 'prompt'"),
         ({"schemas": [{"schema": {}}], "strict": True}, "unknown option `strict`"),
-        ({"schemas": [{"schema": {}}], "action": "mask"}, "unknown action `mask`"),
+        (
+            {"schemas": [{"schema": {}}], "action": "mask"},
+            "has to be one of block, review, warn, not `mask`",
+        ),
     ],
 )
 def test_a_wrong_schema_is_refused_before_it_is_needed(options, message):
@@ -175,5 +178,5 @@ def test_replies_are_compared_with_the_system_messages_of_their_request():
     assert streamed == [found]
     assert guard.bound((Text(SYSTEM, "prompt"),)).inspect((Text(RECITAL, "reply"),), CHAT) == ()
     assert not build_detect({"prompt_leak": {}}).compares
-    with pytest.raises(ValueError, match="`system_messages` must be true or false"):
+    with pytest.raises(ValueError, match="Expected `bool`"):
         build_detect({"prompt_leak": {"system_messages": "yes"}})

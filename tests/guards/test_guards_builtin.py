@@ -121,14 +121,14 @@ def test_a_finding_carries_no_text() -> None:
     ("settings", "message"),
     [
         ({"pyi": {}}, "unknown guard `pyi`; did you mean `pii`"),
-        ({"pii": {"acton": "mask"}}, "unknown option `acton`; did you mean `action`"),
+        ({"pii": {"reversable": True}}, "unknown option `reversable`; did you mean `reversible`"),
         ({"pii": {"action": "blok"}}, "unknown action `blok`; did you mean `block`"),
         ({"injection": {"action": "mask"}}, "cannot be masked"),
         ({"pii": {"sensitivity": "extreme"}}, "unknown sensitivity"),
-        ({"pii": {"types": ["EMAIL"]}}, "must map types to actions"),
-        ({"pii": {"types": {"EMAIL": 3}}}, "must be a word"),
-        ({"injection": {"block_at": 2000}}, "whole number from 0 to 1000"),
-        ({"prompt_leak": {"canaries": 5}}, "must be a list of strings"),
+        ({"pii": {"types": ["EMAIL"]}}, "Expected `object`, got `array` - at `$.types`"),
+        ({"pii": {"types": {"EMAIL": 3}}}, "Expected `str`, got `int` - at `$.types[...]`"),
+        ({"injection": {"block_at": 2000}}, "Expected `int` <= 1000 - at `$.block_at`"),
+        ({"prompt_leak": {"canaries": 5}}, "Expected `array`, got `int` - at `$.canaries`"),
         ({"pii": {"canaries": ["x"]}}, "unknown option `canaries`"),
     ],
 )
@@ -146,7 +146,7 @@ PROMPT = (
 
 def test_what_must_stay_inside_is_found_in_replies() -> None:
     guard = build_guard(
-        {"prompt_leak": {"action": "block", "canaries": "zebra-7731", "system_prompts": [PROMPT]}}
+        {"prompt_leak": {"action": "block", "canaries": ["zebra-7731"], "system_prompts": [PROMPT]}}
     )
     for said in (
         "of course: Zebra-7731!",

@@ -63,14 +63,17 @@ def test_only_numbers_of_the_chosen_countries_are_found() -> None:
     [
         ({"masks": {"CREDIT_CART": "full"}}, "did you mean `CREDIT_CARD`"),
         ({"masks": {"EMAIL": "lastt4"}}, "did you mean `last4`"),
-        ({"masks": ["EMAIL"]}, "must map types to styles"),
+        ({"masks": ["EMAIL"]}, "Expected `object`"),
         ({"masks": {"EMAIL": "hash"}}, "needs a `hash_key`"),
         ({"masks": {"EMAIL": "hash"}, "hash_key": "short"}, "needs a `hash_key`"),
         ({"hash_key": KEY}, "has no effect without a mask `hash`"),
         ({"masks": {"EMAIL": "label"}, "reversible": True}, "no effect with `reversible"),
         ({"locales": ["xx"]}, "no rule knows the country `xx`"),
         ({"types": {"EMIAL": "block"}}, "did you mean `EMAIL`"),
-        ({"types": {"JWT": "warn"}}, "no rule knows the type `JWT`"),
+        ({"types": {"JWT": "warn"}}, "no rule of this guard knows the type `JWT`"),
+        ({"masks": {"JWT": "full"}}, "no rule of this guard knows the type `JWT`"),
+        ({"masks": {"CREDIT_CARD": "email"}}, "fits EMAIL only"),
+        ({"masks": {"EMAIL": "network"}}, "fits IP and MAC only"),
     ],
 )
 def test_what_makes_no_sense_is_refused(options: dict, said: str) -> None:

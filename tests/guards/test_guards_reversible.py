@@ -138,11 +138,11 @@ def test_nothing_is_kept_where_it_is_off():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"reversible": "yes"}, "must be true or false"),
-        ({"reversible": True, "keep_minutes": 0}, "from 1 to"),
+        ({"reversible": "yes"}, "Expected `bool`"),
+        ({"reversible": True, "keep_minutes": 0}, "Expected `int` >= 1"),
         ({"restore_to": ["x"]}, "no effect without `reversible: true`"),
         ({"reversible": True, "action": "block"}, "needs the action `mask`"),
-        ({"reversible": True, "elsewhere": "mask"}, "use one of block, review, warn, log"),
+        ({"reversible": True, "elsewhere": "mask"}, "Invalid enum value 'mask'"),
     ],
 )
 def test_settings_without_sense_are_refused(options, message):

@@ -10,8 +10,8 @@ from . import output
 
 
 def validate(*files: Path, json: bool = False) -> int:
-    """Check configuration and policy files. Secrets are not resolved, and plugins are not loaded:
-    `aegis doctor` checks those, and the options of guards.
+    """Check configuration and policy files, the options of guards and other plugins among them.
+    Secrets are not resolved and nothing is built: `aegis doctor` tries that.
 
     Parameters
     ----------

@@ -70,6 +70,8 @@ STYLES: dict[str, Callable[[str, str], str]] = {
 }
 """Mask styles by the name that rule files and settings use."""
 
+SHAPED = frozenset({"email", "network"})
+"""Styles that keep a shape only some values have: no other value should be masked so."""
 
 HASH = "hash"
 """Style, written `hash:KEY`, that replaces a value by its keyed hash: equal values stay equal."""

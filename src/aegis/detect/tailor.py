@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import msgspec
+
+from .masks import SHAPED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,16 +27,11 @@ def tailored(
     """The rules with the mask styles of `masks` (by type), without the identifiers that only the
     countries outside of `locales` issue (None: all countries stay).
 
-    The version names the result by its content. Raises ValueError for a type that no rule finds
-    and for a country that no rule knows.
+    The version names the result by its content.
     """
-    types = {rule.type for rule in rules.spans if not rule.payload}
-    for name in masks:
-        _known(name, types, "type")
     kept = rules.spans
     if locales is not None:
-        countries = {rule.locale for rule in rules.spans} - {""}
-        wanted = {_known(one, countries, "country") for one in locales}
+        wanted = frozenset(locales)
         kept = tuple(rule for rule in kept if not rule.locale or rule.locale in wanted)
     spans = tuple(
         msgspec.structs.replace(rule, mask=masks.get(rule.type, rule.mask)) for rule in kept
@@ -44,18 +40,27 @@ def tailored(
     return msgspec.structs.replace(rules, spans=spans, version=digest)
 
 
-def check_types(rules: RuleSet, names: Iterable[str], categories: Iterable[str]) -> None:
-    """Raises ValueError for a type that no finding of some categories has."""
+def types_of(rules: RuleSet, categories: Iterable[str]) -> frozenset[str]:
+    """The types that findings of some categories have."""
     types = {rule.type for rule in rules.spans if rule.category in categories}
     types |= {rule.type for rule in rules.rules if rule.category in categories}
-    types.update(*(_UNRULED.get(category, ()) for category in categories))
-    for name in names:
-        _known(name, types, "type")
+    return frozenset(types.union(*(_UNRULED.get(category, ()) for category in categories)))
 
 
-def _known(word: str, known: Iterable[str], what: str) -> str:
-    if word in known:
-        return word
-    near = get_close_matches(word, known, 1)
-    hint = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(sorted(known))}"
-    raise ValueError(f"no rule knows the {what} `{word}`; {hint}")
+def masked_types(rules: RuleSet, categories: Iterable[str]) -> frozenset[str]:
+    """The types among them whose values are masked."""
+    return frozenset(
+        rule.type for rule in rules.spans if not rule.payload and rule.category in categories
+    )
+
+
+def countries_of(rules: RuleSet) -> frozenset[str]:
+    """The countries (ISO 3166-1, lower case) whose identifiers the rules know."""
+    return frozenset(rule.locale for rule in rules.spans) - {""}
+
+
+def fitting(rules: RuleSet, style: str) -> frozenset[str] | None:
+    """The types whose values have the shape that a mask style keeps; None: it fits any."""
+    if style not in SHAPED:
+        return None
+    return frozenset(rule.type for rule in rules.spans if rule.mask == style)

@@ -22,6 +22,7 @@ from . import discover, overrides, upstreams
 from .channels import check_channels, spell_out
 from .gate_settings import check_gates
 from .grants import check_credentials, check_tickets
+from .guard_options import check_guards
 from .settings import Settings
 from .typed import Path as Path_
 from .typed import Reader, type_of
@@ -291,8 +292,7 @@ def _position(problem: Problem) -> tuple[str, int, int]:
 
 def _check(root: Node, reader: Reader) -> None:
     """What one field's type cannot say: that named plugins are there, that addresses are some."""
-    for path, node in _children(root, "guardrails"):
-        _named(reader, path, node, "guard", str(path[-1]))
+    check_guards(root, reader)
     for path, node in _children(root, "providers"):
         fields = node.value if isinstance(node.value, dict) else {}
         if "type" in fields:
@@ -321,8 +321,8 @@ def _children(root: Node, section: str) -> list[tuple[Path_, Node]]:
     return [((section, key), item) for key, item in below.items()]
 
 
-def _named(reader: Reader, path: Path_, node: Node, kind: str, name: str = "") -> None:
-    name = name or node.value
+def _named(reader: Reader, path: Path_, node: Node, kind: str) -> None:
+    name = node.value
     if isinstance(name, str) and not name.startswith(SECRET):
         try:
             discover.find(kind, name)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from llm_guard.input_scanners import get_scanner_by_name
 
 from aegis.model import Finding, Verdict
+from aegis.plugin.options import takes
 
-from .settings import LlmGuardSettings, resolve
+from .settings import LlmGuardOptions, LlmGuardSettings, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -104,6 +105,7 @@ def _made(name: str, parameters: Mapping[str, Any]) -> Scanner:
         raise ValueError(f"the scanner `{name}` cannot be made: {error}") from error
 
 
+@takes(llm_guard=LlmGuardOptions)
 def build(settings: Mapping[str, Mapping[str, Any]], *, stage: str) -> LlmGuard:
     """Called once per stage by Aegis. Raises ValueError for settings that make no sense."""
     resolved = resolve(settings[NAME])

@@ -26,7 +26,7 @@ CHARACTERS_MAX = 1_000_000
 """Most characters that `characters_max` can ask for; a model reads them in windows, one by one."""
 
 
-class LlmGuardSettings(msgspec.Struct, frozen=True):
+class LlmGuardOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What to scan with. `scanners` are parameters by name, `threshold` counts thousandths."""
 
     scanners: dict[str, dict[str, Any]]
@@ -34,10 +34,15 @@ class LlmGuardSettings(msgspec.Struct, frozen=True):
     category: str = "injection"
     kinds: tuple[str, ...] = ("prompt", "document", "tool_result")
     characters_max: int = 50_000
+
+
+class LlmGuardSettings(LlmGuardOptions, frozen=True):
+    """The options, and what a finding asks for."""
+
     verdict: Verdict = Verdict.BLOCK
 
 
-OPTIONS = tuple(name for name in LlmGuardSettings.__struct_fields__ if name != "verdict")
+OPTIONS = LlmGuardOptions.__struct_fields__
 
 
 def resolve(raw: Mapping[str, Any]) -> LlmGuardSettings:

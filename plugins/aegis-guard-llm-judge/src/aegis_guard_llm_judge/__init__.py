@@ -15,8 +15,9 @@ import httpx2
 import msgspec
 
 from aegis.model import Finding, Verdict
+from aegis.plugin.options import takes
 
-from .settings import JudgeSettings, resolve
+from .settings import JudgeOptions, JudgeSettings, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -198,6 +199,7 @@ def _attacks(content: str, texts: int) -> list[_Attack]:
     return answer.attacks
 
 
+@takes(llm_judge=JudgeOptions)
 def build(settings: Mapping[str, Mapping[str, Any]], *, stage: str) -> JudgeGuard:
     """Called once per stage by Aegis. Raises ValueError for settings that make no sense."""
     return JudgeGuard(resolve(settings[NAME]), frozenset({stage}))

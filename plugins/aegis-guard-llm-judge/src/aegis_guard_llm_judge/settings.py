@@ -35,7 +35,7 @@ QUESTION = (
 )
 
 
-class JudgeSettings(msgspec.Struct, frozen=True):
+class JudgeOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One judge. `timeout_seconds` bounds the whole question, `threshold` counts thousandths."""
 
     base_url: str
@@ -48,10 +48,15 @@ class JudgeSettings(msgspec.Struct, frozen=True):
     timeout_seconds: float = 10.0
     characters_max: int = 20_000
     json_mode: bool = False
+
+
+class JudgeSettings(JudgeOptions, frozen=True):
+    """The options, and what a finding asks for."""
+
     verdict: Verdict = Verdict.BLOCK
 
 
-OPTIONS = tuple(name for name in JudgeSettings.__struct_fields__ if name != "verdict")
+OPTIONS = JudgeOptions.__struct_fields__
 
 
 def resolve(raw: Mapping[str, Any]) -> JudgeSettings:

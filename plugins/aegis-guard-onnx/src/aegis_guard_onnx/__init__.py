@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aegis.model import Finding
+from aegis.plugin.options import takes
 
 from .model import Classifier, OnnxError
-from .settings import OnnxSettings, resolve
+from .settings import OnnxOptions, OnnxSettings, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -87,6 +88,7 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
+@takes(onnx=OnnxOptions)
 def build(settings: Mapping[str, Mapping[str, Any]], *, stage: str) -> OnnxGuard:
     """Called once per stage by Aegis. Raises ValueError for settings that make no sense."""
     resolved = resolve(settings[NAME])

@@ -27,7 +27,7 @@ WINDOW_MAX = 100_000
 THREADS_MAX = 64
 
 
-class OnnxSettings(msgspec.Struct, frozen=True):
+class OnnxOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One classifier. `window` and `overlap` count tokens, or characters for models that read
     strings; `threshold` counts thousandths.
     """
@@ -44,10 +44,15 @@ class OnnxSettings(msgspec.Struct, frozen=True):
     window: int = 512
     overlap: int = 64
     threads: int = 1
+
+
+class OnnxSettings(OnnxOptions, frozen=True):
+    """The options, and what a finding asks for."""
+
     verdict: Verdict = Verdict.BLOCK
 
 
-OPTIONS = tuple(name for name in OnnxSettings.__struct_fields__ if name != "verdict")
+OPTIONS = OnnxOptions.__struct_fields__
 
 
 def resolve(raw: Mapping[str, Any]) -> OnnxSettings:

@@ -15,8 +15,9 @@ from presidio_analyzer import RecognizerRegistry
 from presidio_analyzer.predefined_recognizers import SpacyRecognizer
 
 from aegis.model import Finding, Verdict
+from aegis.plugin.options import takes
 
-from .settings import PresidioSettings, resolve
+from .settings import PresidioOptions, PresidioSettings, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -133,6 +134,7 @@ def _recognizers(settings: PresidioSettings) -> list[tuple[EntityRecognizer, lis
     return [(one, entities) for one, entities in chosen if entities]
 
 
+@takes(presidio=PresidioOptions)
 def build(settings: Mapping[str, Mapping[str, Any]], *, stage: str) -> PresidioGuard:
     """Called once per stage by Aegis. Raises ValueError for settings that make no sense."""
     resolved = resolve(settings[NAME])

@@ -26,7 +26,7 @@ CHARACTERS_MAX = 1_000_000
 """Most characters that `characters_max` can ask for; Presidio's patterns backtrack."""
 
 
-class PresidioSettings(msgspec.Struct, frozen=True):
+class PresidioOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What to look for. `threshold` counts thousandths, `entities` are Presidio's; empty: all."""
 
     language: str = "en"
@@ -34,10 +34,15 @@ class PresidioSettings(msgspec.Struct, frozen=True):
     threshold: int = 500
     kinds: tuple[str, ...] = tuple(kind for kind in KINDS if kind != "arguments")
     characters_max: int = 50_000
+
+
+class PresidioSettings(PresidioOptions, frozen=True):
+    """The options, and what a finding asks for."""
+
     verdict: Verdict = Verdict.SANITIZE
 
 
-OPTIONS = tuple(name for name in PresidioSettings.__struct_fields__ if name != "verdict")
+OPTIONS = PresidioOptions.__struct_fields__
 
 
 def resolve(raw: Mapping[str, Any]) -> PresidioSettings:

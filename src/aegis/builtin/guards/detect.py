@@ -10,11 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...detect import SENSITIVITIES, Engine, Hit, Leak, Stream, shared
-from ...detect.tailor import check_types, tailored
+from ...detect.tailor import tailored
 from ...model import Finding, Verdict
+from ...plugin.options import takes
 from .clean import CleanTexts
+from .options import CATEGORIES, OPTIONS
 from .packs import packed
-from .settings import CATEGORIES, MODEL, GuardSettings, resolve
+from .settings import MODEL, GuardSettings, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -209,6 +211,7 @@ class DetectScan:
         return self._guard.findings(hits, 0, self._kind) if hits else ()
 
 
+@takes(**OPTIONS)
 def build_guard(settings: Mapping[str, Any], stage: str = "") -> DetectGuard:
     """The guard that performs the named scans.
 
@@ -216,20 +219,17 @@ def build_guard(settings: Mapping[str, Any], stage: str = "") -> DetectGuard:
     `stage` is `input`, `output` or empty for both. Raises ValueError for an unknown name, option
     or value.
     """
-    resolved = [resolve(name, raw or {}) for name, raw in settings.items()]
     packs = settings.get("packs")
     engine = None if packs is None else packed(packs, settings, stage)
-    for one in resolved:
-        if one.types:
-            check_types((engine or shared()).rules, one.types, CATEGORIES[one.name])
-    engine = _tailored(resolved, engine)
-    return DetectGuard(resolved, frozenset({stage}) if stage else STAGES, engine)
+    rules = None if engine is None else engine.rules
+    resolved = [resolve(name, raw or {}, settings, rules) for name, raw in settings.items()]
+    return DetectGuard(
+        resolved, frozenset({stage}) if stage else STAGES, _tailored(resolved, engine)
+    )
 
 
 def _tailored(settings: Sequence[GuardSettings], engine: Engine | None) -> Engine | None:
-    """The engine with the masks and countries that were asked for. Raises ValueError for a type
-    or a country that no rule knows.
-    """
+    """The engine with the masks and countries that were asked for."""
     masks = {type: style for one in settings for type, style in one.masks.items()}
     locales = next((one.locales for one in settings if one.locales is not None), None)
     if not masks and locales is None:

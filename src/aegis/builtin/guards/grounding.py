@@ -8,14 +8,18 @@ same reply to the same request has the same findings.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
 
 from ...model import Finding, Verdict
+from ...plugin.options import Complaint, options_of, takes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ...model import Action, Text
+    from ...plugin.options import Entry
 
 VERSION = "1"
 
@@ -24,7 +28,7 @@ SOURCES = frozenset({"document", "tool_result"})
 
 ACTIONS = {"block": Verdict.BLOCK, "review": Verdict.REVIEW, "warn": Verdict.ALLOW}
 
-CHECKS = ("numbers", "quotes", "names")
+Check = Literal["numbers", "quotes", "names"]
 
 SMALL = 12
 """Whole numbers up to this one are counts and list marks, and are not judged."""
@@ -41,6 +45,20 @@ _NAME = re.compile(
     r"(?<![.!?:] )(?<!^)\b[A-Z][a-z]+(?:[ -](?:of |de |van |von |the )?[A-Z][a-z]+)+"
 )
 _WORD = re.compile(r"\w+")
+
+
+class GroundingOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is looked for."""
+
+    checks: tuple[Check, ...] = ("numbers", "quotes", "names")
+
+    def complaints(self, entry: Entry) -> Iterator[Complaint]:
+        """Nothing to check, or an action that a missing support cannot have."""
+        if not self.checks:
+            yield Complaint(("options", "checks"), "has to list one check or more")
+        if entry.action and entry.action not in ACTIONS:
+            allowed = ", ".join(ACTIONS)
+            yield Complaint(("action",), f"has to be one of {allowed}, not `{entry.action}`")
 
 
 class GroundingGuard:
@@ -132,16 +150,8 @@ def _value(number: str) -> str:
     return bare.rstrip("0").rstrip(".") if "." in bare else bare.lstrip("0") or "0"
 
 
+@takes(grounding=GroundingOptions)
 def build_guard(settings: Mapping[str, Any], stage: str = "") -> GroundingGuard:
     """The grounding guard. Raises ValueError for an unknown option or value."""
-    raw = dict(settings["grounding"])
-    action = str(raw.pop("action", "") or "warn")
-    raw.pop("sensitivity", None)
-    checks = raw.pop("checks", CHECKS)
-    if raw:
-        raise ValueError(f"grounding: unknown option `{next(iter(raw))}`; use `checks`")
-    if action not in ACTIONS:
-        raise ValueError(f"grounding: unknown action `{action}`; use one of {', '.join(ACTIONS)}")
-    if not isinstance(checks, (list, tuple)) or not checks or not set(checks) <= set(CHECKS):
-        raise ValueError(f"grounding: `checks` must be a list of {', '.join(CHECKS)}")
-    return GroundingGuard(action, checks)
+    options, action = options_of(GroundingOptions, "grounding", settings["grounding"])
+    return GroundingGuard(action or "warn", options.checks)

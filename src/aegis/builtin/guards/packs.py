@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .settings import CATEGORIES
+from .options import CATEGORIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,19 +10,18 @@ import hashlib
 import json
 from copy import copy
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from ...model import Finding, PluginError, Verdict
+from ...plugin.options import Complaint, options_of, takes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ...model import Action, Text
-
-KINDS = ("reply", "tool_result")
-"""Kinds of text a schema can be for."""
+    from ...plugin.options import Entry as Guard
 
 ACTIONS = {"block": Verdict.BLOCK, "review": Verdict.REVIEW, "warn": Verdict.ALLOW}
 
@@ -42,7 +41,26 @@ class Entry(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     schema: dict[str, Any]
     match: str = "*"
-    kind: str = "reply"
+    kind: Literal["reply", "tool_result"] = "reply"
+
+
+class SchemaOptions(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The schemas; every one that matches has to be satisfied."""
+
+    schemas: tuple[Entry, ...]
+
+    def complaints(self, entry: Guard) -> Iterator[Complaint]:
+        """Too few or too many schemas, invalid ones, an action that a whole text cannot have."""
+        if not 0 < len(self.schemas) <= SCHEMAS_MAX:
+            yield Complaint(("options", "schemas"), f"has to hold 1 to {SCHEMAS_MAX} schemas")
+        for index, one in enumerate(self.schemas):
+            try:
+                _validator(one.schema)
+            except ValueError as error:
+                yield Complaint(("options", "schemas", index, "schema"), str(error))
+        if entry.action and entry.action not in ACTIONS:
+            allowed = ", ".join(ACTIONS)
+            yield Complaint(("action",), f"has to be one of {allowed}, not `{entry.action}`")
 
 
 class SchemaGuard:
@@ -172,9 +190,9 @@ def _validator(schema: dict[str, Any]) -> Any:
         base.check_schema(schema)
         _check_patterns(schema)
     except SchemaError as error:
-        raise ValueError(f"output_schema: no valid schema: {error.message}") from None
+        raise ValueError(f"no valid schema: {error.message}") from None
     except re2.error as error:
-        raise ValueError(f"output_schema: a pattern RE2 cannot read: {error}") from None
+        raise ValueError(f"a pattern RE2 cannot read: {error}") from None
     return validators.extend(base, {"pattern": pattern})(schema, registry=Registry())
 
 
@@ -184,10 +202,10 @@ def _check_patterns(value: Any) -> None:
     if isinstance(value, dict):
         for keyword in UNSUPPORTED:
             if keyword in value:
-                raise ValueError(f"output_schema: `{keyword}` is not supported; leave it out")
+                raise ValueError(f"`{keyword}` is not supported; leave it out")
         reference = value.get("$ref")
         if isinstance(reference, str) and not reference.startswith("#"):
-            raise ValueError(f"output_schema: `{reference}` is elsewhere; copy it into `$defs`")
+            raise ValueError(f"`{reference}` is elsewhere; copy it into `$defs`")
         if isinstance(value.get("pattern"), str):
             re2.compile(value["pattern"])
         for item in value.values():
@@ -197,26 +215,8 @@ def _check_patterns(value: Any) -> None:
             _check_patterns(item)
 
 
+@takes(output_schema=SchemaOptions)
 def build_guard(settings: Mapping[str, Any], stage: str = "") -> SchemaGuard:
     """The schema guard. Raises ValueError for an unknown option or value, or an invalid schema."""
-    raw = dict(settings["output_schema"])
-    action = str(raw.pop("action", "") or "block")
-    raw.pop("sensitivity", None)
-    given = raw.pop("schemas", None)
-    if raw:
-        raise ValueError(f"output_schema: unknown option `{next(iter(raw))}`; use `schemas`")
-    if action not in ACTIONS:
-        allowed = ", ".join(ACTIONS)
-        raise ValueError(f"output_schema: unknown action `{action}`; use one of {allowed}")
-    try:
-        entries = msgspec.convert(given, list[Entry])
-    except msgspec.ValidationError as error:
-        raise ValueError(f"output_schema: `schemas` must be a list of schemas: {error}") from None
-    if not 0 < len(entries) <= SCHEMAS_MAX:
-        raise ValueError(f"output_schema: `schemas` must hold 1 to {SCHEMAS_MAX} schemas")
-    for entry in entries:
-        if entry.kind not in KINDS:
-            raise ValueError(
-                f"output_schema: unknown kind `{entry.kind}`; use one of {', '.join(KINDS)}"
-            )
-    return SchemaGuard(action, entries)
+    options, action = options_of(SchemaOptions, "output_schema", settings["output_schema"])
+    return SchemaGuard(action or "block", options.schemas)
