@@ -125,15 +125,8 @@ class Surveyor:
             survey.shaped |= around(disguised.shaped, MARGIN // BUCKET)
         survey.shaped |= around(_bits(hidden_places(text, view), None), MARGIN // BUCKET)
         # what disguises say counts as evidence for words in the open, and nobody knows yet
-        unsure = survey.shaped
-        for start in range(0, len(text), BLOCK):
-            left = max(0, start - MARGIN)
-            window = text[left : start + BLOCK + MARGIN]
-            if gibberish.odd(window):
-                survey.bits |= 1 << start // BUCKET
-                if any(gibberish.hits(window, start - left, BLOCK)):
-                    unsure |= 1 << start // BUCKET
-        survey.worded = alike | seen.counting(alike, unsure)
+        survey.bits = _unwritten(text)
+        survey.worded = alike | seen.counting(alike, survey.shaped | survey.bits)
         if others:
             survey.shaped |= around(survey.worded, MARGIN // BUCKET)
         survey.bits |= survey.shaped | survey.worded
@@ -244,6 +237,18 @@ class Surveyor:
             if any(value.start in own for value in confirm.values(window, own)):
                 return True
         return False
+
+
+def _unwritten(text: str) -> int:
+    """Where blocks begin in which text does that no person wrote, as bits."""
+    out = 0
+    for start in gibberish.suspected(text, BLOCK, MARGIN):
+        left = max(0, start - MARGIN)
+        window = text[left : start + BLOCK + MARGIN]
+        own = range(start - left, start - left + BLOCK)
+        if any(hit.start in own for hit in gibberish.hits(window, start - left, BLOCK)):
+            out |= 1 << start // BUCKET
+    return out
 
 
 def _slips(view: View, words: Words, said: list[Word]) -> int:
