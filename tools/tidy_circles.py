@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     Graph = dict[str, dict[str, list[tidy_modules.Import]]]
 
+
 def check(root: Path, paths: list[str]) -> Iterator[Complaint]:
     """A complaint for every shortest circle, with the names that tie it."""
     graph = _graph(root, paths)

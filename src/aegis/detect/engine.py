@@ -242,7 +242,7 @@ class Engine:
         if categories is None or "injection" in categories:
             first = 0 if view.depth else view.at(frame.start)
             # the edge of the window has been seen to by the cut
-            score = self._linear.score(words.between(first, len(view.text), cut=False))
+            score = self._linear.score(words.between(first, len(view.text)))
             first = view.within(frame.start) if score >= WORDING_MIN else len(view.text)
             if first < len(view.text):
                 start, end = view.back(first, len(view.text))

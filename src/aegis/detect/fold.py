@@ -168,8 +168,11 @@ class View:
         return first, first + len(self.data[start:end].decode("utf-8", "ignore"))
 
     def at(self, offset: int) -> int:
-        """Where the character at an offset of the original text stands in `text`."""
-        cum = self._cum
+        """Where the character at an offset of the original text stands in `text`.
+
+        Only for the first folding of a text, and for views of it that keep its length.
+        """
+        cum = self._cum if self._parent is None else self._parent._cum
         return cum[min(offset, len(cum)) - 1] if cum and offset else offset
 
     def own(self, start: int, stop: int) -> range:

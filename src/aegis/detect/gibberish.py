@@ -58,6 +58,7 @@ _SAMPLE = 12
 """Code points that have to come back, for a window to be looked at as a flood."""
 
 _PLAIN = bytes(code for code in range(256) if code <= 32 or code > 126 or chr(code).isalnum())
+_UNBRACKETED = bytes(code for code in range(256) if code not in b"()[]{}")
 _JOINT = re.compile(r"[^\w\s]{2,}")
 _FUSED = re.compile(r"[a-z]{2,}[A-Z][a-z]+")
 _LONE = re.compile(r"(?<=\s)[^\w\s]+(?=\s)")
@@ -80,7 +81,22 @@ _DATA = re.compile(
 """Tokens that tables and arrays repeat."""
 
 
-def odd(window: str) -> bool:
+def suspected(text: str, block: int, margin: int) -> Iterator[int]:
+    """Where blocks of a text begin in whose windows something may be found."""
+    data = text.encode("ascii", "replace")
+    bracketed = len(data.translate(None, _UNBRACKETED)) >= OPEN_MIN
+    for start in range(0, len(text), block):
+        window = slice(max(0, start - margin), start + block + margin)
+        if bracketed:
+            brackets = data[window].translate(None, _UNBRACKETED)
+            if len(brackets) >= OPEN_MIN and _open(brackets.decode()) >= OPEN_MIN:
+                yield start
+                continue
+        if _recurs(text[window]):
+            yield start
+
+
+def _odd(window: str) -> bool:
     """A quick look at a window of text: False where nothing is to be found in it."""
     marks = window.encode("ascii", "ignore").translate(None, _PLAIN).decode()
     return (len(marks) >= MARKS_MIN and _open(marks) >= OPEN_MIN) or _recurs(window)
@@ -90,7 +106,7 @@ def hits(window: str, start: int, size: int) -> Iterator[Hit]:
     """Machine-made stretches of a window; a flood is looked for from `start` on, in `size` code
     points.
     """
-    if not odd(window):
+    if not _odd(window):
         return
     for low, high in _suffixes(window):
         yield Hit(

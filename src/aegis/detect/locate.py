@@ -129,10 +129,10 @@ class Spots:
                     self.present |= {name}
 
     def _singles(self, places: Iterable[int]) -> int:
-        ends, parts = self._words.ends, self._words.parts
+        sums, parts = self._words.sums, self._words.parts
         out = 0
         for index in places:
-            end = ends[index] - 2
+            end = sums[index] + index - 1
             out |= self._places(end - len(parts[index]), end)
         return out
 

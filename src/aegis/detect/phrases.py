@@ -6,10 +6,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 CACHE_MAX = 16_384
-"""Most words of texts that are remembered with what they say."""
+"""Most words of texts in one generation of those that are remembered; two are kept."""
+
+FOLLOWERS_MAX = 128
+"""Most words remembered behind some others: behind a few of those any word may stand."""
 
 ENDS: Mapping[Any, Any] = MappingProxyType({})
 """What nodes without further words share: most phrases end, and empty dicts add up to megabytes."""
@@ -18,7 +21,7 @@ ENDS: Mapping[Any, Any] = MappingProxyType({})
 class Node:
     """One word further into some phrases."""
 
-    __slots__ = ("any", "concepts", "exact", "last", "lengths", "stems")
+    __slots__ = ("_said", "any", "concepts", "exact", "lengths", "stems")
 
     def __init__(self) -> None:
         self.exact: Mapping[bytes, Node] = ENDS
@@ -26,10 +29,9 @@ class Node:
         self.lengths: tuple[int, ...] = ()
         self.any: Node | None = None
         self.concepts: frozenset[str] = frozenset()
-        self.last = True
+        self._said: Word | None = None
 
     def child(self, word: str) -> Node:
-        self.last = False
         if word == "*":
             self.any = self.any or Node()
             return self.any
@@ -59,6 +61,22 @@ class Node:
             out.append(self.any)
         return out
 
+    def said(self) -> Word:
+        """What the words up to here say."""
+        if self._said is None:
+            self._said = Word(0, (self,))
+        return self._said
+
+
+class _Any:
+    """What may follow where that is not a matter of whole words."""
+
+    def __contains__(self, word: object) -> bool:
+        return True
+
+
+_ANY = _Any()
+
 
 def trie(phrases: Iterable[tuple[str, str]]) -> Node:
     """The root over phrases, each given with its concept.
@@ -86,7 +104,7 @@ def trie(phrases: Iterable[tuple[str, str]]) -> Node:
 
 def _merged(node: Node, known: dict[Any, Node]) -> Node:
     """The node of those known that says the same; everything behind it is merged first."""
-    if node.last:
+    if node.exact is ENDS and node.stems is ENDS and node.any is None:
         return known.setdefault(node.concepts, node)
     if isinstance(node.exact, dict):
         node.exact.update([(word, _merged(one, known)) for word, one in node.exact.items()])
@@ -100,40 +118,37 @@ def _merged(node: Node, known: dict[Any, Node]) -> Node:
 
 
 class Word:
-    """What a word says.
+    """What a word says, or some words in a row.
 
-    `gain` is its weight in the linear model, `concepts` are those of the word alone, `nodes` where
-    it leads to from the beginning of a phrase: none where no phrase begins with it. `nexts` are
-    the words that may follow, None where that is not a matter of whole words.
+    `gain` is the weight of a word in the linear model, `concepts` are those of the words so far;
+    `nodes` is where they lead to in the trie: none where no phrase begins with them. `nexts` holds
+    what may follow in a phrase, the empty word where another one may stand behind it.
     """
 
-    __slots__ = ("concepts", "gain", "nexts", "nodes")
+    __slots__ = ("_thens", "concepts", "gain", "nexts", "nodes")
 
     def __init__(self, gain: int, nodes: Sequence[Node]) -> None:
         self.gain = gain
         self.nodes = nodes
         self.concepts: frozenset[str] = frozenset().union(*(node.concepts for node in nodes))
-        loose = any(node.lengths or node.any for node in nodes)
-        self.nexts = None if loose else frozenset().union(*(node.exact for node in nodes))
+        self.nexts: Container[bytes] = _ANY
+        if not any(node.lengths or node.any for node in nodes):
+            exact = frozenset().union(*(node.exact for node in nodes))
+            self.nexts = exact | {b""} if exact else exact
+        self._thens: dict[bytes, Word | None] = {}
 
-    def leads(self, word: bytes, another: bytes) -> bool:
-        """Whether a phrase may go on with a word and another one (empty: any other)."""
-        for node in self.nodes:
-            if word in node.exact:
-                return True
-            for length in node.lengths:
-                if word[:length] in node.stems:
-                    return True
-            ahead = node.any
-            if ahead is not None and (
-                not another
-                or another in ahead.exact
-                or ahead.lengths
-                or ahead.any is not None
-                or ahead.concepts
-            ):
-                return True
-        return False
+    def then(self, word: bytes) -> Word | None:
+        """What is said with another word behind; None where no phrase goes on with it."""
+        said = self._thens.get(word)
+        if said is None and word in self.nexts:
+            nodes = [child for node in self.nodes for child in node.after(word)]
+            if not nodes:
+                return None
+            said = nodes[0].said() if len(nodes) == 1 else Word(0, nodes)
+            if len(self._thens) >= FOLLOWERS_MAX:
+                self._thens.clear()
+            self._thens[word] = said
+        return said
 
 
 _SILENT = Word(0, ())
@@ -142,8 +157,8 @@ SLIPPED = Word(0, ())
 
 
 class Vocabulary(dict[bytes, Word]):
-    """The words seen so far, and what each says; `gains` are the weights of single words, `slipped`
-    tells words with their letters in disorder.
+    """The words seen of late, and what each says; `gains` are the weights of single words,
+    `slipped` tells words with their letters in disorder.
     """
 
     def __init__(
@@ -152,14 +167,19 @@ class Vocabulary(dict[bytes, Word]):
         self._root = root
         self._gains = gains
         self._slipped = slipped
+        self._older: dict[bytes, Word] = {}
 
     def __missing__(self, word: bytes) -> Word:
+        said = self._older.get(word) or self._said(word)
         if len(self) >= CACHE_MAX:
+            self._older = self.copy()
             self.clear()
+        self[word] = said
+        return said
+
+    def _said(self, word: bytes) -> Word:
         nodes = self._root.after(word) if word else ()
         gain = self._gains.get(word, 0)
         if nodes or gain:
-            said = self[word] = Word(gain, nodes)
-            return said
-        said = self[word] = SLIPPED if self._slipped(word) else _SILENT
-        return said
+            return Word(gain, nodes)
+        return SLIPPED if self._slipped(word) else _SILENT

@@ -27,6 +27,7 @@ from .locate import BUCKET, Matches, Spots, around, spread
 from .phrases import SLIPPED
 from .plan import STRIDE, Plan
 from .spelling import SLIPS_MIN
+from .tagger import singles
 from .views import from_lookalikes, hidden_places
 from .words import split
 
@@ -53,6 +54,7 @@ CONFIRMED_MAX = 8
 """Blocks with a value after which the others of the stretch are not asked first."""
 
 _PLACES = BLOCK // BUCKET
+_WINDOW = 1 + MARGIN // BLOCK
 _WHOLE = (1 << _PLACES) - 1
 
 
@@ -125,15 +127,8 @@ class Surveyor:
             survey.shaped |= around(disguised.shaped, MARGIN // BUCKET)
         survey.shaped |= around(_bits(hidden_places(text, view), None), MARGIN // BUCKET)
         # what disguises say counts as evidence for words in the open, and nobody knows yet
-        unsure = survey.shaped
-        for start in range(0, len(text), BLOCK):
-            left = max(0, start - MARGIN)
-            window = text[left : start + BLOCK + MARGIN]
-            if gibberish.odd(window):
-                survey.bits |= 1 << start // BUCKET
-                if any(gibberish.hits(window, start - left, BLOCK)):
-                    unsure |= 1 << start // BUCKET
-        survey.worded = alike | seen.counting(alike, unsure)
+        survey.bits = _unwritten(text)
+        survey.worded = alike | seen.counting(alike, survey.shaped | survey.bits)
         if others:
             survey.shaped |= around(survey.worded, MARGIN // BUCKET)
         survey.bits |= survey.shaped | survey.worded
@@ -159,9 +154,10 @@ class Surveyor:
         marks = list(planner.marks(look, view.data))
         survey.marked = bool(marks)
         survey.worded = self._resembling(view, words, said, len(text))
-        singles, tags = tagger.spotted(words, said, view.text)
-        if self._locator.hears(singles, tags, marks):
-            spots = Spots(view, words, singles, tags, marks)
+        alone = singles(said)
+        tags = tagger.phrases(words, said, view.text)
+        if self._locator.hears(alone, tags, marks):
+            spots = Spots(view, words, alone, tags, marks)
             self._locator.matches(spots, kind, threshold, seen)
 
     def shaped(self, text: str) -> bool:
@@ -192,16 +188,17 @@ class Surveyor:
     def _resembling(self, view: View, words: Words, said: list[Word], size: int) -> int:
         """Where the wording is that of attacks, as bits: the beginnings of such blocks."""
         out = 0
-        sums = list(accumulate([word.gain for word in said], initial=0))
-        for start in range(0, size, BLOCK):
-            right = min(start + BLOCK + MARGIN, size)
-            whole = right - start < BLOCK + MARGIN
-            first, last = words.span(view.at(start), view.at(right), cut=not whole)
+        gains = list(accumulate([word.gain for word in said], initial=0))
+        offsets = [view.at(start) for start in range(0, size, BLOCK)]
+        bounds = list(words.bounds([*offsets, view.at(size) + 1]))
+        for block in range(len(offsets)):
+            first = bounds[block][0]
+            last = bounds[min(block + _WINDOW, len(offsets))][1]
             # nearly all texts end here: what words weigh one by one says enough
-            if sums[last] < sums[first]:
+            if gains[last] < gains[first]:
                 continue
             if self._linear.score([one for one in words.parts[first:last] if one]) >= WORDING_MIN:
-                out |= 1 << start // BUCKET
+                out |= 1 << block * _PLACES
         return out
 
     def _valued(self, view: View, look: Look, text: str, kind: str) -> int:
@@ -246,10 +243,22 @@ class Surveyor:
         return False
 
 
+def _unwritten(text: str) -> int:
+    """Where blocks begin in which text does that no person wrote, as bits."""
+    out = 0
+    for start in gibberish.suspected(text, BLOCK, MARGIN):
+        left = max(0, start - MARGIN)
+        window = text[left : start + BLOCK + MARGIN]
+        own = range(start - left, start - left + BLOCK)
+        if any(hit.start in own for hit in gibberish.hits(window, start - left, BLOCK)):
+            out |= 1 << start // BUCKET
+    return out
+
+
 def _slips(view: View, words: Words, said: list[Word]) -> int:
     """Where enough words with letters in disorder stand within one window, as bits."""
-    ends = words.ends
-    places = [view.back(ends[i] - 3, ends[i] - 2)[0] for i, word in enumerate(said)
+    sums = words.sums
+    places = [view.back(sums[i] + i - 2, sums[i] + i - 1)[0] for i, word in enumerate(said)
               if word is SLIPPED]  # fmt: skip
     near: set[int] = set()
     for index, last in enumerate(places[SLIPS_MIN - 1 :]):

@@ -8,13 +8,14 @@ linear in the text: phrases have a greatest length.
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import re2
 
 from .gate import Gate, options
-from .phrases import ENDS, Node, Vocabulary, Word, trie
+from .phrases import ENDS, Vocabulary, trie
 from .spelling import Spelling
 from .words import UNCUT
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .fold import View
+    from .phrases import Word
     from .ruleset import Concept
     from .words import Cut, Words
 
@@ -199,22 +201,19 @@ class Tagger:
         """The words and phrases of a text in order, without those that touch an edge where the
         text was cut.
         """
-        singles, out = self.spotted(words, self.read(words), text, cut)
-        ends, parts = words.ends, words.parts
-        for concepts, places in singles.items():
+        said = self.read(words)
+        out = self.phrases(words, said, text, cut)
+        sums, parts = words.sums, words.parts
+        for concepts, places in singles(said).items():
             for index in places:
-                end = ends[index] - 2
+                end = sums[index] + index - 1
                 out.append(Tag(end - len(parts[index]), end, concepts))
         out.sort(key=_place)
         return out
 
-    def spotted(
-        self, words: Words, said: list[Word], text: str, cut: Cut = UNCUT
-    ) -> tuple[dict[frozenset[str], list[int]], list[Tag]]:
-        """The same in two parts: the numbers of single words by their concepts, and the longer
-        phrases. `said` is what the words say.
-        """
-        singles, out = _phrases(words, said)
+    def phrases(self, words: Words, said: Sequence[Word], text: str, cut: Cut = UNCUT) -> list[Tag]:
+        """The phrases of several words or of other scripts; `said` is what the words say."""
+        out = _phrases(words, said)
         if self._letters.written(text):
             lowered = text.lower()
             tags = self._letters.tags(lowered if len(lowered) == len(text) else text)
@@ -224,7 +223,7 @@ class Tagger:
                 for tag in tags
                 if not (cut[0] and tag.start == 0) and not (cut[1] and tag.end == size)
             ]
-        return singles, out
+        return out
 
     def completed(self, tags: list[Tag], view: View, *, marked: bool = True) -> list[Tag]:
         """The tags of a view with its marks and with the concepts made of two others.
@@ -298,54 +297,39 @@ def _place(tag: Tag) -> tuple[int, int]:
     return tag.start, tag.end
 
 
-def _phrases(words: Words, said: list[Word]) -> tuple[dict[frozenset[str], list[int]], list[Tag]]:
-    """The single words and the longer phrases of a text."""
-    parts, ends, raw = words.parts, words.ends, words.raw
-    singles: dict[frozenset[str], list[int]] = {}
+def singles(said: Sequence[Word]) -> dict[frozenset[str], list[int]]:
+    """The numbers of the words that mean something by themselves, by their concepts."""
+    out: dict[frozenset[str], list[int]] = {}
+    for index in [index for index, word in enumerate(said) if word.concepts]:
+        out.setdefault(said[index].concepts, []).append(index)
+    return out
+
+
+def _phrases(words: Words, said: Sequence[Word]) -> list[Tag]:
+    """The phrases of several words."""
+    parts = words.parts
+    pairs = zip(range(len(parts)), said, islice(parts, 1, None), strict=False)
     out: list[Tag] = []
-    for index, word in [(index, word) for index, word in enumerate(said) if word.nodes]:
-        if word.concepts:
-            singles.setdefault(word.concepts, []).append(index)
-        following = parts[index + 1]
-        nexts = word.nexts
-        # behind an empty part, a joint of several characters, the next word is looked for
-        if (
-            (following in nexts if following else nexts)
-            if nexts is not None
-            else (not following or word.leads(following, parts[index + 2]))
-        ) and raw[ends[index] - 1] not in _STOPS:
-            _follow(words, index, word.nodes, out)
-    return singles, out
+    for index in [index for index, word, following in pairs if following in word.nexts]:
+        _follow(words, index, said[index], out)
+    return out
 
 
-def _follow(words: Words, index: int, nodes: Sequence[Node], out: list[Tag]) -> None:
+def _follow(words: Words, index: int, said: Word, out: list[Tag]) -> None:
     """The phrases of several words that begin with a word."""
-    raw, parts, ends = words.raw, words.parts, words.ends
-    start = ends[index] - len(parts[index]) - 2
+    raw, parts, sums = words.raw, words.parts, words.sums
     at = index
-    while True:
-        if raw[ends[at] - 1] in _STOPS:
-            return
+    while raw[sums[at] + at] not in _STOPS:
         after = at + 1
-        while after - at < _JOINT and not parts[after]:
+        while not parts[after]:
             after += 1
-            if after == len(parts):
+            if after - at > _JOINT or after == len(parts):
                 return
-        word = parts[after]
-        if not word:
+        following = said.then(parts[after])
+        if following is None:
             return
-        nodes = (
-            nodes[0].after(word)
-            if len(nodes) == 1
-            else [child for node in nodes for child in node.after(word)]
-        )
-        if not nodes:
-            return
+        said = following
         at = after
-        concepts = nodes[0].concepts
-        for node in nodes[1:]:
-            concepts |= node.concepts
-        if concepts:
-            out.append(Tag(start, ends[at] - 2, concepts))
-        if len(nodes) == 1 and nodes[0].last:
-            return
+        if said.concepts:
+            start = sums[index] + index - 1 - len(parts[index])
+            out.append(Tag(start, sums[at] + at - 1, said.concepts))

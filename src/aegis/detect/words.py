@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from itertools import accumulate
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 _WORDS = bytes(
     code + 32 if 65 <= code <= 90 else code if 48 <= code <= 57 or 97 <= code <= 122 or code == 39
@@ -11,6 +14,8 @@ _WORDS = bytes(
     for code in range(256)
 )  # fmt: skip
 """Translation of bytes that leaves lower-case words between blanks; apostrophes belong to words."""
+
+_BLANK = 32
 
 Cut = tuple[bool, bool]
 """Whether a text was cut out of a longer one at its left and at its right edge."""
@@ -21,38 +26,39 @@ UNCUT: Cut = (False, False)
 class Words:
     """A text in words: `parts` with an empty one between two separators, `raw` the text itself.
 
-    Both begin and end with a blank that the text does not have. `ends[i]` is two more than the
-    offset in the text at which part `i` ends.
+    `raw` begins and ends with a blank that the text does not have.
     """
 
-    __slots__ = ("_ends", "parts", "raw")
+    __slots__ = ("_data", "_sums", "parts", "raw")
 
-    def __init__(self, raw: bytes, parts: list[bytes]) -> None:
+    def __init__(self, raw: bytes, data: bytes) -> None:
         self.raw = raw
-        self.parts = parts
-        self._ends: list[int] | None = None
+        self.parts = data.split(b" ")
+        self._data = data
+        self._sums: list[int] | None = None
 
     @property
-    def ends(self) -> list[int]:
-        """Where the parts end."""
-        if self._ends is None:
-            self._ends = list(accumulate(map((1).__add__, map(len, self.parts))))
-        return self._ends
-
-    def span(self, low: int, high: int, *, cut: bool) -> tuple[int, int]:
-        """The parts that begin at or after `low` and end at or before `high`: first, last + 1.
-
-        Where the text was cut at `high`, a word that ends there is left out.
+    def sums(self) -> list[int]:
+        """How many letters there are up to the end of each part: with `i - 1` separators before
+        it, part `i` ends at the offset `sums[i] + i - 1` of the text.
         """
-        ends = self.ends
-        first = bisect_left(ends, low + 2)
-        while first < len(ends) and ends[first] - 2 - len(self.parts[first]) < low:
-            first += 1
-        return first, bisect_right(ends, high + 1 if cut else high + 2)
+        if self._sums is None:
+            self._sums = list(accumulate(map(len, self.parts)))
+        return self._sums
 
-    def between(self, low: int, high: int, *, cut: bool) -> list[bytes]:
-        """The words in such a span."""
-        first, last = self.span(low, high, cut=cut)
+    def bounds(self, offsets: Iterable[int]) -> Iterator[tuple[int, int]]:
+        """For each of some rising offsets how many parts begin, and how many end, before it."""
+        data = self._data
+        count = 0
+        last = 0
+        for offset in offsets:
+            count += data.count(_BLANK, last, offset + 1)
+            last = offset + 1
+            yield count if data[offset] == _BLANK else count + 1, count
+
+    def between(self, low: int, high: int) -> list[bytes]:
+        """The words that begin at or after `low` and end at or before `high`."""
+        (first, _), (_, last) = self.bounds((low, high + 1))
         return [part for part in self.parts[first:last] if part]
 
 
@@ -69,4 +75,4 @@ def split(text: str, cut: Cut = UNCUT) -> Words:
         edge = data.rindex(b" ", 0, -1)
         data = data[:edge] + b" " * (len(data) - edge)
     data = data.replace(b"''", b"  ").replace(b" '", b"  ").replace(b"' ", b"  ")
-    return Words(raw, data.split(b" "))
+    return Words(raw, data)
