@@ -18,21 +18,18 @@ from ...kernel.tickets import presenting
 from ...model import (
     Action,
     ActionError,
-    AegisError,
     CallerError,
     Decision,
     HeldError,
     LedgerError,
     Resource,
     RiskLevel,
-    UpstreamError,
     Verdict,
 )
-from ..refusal import about, said
 from . import lists, mirror
 from . import protocol as rpc
 from .follow import satisfied
-from .link import error_in
+from .outcomes import PIN_RULE, result_of
 from .reviews import ours
 from .tools import SEPARATOR, action_of
 from .view import MCP
@@ -41,7 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from ...kernel.runtime import Runtime
-    from ...model import Outcome
     from .gateway import Gateway
     from .link import Link
     from .protocol import Frame
@@ -49,27 +45,12 @@ if TYPE_CHECKING:
 
     Forward = Callable[[Frame], Awaitable[Frame]]
 
-PIN_RULE = "<pin>"
-"""The rule name of refusals of tools in quarantine."""
-
 INPUTS = "io.modelcontextprotocol/inputResponses"
 """Where what a client answers to an upstream stands among the params of an action."""
 
 TICKET = "aegis/ticket"
 """The entry of `_meta` that holds a ticket for the call; over HTTP, else the header
 `aegis-ticket`."""
-
-CODES = {
-    "policy": rpc.BLOCKED,
-    "guard": rpc.BLOCKED,
-    "killed": rpc.BLOCKED,
-    "identity": rpc.BLOCKED,
-    "ticket": rpc.BLOCKED,
-    "limit": rpc.LIMITED,
-    "denied": rpc.DENIED,
-    "expired": rpc.DENIED,
-}
-"""JSON-RPC code by the kind of refusal an Outcome names."""
 
 log = logging.getLogger("aegis.mcp")
 
@@ -233,47 +214,6 @@ async def govern(
             action = _again(action)
         finally:
             reviews.leave(action)
-
-
-def result_of(outcome: Outcome) -> Any:
-    """The result an outcome stands for. Raises RpcError for every other end."""
-    if outcome.status == "performed":
-        value = outcome.result
-        if isinstance(value, dict) and isinstance(value.get("error"), dict) and len(value) == 1:
-            raise error_in(value["error"])
-        if not isinstance(value, dict):
-            raise rpc.RpcError(rpc.UPSTREAM, "the upstream answered with no object")
-        return value
-    if outcome.status == "failed":
-        raise failed(outcome.error)
-    if outcome.error is not None:
-        log.error("action %s: %r", outcome.action.id, outcome.error)
-    unusable = rpc.UNAVAILABLE if outcome.decision.risk is RiskLevel.CRITICAL else rpc.BLOCKED
-    code = CODES.get(outcome.code, unusable)
-    if outcome.decision.rule == PIN_RULE:
-        code = rpc.QUARANTINED
-    data = about(outcome)
-    if outcome.retry_after:
-        data["retry_after"] = outcome.retry_after
-    raise rpc.RpcError(code, said(outcome.decision), data)
-
-
-def failed(error: BaseException | None) -> rpc.RpcError:
-    """The error for a performance that failed."""
-    if isinstance(error, rpc.RpcError):
-        return error
-    if isinstance(error, UpstreamError):
-        code = {503: rpc.UNAVAILABLE, 504: rpc.LATE}.get(error.status, rpc.UPSTREAM)
-        data = {"retry_after": error.retry_after} if error.retry_after else None
-        return rpc.RpcError(code, str(error), data)
-    if isinstance(error, CallerError):
-        return rpc.RpcError(rpc.INVALID_PARAMS, str(error))
-    log.error("a request failed", exc_info=error)
-    if isinstance(error, AegisError):
-        return rpc.RpcError(
-            rpc.UNAVAILABLE, "a part of Aegis failed; the gateway's log names the cause"
-        )
-    return rpc.RpcError(rpc.INTERNAL, "an unexpected error; the gateway's log names the cause")
 
 
 def _reading(

@@ -15,6 +15,7 @@ from . import calls, lifecycle, lists, subscriptions, tasks
 from . import protocol as rpc
 from .asks import resumed
 from .notifications import CHANGES, TOOLS_CHANGED, untagged
+from .outcomes import failed
 from .session import RUNNING_MAX, Asker, Session
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Hub:
             return rpc.error_of(id, error)
         except Exception as error:
             # the last stop: a client that waits for an answer gets one
-            return rpc.error_of(id, calls.failed(error))
+            return rpc.error_of(id, failed(error))
         finally:
             session.running.pop(key, None)
 
