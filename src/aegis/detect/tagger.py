@@ -195,9 +195,7 @@ class Tagger:
         out.sort(key=_place)
         return out
 
-    def phrases(
-        self, words: Words, said: Sequence[Word], text: str, cut: Cut = UNCUT
-    ) -> list[Tag]:
+    def phrases(self, words: Words, said: Sequence[Word], text: str, cut: Cut = UNCUT) -> list[Tag]:
         """The phrases of several words or of other scripts; `said` is what the words say."""
         out = _phrases(words, said)
         if self._letters.written(text):
