@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _ASCII = bytes(range(128))
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_COMPOSED = frozenset(map(chr, [*range(0x1100, 0x1200), 0x3099, 0x309A]))
+"""Letters written in parts: conjoining jamo, separate voicing marks of kana."""
+
 _JAMO = re.compile("[\u1100-\u11ff]{2,}|[\u304b-\u30fe][\u3099\u309a]")
 
 _REPLACES_MAX = 12
@@ -98,10 +101,14 @@ class _Folds(dict[str, str]):
         folded = fold_char(char)
         if len(self) < _CACHE_MAX:
             self[char] = folded
+            if char == folded:
+                _SAME.add(char)
         return folded
 
 
 _FOLDS = _Folds()
+_SAME: set[str] = set()
+"""Of these the characters that are read as they are."""
 
 
 Places = tuple["Sequence[int]", "Sequence[int]"]
@@ -239,8 +246,8 @@ def fold(text: str) -> View:
         text = _SURROGATES.sub("\ufffd", text)
         data = text.encode()
     rest = frozenset(data.translate(None, _ASCII).decode())
-    changed = {char: folded for char in rest if (folded := _FOLDS[char]) != char}
-    composed = any("\u1100" <= char <= "\u11ff" or char in "\u3099\u309a" for char in rest)
+    changed = {char: folded for char in rest - _SAME if (folded := _FOLDS[char]) != char}
+    composed = not _COMPOSED.isdisjoint(rest)
     if not changed and not composed:
         return View(text, rest=rest)
     if composed:

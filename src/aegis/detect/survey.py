@@ -187,8 +187,10 @@ class Surveyor:
 
     def _resembling(self, view: View, words: Words, said: list[Word], size: int) -> int:
         """Where the wording is that of attacks, as bits: the beginnings of such blocks."""
-        out = 0
         gains = list(accumulate([word.gain for word in said], initial=0))
+        if size <= BLOCK:
+            return int(gains[-1] >= 0 and self._reminds(words.parts))
+        out = 0
         offsets = [view.at(start) for start in range(0, size, BLOCK)]
         bounds = list(words.bounds([*offsets, view.at(size) + 1]))
         for block in range(len(offsets)):
@@ -197,9 +199,13 @@ class Surveyor:
             # nearly all texts end here: what words weigh one by one says enough
             if gains[last] < gains[first]:
                 continue
-            if self._linear.score([one for one in words.parts[first:last] if one]) >= WORDING_MIN:
+            if self._reminds(words.parts[first:last]):
                 out |= 1 << block * _PLACES
         return out
+
+    def _reminds(self, parts: list[bytes]) -> bool:
+        """Whether the wording of a window is that of attacks."""
+        return self._linear.score(list(filter(None, parts))) >= WORDING_MIN
 
     def _valued(self, view: View, look: Look, text: str, kind: str) -> int:
         """The blocks in which a value begins, as bits: only what is confirmed is read for."""

@@ -20,7 +20,7 @@ from .spelling import Spelling
 from .words import UNCUT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from .fold import View
     from .phrases import Word
@@ -111,10 +111,9 @@ class Letters:
             branch.merged(known)
         # a second letter may stand behind a blank
         self._pairs |= {f"{pair[0]} " for pair in self._pairs}
-        firsts = sorted(self._root.next)
         every = {char for concept in concepts.values() for one in concept.wide for char in one}
         self._alphabet = frozenset(char for char in every if not char.isascii())
-        self._firsts = re.compile(f"[{re.escape(''.join(firsts))}]" if firsts else r"(?!)")
+        self._firsts = _beginnings(self._pairs)
 
     def written(self, text: str) -> bool:
         """Whether a text holds a letter of these scripts."""
@@ -129,8 +128,6 @@ class Letters:
         pairs = self._pairs
         for found in self._firsts.finditer(text):
             start = found.start()
-            if start and text[start].isascii() and text[start - 1].isalnum():
-                continue
             if text[start : start + 2] in pairs or text[start] in pairs:
                 self._walk(text, start, start + 1, first[text[start]], out)
         return out
@@ -157,6 +154,24 @@ class Letters:
                 break
             node = following
             at += 1
+
+
+def _beginnings(pairs: set[str]) -> re.Pattern[str]:
+    """A pattern of the first letters of such pairs where a second one follows; Latin letters have
+    no other before them.
+    """
+    firsts = {pair[0] for pair in pairs}
+    latin = _any(filter(str.isascii, firsts))
+    wide = _any(char for char in firsts if not char.isascii())
+    seconds = _any(pair[1] for pair in pairs if len(pair) > 1)
+    lone = _any(pair for pair in pairs if len(pair) == 1)
+    return re.compile(rf"(?:{wide}|(?<![^\W_]){latin})(?={seconds})|{lone}")
+
+
+def _any(chars: Iterable[str]) -> str:
+    """A pattern of one of some letters."""
+    listed = re.escape("".join(sorted(set(chars))))
+    return f"[{listed}]" if listed else "(?!)"
 
 
 class Tagger:
