@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import re2
-
-from .gate import options
 from .tagger import MARKS_MAX, Tag
-from .terms import compacted
+from .terms import COMPACT_MIN, compacted
 
 if TYPE_CHECKING:
     from .fold import View
@@ -19,9 +16,9 @@ _WORDS_MAX = 3
 
 
 class Compact:
-    """Finds phrases without word boundaries. Thread-safe; built where it is first needed."""
+    """Finds phrases without word boundaries. Immutable; built where it is first needed."""
 
-    __slots__ = ("_concepts", "_pattern")
+    __slots__ = ("_concepts", "_sizes")
 
     def __init__(self, rules: RuleSet) -> None:
         wanted = {
@@ -32,26 +29,40 @@ class Compact:
             for step in match.steps
             for name in step
         }
-        found: dict[bytes, set[str]] = {}
+        found: dict[bytes, frozenset[str]] = {}
+        shared: dict[frozenset[str], frozenset[str]] = {}
         for name in sorted(wanted):
             for phrase in rules.concepts[name].phrases.splitlines():
-                bare = compacted(phrase)
-                if bare is not None and phrase.count(" ") < _WORDS_MAX:
-                    found.setdefault(bare.encode(), set()).add(name)
-        self._concepts = {bare: frozenset(names) for bare, names in found.items()}
-        # no sign in these literals means anything to RE2
-        every = b"|".join(sorted(self._concepts)) or rb"\x00\x01"
-        self._pattern = re2.compile(every.decode(), options(longest=True))
+                joined = compacted(phrase)
+                if joined is not None and phrase.count(" ") < _WORDS_MAX:
+                    names = found.get(joined.encode(), frozenset()) | {name}
+                    found[joined.encode()] = shared.setdefault(names, names)
+        self._concepts = found
+        sizes: dict[bytes, set[int]] = {}
+        for bare in found:
+            sizes.setdefault(bare[:COMPACT_MIN], set()).add(len(bare))
+        # by their first letters, longest first
+        self._sizes = {start: sorted(some, reverse=True) for start, some in sizes.items()}
 
     def tags(self, view: View) -> list[Tag]:
-        """The concept words of a view in order."""
-        data = view.data
-        wide = len(data) != len(view.text)
+        """The concept words of a view in order: of those that overlap the first, and the longest
+        that begins there.
+        """
+        data = view.text.encode("ascii", "replace").lower()
+        sizes = self._sizes
+        starts = range(len(data) - COMPACT_MIN + 1)
         out: list[Tag] = []
-        for found in self._pattern.finditer(data):
-            concepts = self._concepts[found.group().lower()]
-            start, end = view.chars(*found.span()) if wide else found.span()
-            out.append(Tag(start, end, concepts))
+        done = 0
+        for start in [at for at in starts if data[at : at + COMPACT_MIN] in sizes]:
+            if start < done:
+                continue
+            for size in sizes[data[start : start + COMPACT_MIN]]:
+                bare = data[start : start + size]
+                concepts = self._concepts.get(bare)
+                if concepts is not None:
+                    done = start + len(bare)
+                    out.append(Tag(start, done, concepts))
+                    break
             if len(out) >= MARKS_MAX:
                 break
         return out

@@ -7,19 +7,20 @@ languages differ in, does not matter unless a rule says so.
 
 from __future__ import annotations
 
-import re
+from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator
 
     from .ruleset import ConceptRule, Match
-    from .tagger import Tag
+    from .scene import Scene
 
 _REACH = 14
 """How many neighbouring concept words a rule looks at on either side of its first step."""
 
-_BREAK = re.compile('[.!?;][\\s"\')]|\\n\\s*(?:\\n|[-*#>|+"{}\\[\\]]|\\d+[.)])|[。；！？]')
+_UNLESS_REACH = 16
+"""Most code points between a match and a word that speaks against it."""
 
 _QUOTES = frozenset("\"'`「『(“")
 
@@ -45,6 +46,16 @@ _JOINED = 2
 _NEAR = 80
 """Code points around a match in which talk about attacks counts."""
 
+_TALK = ("discussion",)
+"""The concepts of talk about attacks."""
+
+TAKEN_MAX = 12
+"""Most matches of one rule in one window. Repeating a rule adds nothing to its score, and text
+made of nothing but matches would cost the square of its length."""
+
+_CACHE_MAX = 4096
+"""Most combinations of concepts whose rules are remembered."""
+
 
 class Candidate:
     """A match of a concept rule in a view: character span and score."""
@@ -58,55 +69,141 @@ class Candidate:
         self.score = score
 
 
-def _apart(text: str, low: int, high: int, match: Match) -> bool:
-    """Whether the text between two steps is too long or ends a sentence."""
-    distance = high - low
-    if distance <= 0:
+_Ways = tuple[tuple["ConceptRule", tuple["Match", ...]], ...]
+"""Rules, each with matches of its own, surest first."""
+
+
+class Concepts:
+    """The concept rules by what they need. Thread-safe; built once."""
+
+    __slots__ = ("_cache", "_rules")
+
+    def __init__(self, rules: Iterable[ConceptRule]) -> None:
+        self._rules: _Ways = tuple(
+            (rule, tuple(sorted(rule.matches, key=lambda one: -one.score))) for rule in rules
+        )
+        self._cache: dict[tuple[frozenset[str], str], _Ways] = {}
+
+    def candidates(
+        self, scene: Scene, kind: str, categories: frozenset[str] | None
+    ) -> Iterator[Candidate]:
+        """The matches of the rules of some categories in a text of a kind."""
+        for rule, matches in self._possible(scene.concepts, kind):
+            if categories is not None and rule.category not in categories:
+                continue
+            taken: list[tuple[int, int]] = []
+            # surest first, so that a weaker match of the same words is not looked at
+            for match in matches:
+                for low, high in _matches(scene, match, taken):
+                    taken.append((low, high))
+                    yield Candidate(rule, low, high, match.score)
+                    if len(taken) >= TAKEN_MAX:
+                        break
+                if len(taken) >= TAKEN_MAX:
+                    break
+
+    def _possible(self, present: frozenset[str], kind: str) -> _Ways:
+        """The rules that the concepts of a text of a kind can satisfy, and by which matches."""
+        known = self._cache.get((present, kind))
+        if known is None:
+            some = (
+                (rule, tuple(one for one in matches if _satisfied(one, present, kind)))
+                for rule, matches in self._rules
+            )
+            known = tuple((rule, matches) for rule, matches in some if matches)
+            if len(self._cache) >= _CACHE_MAX:
+                self._cache.clear()
+            self._cache[present, kind] = known
+        return known
+
+
+def _satisfied(match: Match, present: frozenset[str], kind: str) -> bool:
+    if match.kinds and kind not in match.kinds:
         return False
-    between = text[low:high]
-    if not between.isascii() and max(between) >= "\u2e80":
-        # one letter of a script without alphabet says about as much as two of Latin
-        distance *= 2
-    if distance > match.gap:
-        return True
-    return match.sentence and _BREAK.search(between) is not None
+    return not any(map(present.isdisjoint, match.steps))
 
 
-TAKEN_MAX = 12
-"""Most matches of one rule in one window. Repeating a rule adds nothing to its score, and text
-made of nothing but matches would cost the square of its length."""
+def _matches(scene: Scene, match: Match, taken: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """The spans in which a match holds; `taken` are those that need not be looked at, and may grow
+    meanwhile.
+    """
+    starts = scene.starts
+    for anchor in scene.numbers(match.steps[0]):
+        place = starts[anchor]
+        if any(low <= place < high for low, high in taken):
+            continue
+        if not _within_reach(scene, anchor, match):
+            continue
+        span = _attempt(scene, anchor, match)
+        if span is None:
+            continue
+        low, high = span
+        if match.unless and _negated(scene, anchor, low, match):
+            continue
+        if match.without and _denied(scene, anchor, high, match):
+            continue
+        yield span
 
 
-def _attempt(text: str, tags: Sequence[Tag], anchor: int, match: Match) -> tuple[int, int] | None:
+def _within_reach(scene: Scene, anchor: int, match: Match) -> bool:
+    """False where some step of a match stands nowhere near enough to its first one."""
+    low, high = scene.starts[anchor], scene.ends[anchor]
+    others = len(match.steps) - 1
+    reach = match.gap
+    if others > 1:
+        # beyond what was found on the way there, and in one script or the other
+        reach = (others * reach + (others - 1) * scene.longest) * (2 if scene.wide else 1)
+    # with one step to go the next place is the only one that counts
+    ends = match.sentence and others == 1
+    for step in match.steps[1:]:
+        starts, stops = scene.spots(step)
+        at = bisect_left(starts, high)
+        if at < len(starts) and not scene.apart(high, starts[at], reach, sentence=ends):
+            continue
+        if match.ordered:
+            return False
+        at = bisect_right(stops, low)
+        if not at or scene.apart(stops[at - 1], low, reach, sentence=ends):
+            return False
+    return True
+
+
+def _attempt(scene: Scene, anchor: int, match: Match) -> tuple[int, int] | None:
     """Grow a match from the tag at `anchor`, nearest neighbours first."""
-    first = tags[anchor]
-    low, high = first.start, first.end
+    starts, ends = scene.starts, scene.ends
+    low, high = starts[anchor], ends[anchor]
     missing = list(match.steps[1:])
-    left, right = anchor - 1, anchor + 1
+    size = len(starts)
+    left, right = -1 if match.ordered else anchor - 1, anchor + 1
     budget = _REACH * 2
     while missing and budget:
         budget -= 1
-        right_gap = tags[right].start - high if right < len(tags) else None
-        left_gap = low - tags[left].end if left >= 0 and not match.ordered else None
-        if right_gap is None and left_gap is None:
+        if right < size:
+            forward = left < 0 or starts[right] - high <= low - ends[left]
+        elif left >= 0:
+            forward = False
+        else:
             return None
-        forward = left_gap is None or (right_gap is not None and right_gap <= left_gap)
-        tag = tags[right] if forward else tags[left]
-        if tag.start < high and tag.end > low:
+        at = right if forward else left
+        start, end = starts[at], ends[at]
+        if start < high and end > low:
             # another reading of words already used
             pass
-        elif _apart(text, *((high, tag.start) if forward else (tag.end, low)), match):
+        elif scene.apart(
+            *((high, start) if forward else (end, low)), match.gap, sentence=match.sentence
+        ):
             if forward:
-                right = len(tags)
+                right = size
             else:
                 left = -1
             continue
         else:
-            wanted = missing[:1] if match.ordered else missing
-            step = next((s for s in wanted if not tag.concepts.isdisjoint(s)), None)
-            if step is not None:
-                missing.remove(step)
-                low, high = min(low, tag.start), max(high, tag.end)
+            concepts = scene.means[at]
+            for step in missing[:1] if match.ordered else missing:
+                if not concepts.isdisjoint(step):
+                    missing.remove(step)
+                    low, high = min(low, start), max(high, end)
+                    break
         if forward:
             right += 1
         else:
@@ -114,59 +211,25 @@ def _attempt(text: str, tags: Sequence[Tag], anchor: int, match: Match) -> tuple
     return None if missing else (low, high)
 
 
-def _negated(text: str, tags: Sequence[Tag], anchor: int, low: int, match: Match) -> bool:
-    for tag in reversed(tags[max(0, anchor - _REACH) : anchor + 1]):
-        if tag.end <= low and not tag.concepts.isdisjoint(match.unless):
-            return low - tag.end <= 16 and _BREAK.search(text[tag.end : low]) is None
+def _negated(scene: Scene, anchor: int, low: int, match: Match) -> bool:
+    """Whether a concept that speaks against a match stands right before it."""
+    for number in range(anchor, max(0, anchor - _REACH) - 1, -1):
+        end = scene.ends[number]
+        if end <= low and not scene.means[number].isdisjoint(match.unless):
+            return low - end <= _UNLESS_REACH and not scene.broken(end, low)
     return False
 
 
-def _denied(tags: Sequence[Tag], anchor: int, high: int, match: Match) -> bool:
+def _denied(scene: Scene, anchor: int, high: int, match: Match) -> bool:
     """Whether a concept that speaks against the match stands between its steps."""
-    first = tags[anchor].end
+    first = scene.ends[anchor]
+    last = min(len(scene.means), anchor + 2 * _REACH)
     return any(
-        first <= tag.start and tag.end <= high and not tag.concepts.isdisjoint(match.without)
-        for tag in tags[anchor + 1 : anchor + 2 * _REACH]
+        first <= scene.starts[number]
+        and scene.ends[number] <= high
+        and not scene.means[number].isdisjoint(match.without)
+        for number in range(anchor + 1, last)
     )
-
-
-def candidates(
-    text: str, tags: Sequence[Tag], rules: Iterable[ConceptRule], kind: str
-) -> list[Candidate]:
-    """The matches of the rules among the tags of a text."""
-    out: list[Candidate] = []
-    index: dict[str, list[int]] = {}
-    for number, tag in enumerate(tags):
-        for concept in tag.concepts:
-            index.setdefault(concept, []).append(number)
-    for rule in rules:
-        # surest first, so that a weaker match of the same words is not looked at
-        taken: list[tuple[int, int]] = []
-        for match in sorted(rule.matches, key=lambda one: -one.score):
-            if match.kinds and kind not in match.kinds:
-                continue
-            if not all(any(one in index for one in step) for step in match.steps):
-                continue
-            anchors = sorted({n for one in match.steps[0] for n in index.get(one, ())})
-            for anchor in anchors:
-                place = tags[anchor].start
-                if any(low <= place < high for low, high in taken):
-                    continue
-                span = _attempt(text, tags, anchor, match)
-                if span is None:
-                    continue
-                low, high = span
-                if match.unless and _negated(text, tags, anchor, low, match):
-                    continue
-                if match.without and _denied(tags, anchor, high, match):
-                    continue
-                taken.append(span)
-                out.append(Candidate(rule, low, high, match.score))
-                if len(taken) >= TAKEN_MAX:
-                    break
-            if len(taken) >= TAKEN_MAX:
-                break
-    return out
 
 
 def _opens(text: str, at: int) -> bool:
@@ -177,22 +240,20 @@ def _opens(text: str, at: int) -> bool:
     )
 
 
-def _discussed(candidate: Candidate, text: str, tags: Sequence[Tag]) -> bool:
+def _discussed(candidate: Candidate, scene: Scene) -> bool:
     """Whether the same sentence talks about attacks."""
     low, high = candidate.start, candidate.end
-    opening = _opens(text, low)
-    for tag in tags:
-        if tag.start >= high + _NEAR:
+    for number in scene.numbers(_TALK):
+        start, end = scene.starts[number], scene.ends[number]
+        if start >= high + _NEAR:
             return False
-        if "discussion" not in tag.concepts:
-            continue
-        if tag.end <= low:
-            if low - tag.end <= _NEAR and not _BREAK.search(text[tag.end : low]):
+        if end <= low:
+            if low - end <= _NEAR and not scene.broken(end, low):
                 return True
-        elif tag.start < high or tag.start - high <= _JOINED:
+        elif start < high or start - high <= _JOINED:
             # `prompt leakage`: a noun made of the words of an order
             return True
-        elif not opening and not _BREAK.search(text[high : tag.start]):
+        elif not scene.broken(high, start) and not _opens(scene.text, low):
             return True
     return False
 
@@ -208,14 +269,15 @@ def _quoted(text: str, low: int, high: int) -> int:
     return QUOTED
 
 
-def weighed(candidate: Candidate, text: str, tags: Sequence[Tag], kind: str) -> int:
+def weighed(candidate: Candidate, scene: Scene, kind: str) -> int:
     """The score of a candidate in its surroundings."""
     score = candidate.score
+    text = scene.text
     low, high = candidate.start, candidate.end
     quoted = text[max(0, low - 1) : low] in _QUOTES
     if candidate.rule.literal or (kind == "tool_description" and not quoted):
         return score
-    if _discussed(candidate, text, tags):
+    if _discussed(candidate, scene):
         score = score * DISCUSSED // 1000
     score = score * _quoted(text, low, high) // 1000
     if sum(map(text[low:high].count, _CODE)) * 16 > high - low:

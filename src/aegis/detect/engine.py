@@ -21,7 +21,7 @@ import msgspec
 
 from . import gibberish, linear
 from .compact import Compact
-from .concepts import candidates, weighed
+from .concepts import Concepts, weighed
 from .fold import View, fold
 from .gate import ScanError
 from .grid import BLOCK, MARGIN, Frame
@@ -32,6 +32,7 @@ from .phrases import SLIPPED
 from .plan import Plan, Planner
 from .reader import Reader
 from .ruleset import load
+from .scene import Scene
 from .score import REACH as SCORE_REACH
 from .spelling import MENDED, PARTED, SLIPS_MIN
 from .survey import WORDING_MIN, Surveyor
@@ -95,6 +96,7 @@ class Engine:
         self.rules = rules = load() if rules is None else rules
         common = tuple(rule for rule in rules.spans if not rule.payload)
         self._planner = Planner(msgspec.structs.replace(rules, spans=common))
+        self._concepts = Concepts(rules.rules)
         self._payloads = by_kind(rules.spans)
         self._linear = linear.load()
         self._surveyor = Surveyor(
@@ -183,7 +185,7 @@ class Engine:
         views += hidden
         if hidden and any(len(one.text) >= 4 for one in hidden):
             hits.append(_invisible(hidden[0], kind))
-        if view.rest:
+        if view.rest and self._respelled(frame, kind):
             views += from_lookalikes(view)
         read = 0
         while views:
@@ -207,7 +209,7 @@ class Engine:
         plan = frame.plan or self._planner.plan(view.data)
         own = None if view.name else view.own(frame.start, frame.start + BLOCK)
         hits = self._values(view, plan.spans, own, kind, categories)
-        derived = _decoded(view, plan)
+        derived = _decoded(view, plan, respelled=self._respelled(frame, kind))
         if not frame.certain:
             if not frame.silent:
                 hits += self._worded(view, plan, frame, kind, categories)
@@ -219,6 +221,10 @@ class Engine:
             if view.depth < DEPTH_MAX:
                 derived += self._spelt(view, joined=joined)
         return hits, derived
+
+    def _respelled(self, frame: Frame, kind: str) -> bool:
+        """Whether other spellings count: numbers in them are no values."""
+        return not frame.certain or kind in self._payloads
 
     def _spelt(self, view: View, *, joined: bool) -> Iterator[View]:
         """A view with its spelling put right, each way once."""
@@ -301,14 +307,12 @@ class Engine:
         self, view: View, tags: list[Tag], kind: str, categories: frozenset[str] | None
     ) -> list[Hit]:
         """The concept rules that match in a view."""
-        present = frozenset().union(*{tag.concepts for tag in tags})
+        scene = Scene(view.text, tags)
         hits: list[Hit] = []
-        for found in candidates(view.text, tags, self._planner.rules(present, kind), kind):
+        for found in self._concepts.candidates(scene, kind, categories):
             idea = found.rule
-            if categories is not None and idea.category not in categories:
-                continue
             start, end = view.back(found.start, found.end)
-            score = weighed(found, view.text, tags, kind)
+            score = weighed(found, scene, kind)
             hits.append(
                 Hit(start, end, idea.id, idea.category, idea.type, score, idea.severity,
                     None, view.name)
@@ -324,10 +328,12 @@ def _unwritten(view: View) -> Iterator[Hit]:
             yield msgspec.structs.replace(hit, start=start, end=end, view=view.name)
 
 
-def _decoded(view: View, plan: Plan) -> list[View]:
-    """The disguised readings that a plan calls for."""
+def _decoded(view: View, plan: Plan, *, respelled: bool) -> list[View]:
+    """The disguised readings that a plan calls for, those of other spellings where they count."""
     out: list[View] = []
     for trigger in plan.triggers:
+        if trigger in _OPAQUE and not respelled:
+            continue
         if view.depth >= DEPTH_MAX and trigger not in _SHRINKING:
             continue
         decoder = DECODERS.get(trigger)

@@ -8,26 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def _stars(value: str, keep_start: int = 0, keep_end: int = 0) -> str:
-    """Letters and digits as `*`, except the first and last few; separators stay."""
-    total = sum(char.isalnum() for char in value)
-    keep_start, keep_end = min(keep_start, total // 3), min(keep_end, total // 2)
-    out: list[str] = []
-    seen = 0
-    for char in value:
-        if char.isalnum():
-            seen += 1
-            kept = seen <= keep_start or seen > total - keep_end
-            out.append(char if kept else "*")
-        else:
-            out.append(char)
-    return "".join(out)
+_ALNUM = re.compile(r"[^\W_]")
+
+
+def _stars(value: str, keep_end: int = 0) -> str:
+    """Letters and digits as `*`, except the last few; separators stay."""
+    places = [found.start() for found in _ALNUM.finditer(value)]
+    kept = min(keep_end, len(places) // 2)
+    low = places[-kept] if kept else len(value)
+    return _ALNUM.sub("*", value[:low]) + value[low:]
 
 
 def _last4(value: str, type: str) -> str:

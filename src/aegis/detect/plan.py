@@ -26,7 +26,7 @@ from .spanrules import Confirm
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .ruleset import ConceptRule, RuleSet
+    from .ruleset import RuleSet
 
 _CACHE_MAX = 4096
 """Most combinations of needs whose rules are remembered."""
@@ -73,8 +73,8 @@ class Planner:
     """Turns a text into a plan. Thread-safe; built once."""
 
     __slots__ = (
-        "_by_shapes", "_cache", "_direct", "_disguises", "_first", "_keys", "_marks", "_rules",
-        "_shape_patterns", "_shapes", "_single", "_spans", "_triggers",
+        "_by_shapes", "_direct", "_disguises", "_first", "_keys", "_marks", "_shape_patterns",
+        "_shapes", "_single", "_spans", "_triggers",
     )  # fmt: skip
 
     def __init__(self, rules: RuleSet) -> None:
@@ -84,9 +84,7 @@ class Planner:
         self._disguises = tuple(disguises.values())
         self._single: dict[str, re2._Regexp] = {}
         self._compile_shapes(rules)
-        self._rules = rules.rules
         self._by_shapes: dict[frozenset[int], tuple[_Entry, ...]] = {}
-        self._cache: dict[tuple[frozenset[str], str], tuple[ConceptRule, ...]] = {}
 
     def _compile_shapes(self, rules: RuleSet) -> None:
         """Shapes and the words that must stand beside some of them."""
@@ -195,24 +193,6 @@ class Planner:
                 if not words <= keys:
                     continue
             yield entry
-
-    def rules(self, present: frozenset[str], kind: str) -> tuple[ConceptRule, ...]:
-        """The concept rules that the concepts of a text of a kind can satisfy."""
-        known = self._cache.get((present, kind))
-        if known is None:
-            known = tuple(
-                rule
-                for rule in self._rules
-                if any(
-                    (not match.kinds or kind in match.kinds or not kind)
-                    and all(not present.isdisjoint(step) for step in match.steps)
-                    for match in rule.matches
-                )
-            )
-            if len(self._cache) >= _CACHE_MAX:
-                self._cache.clear()
-            self._cache[present, kind] = known
-        return known
 
 
 _SHAPE = re.compile(r"\\d|\[[0-9A-Za-z]-|\[A-Za-z0-9|\[\^|\{\d|@")

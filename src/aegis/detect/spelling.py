@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from .fold import Places, View
 
@@ -29,10 +30,16 @@ RUN_MIN = 12
 KNOWN_MIN = 0.8
 """Least share of a run's letters that have to belong to known words."""
 
+RUNS_MAX = 512
+"""Most runs that are remembered with their words: a run stands in up to three windows."""
+
 MENDED, PARTED = "mended", "parted"
 
-_START = 3
-"""Letters by which words are looked up."""
+_SHORT_MAX = 3
+"""Longest word, in letters, that is looked up with what stands behind it."""
+
+_START = _SHORT_MAX + 1
+"""Letters by which longer words are looked up."""
 
 _WORD = re.compile(rf"[A-Za-z]{{{SLIP_MIN},}}")
 _RUN = re.compile(rf"[A-Za-z]{{{RUN_MIN},}}")
@@ -48,16 +55,14 @@ _SHORT = frozenset(
 class Spelling:
     """The known words. Immutable, safe for any number of threads."""
 
-    __slots__ = ("_insides", "_known", "_lengths")
+    __slots__ = ("_insides", "_known", "_lengths", "_runs")
 
     def __init__(self, words: Iterable[bytes]) -> None:
         plain = {word.decode() for word in words if word.isalpha() and word.isascii()}
-        self._known = _SHORT | {word for word in plain if len(word) >= _START}
+        self._known = _SHORT | {word for word in plain if len(word) >= _SHORT_MAX}
         self._insides = {_inside(word): word for word in sorted(plain) if len(word) >= SLIP_MIN}
-        lengths: dict[str, set[int]] = {}
-        for word in self._known:
-            lengths.setdefault(word[:_START], set()).add(len(word))
-        self._lengths = {start: tuple(found) for start, found in lengths.items()}
+        self._lengths = _lengths(self._known)
+        self._runs: dict[str, Sequence[int]] = {}
 
     def slipped(self, word: bytes) -> bool:
         """Whether a word, of lower-case letters, is a known one with its inside in disorder."""
@@ -96,41 +101,82 @@ class Spelling:
             text = " ".join(view.text[start:end] for start, end in pieces)
             yield view.derive(text, PARTED, partial(_opened, len(view.text), cuts))
 
-    def _cuts(self, run: str) -> list[int]:
+    def _cuts(self, run: str) -> Sequence[int]:
         """Where words of a run begin, but for the first; none where it is not made of words."""
-        size = len(run)
-        # of each end: the most it is worth, the letters of known words, where its last one begins
-        worth = [0, *[-1] * size]
-        known = [0] * (size + 1)
-        begins = [0] * (size + 1)
-        for start in range(size):
-            self._reach(run, start, worth, known, begins)
-        if known[size] < KNOWN_MIN * size:
-            return []
-        cuts: list[int] = []
-        at = size
-        while at > 0:
-            at = begins[at]
-            cuts.append(at)
-        return cuts[-2::-1]
+        cuts = self._runs.get(run)
+        if cuts is None:
+            if len(self._runs) >= RUNS_MAX:
+                self._runs.clear()
+            cuts = self._runs[run] = self._parts(run)
+        return cuts
 
-    def _reach(
-        self, run: str, start: int, worth: list[int], known: list[int], begins: list[int]
-    ) -> None:
-        """Note what is gained by the words that begin at a place of a run."""
-        lengths = {
-            length
-            for size in (_START, 2, 1)
-            for length in self._lengths.get(run[start : start + size], ())
-            if run[start : start + length] in self._known
-        }
-        for length, gained in ((1, 0), *((length, length) for length in lengths)):
-            end = start + length
-            total = worth[start] + gained * gained
-            if end < len(worth) and total > worth[end]:
-                worth[end] = total
-                known[end] = known[start] + gained
-                begins[end] = start
+    def _parts(self, run: str) -> Sequence[int]:
+        """The same, worked out: the longer the words, the better."""
+        size = len(run)
+        least = KNOWN_MIN * size
+        known, lengths = self._known, self._lengths
+        # of each end: the most it is worth, and where its last word begins
+        worth = [0, *[-1] * size]
+        begins = [0] * (size + 1)
+        covered = 0
+        possible = size
+        for start in range(size):
+            gained = worth[start]
+            if gained > worth[start + 1]:
+                worth[start + 1] = gained
+                begins[start + 1] = start
+            piece = run[start : start + _START]
+            for length in lengths.get(piece) or lengths.get(piece[:_SHORT_MAX], ()):
+                end = start + length
+                if end <= size and (length <= _START or run[start:end] in known):
+                    if end > covered:
+                        covered = end
+                    total = gained + length * length
+                    if total > worth[end]:
+                        worth[end] = total
+                        begins[end] = start
+            if covered <= start:
+                # no word has this letter
+                possible -= 1
+                if possible < least:
+                    return ()
+        return self._chosen(run, begins, least)
+
+    def _chosen(self, run: str, begins: list[int], least: float) -> Sequence[int]:
+        """Where the words begin that lead to the end of a run, if enough letters belong to some."""
+        cuts: list[int] = []
+        known = 0
+        end = len(run)
+        while end > 0:
+            start = begins[end]
+            if run[start:end] in self._known:
+                known += end - start
+            cuts.append(start)
+            end = start
+        return cuts[-2::-1] if known >= least else ()
+
+
+def _lengths(known: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """Of _START letters the lengths of the words that may begin with them; of fewer, and where no
+    longer word begins with them, of _SHORT_MAX or the last ones of a run, those of short words.
+    """
+    endings = [""]
+    behind = {_SHORT_MAX: endings}
+    for size in range(_SHORT_MAX - 1, 0, -1):
+        endings = ["", *(letter + end for letter in ascii_lowercase for end in endings)]
+        behind[size] = endings
+    short: dict[str, set[int]] = {}
+    out: dict[str, set[int]] = {}
+    for word in known:
+        size = len(word)
+        if size < _START:
+            for end in behind[size]:
+                short.setdefault(word + end, set()).add(size)
+        else:
+            out.setdefault(word[:_START], set()).add(size)
+    for start, found in out.items():
+        found |= short.get(start[:_SHORT_MAX], set())
+    return {start: tuple(found) for start, found in (short | out).items()}
 
 
 def _inside(word: str) -> str:

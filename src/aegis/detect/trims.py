@@ -7,9 +7,10 @@ number. A trim takes the matched text and gives the part (start, end) to check a
 from __future__ import annotations
 
 import re
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from .validators import card, iban_length
+from .validators import CARD_DIGITS, card, iban_length
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,10 +36,13 @@ def card_groups(text: str) -> tuple[int, int]:
     """The longest run of whole digit groups that is a card number; everything where none is."""
     groups = [found.span() for found in _DIGITS.finditer(text)]
     sizes = [end - start for start, end in groups]
+    before = list(accumulate(sizes, initial=0))
     for size in range(len(groups), 0, -1):
         for first in range(len(groups) - size + 1):
             last = first + size - 1
-            if _card_like(sizes[first : last + 1]):
+            if before[last + 1] - before[first] in CARD_DIGITS and _card_like(
+                sizes[first : last + 1]
+            ):
                 start, end = groups[first][0], groups[last][1]
                 if card(text[start:end]):
                     return start, end
@@ -47,7 +51,7 @@ def card_groups(text: str) -> tuple[int, int]:
 
 def _card_like(sizes: list[int]) -> bool:
     """Whether digits are grouped the way people group card numbers, not as a list of numbers."""
-    if not 12 <= sum(sizes) <= 19 or sizes == [6, 7]:
+    if sizes == [6, 7]:
         # six and seven are how resident registration numbers are written
         return False
     if (

@@ -29,7 +29,10 @@ DECODED_MIN = 6
 """Fewest characters of decoded text worth reading."""
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
-_BASE64_SPLIT = re.compile(r"[A-Za-z0-9+/]{2,}(?:[ \t\r\n]+[A-Za-z0-9+/]{2,})+={0,2}")
+# nothing is given back: a long run would be tried from each of its letters
+_BASE64_SPLIT = re.compile(
+    r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{2,}+(?:[ \t\r\n]++[A-Za-z0-9+/]{2,}+)++={0,2}"
+)
 _HEX = re.compile(r"(?:(?:0x|\\x)?[0-9A-Fa-f]{2}[ :,\r\n]*){8,}")
 _HEX_PAIR = re.compile(r"(?:0x|\\x)?([0-9A-Fa-f]{2})")
 _HEX_SIGNS = re.compile(r"0x|[^0-9A-Fa-f]")
