@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from aegis.model import KINDS, Verdict
+from aegis.model import KINDS, Prepared, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,6 +51,9 @@ class JudgeSettings(msgspec.Struct, frozen=True):
     verdict: Verdict = Verdict.BLOCK
 
 
+_SETTINGS = Prepared(JudgeSettings)
+
+
 OPTIONS = tuple(name for name in JudgeSettings.__struct_fields__ if name != "verdict")
 
 
@@ -66,7 +69,7 @@ def resolve(raw: Mapping[str, Any]) -> JudgeSettings:
     if action not in VERDICTS:
         raise ValueError(f"`{action}`: a whole text cannot be masked; use block, review or warn")
     try:
-        made = msgspec.convert({**given, "verdict": VERDICTS[action].value}, JudgeSettings)
+        made = _SETTINGS.convert({**given, "verdict": VERDICTS[action].value})
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from None
     _check(made)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from aegis.model import KINDS, Verdict
+from aegis.model import KINDS, Prepared, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +37,9 @@ class PresidioSettings(msgspec.Struct, frozen=True):
     verdict: Verdict = Verdict.SANITIZE
 
 
+_SETTINGS = Prepared(PresidioSettings)
+
+
 OPTIONS = tuple(name for name in PresidioSettings.__struct_fields__ if name != "verdict")
 
 
@@ -52,7 +55,7 @@ def resolve(raw: Mapping[str, Any]) -> PresidioSettings:
     if action not in VERDICTS:
         raise ValueError(f"unknown action `{action}`; use mask, block, review, warn or log")
     try:
-        made = msgspec.convert({**given, "verdict": VERDICTS[action].value}, PresidioSettings)
+        made = _SETTINGS.convert({**given, "verdict": VERDICTS[action].value})
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from None
     if len(made.language) != 2 or not made.language.isalpha():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ...model import Finding, PluginError, Verdict
+from ...model import Finding, PluginError, Prepared, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -43,6 +43,9 @@ class Entry(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     schema: dict[str, Any]
     match: str = "*"
     kind: str = "reply"
+
+
+_ENTRIES = Prepared(list[Entry])
 
 
 class SchemaGuard:
@@ -209,7 +212,7 @@ def build_guard(settings: Mapping[str, Any], stage: str = "") -> SchemaGuard:
         allowed = ", ".join(ACTIONS)
         raise ValueError(f"output_schema: unknown action `{action}`; use one of {allowed}")
     try:
-        entries = msgspec.convert(given, list[Entry])
+        entries = _ENTRIES.convert(given)
     except msgspec.ValidationError as error:
         raise ValueError(f"output_schema: `schemas` must be a list of schemas: {error}") from None
     if not 0 < len(entries) <= SCHEMAS_MAX:
