@@ -64,3 +64,44 @@ def test_the_ledger_verifier_needs_nothing_but_cryptography():
             imported.add("." if node.level else (node.module or "").split(".")[0])
     own = imported - set(sys.stdlib_module_names) - {"cryptography", "__future__"}
     assert own <= {"."}, own
+
+
+def reads_types(call: ast.Call) -> bool:
+    """Whether a call reads a value as a type that it may be the first to prepare."""
+    name = ast.unparse(call.func)
+    typed = any(keyword.arg == "type" for keyword in call.keywords)
+    return name == "msgspec.convert" or (name == "msgspec.json.decode" and typed)
+
+
+def test_types_of_values_from_outside_are_prepared_with_their_module():
+    """Two threads that prepare a type at once crash msgspec 0.22 (`model/prepared.py`). A verb of
+    the command line has one thread; `kernel/options.py` holds a lock, and `plugin/options.py`
+    prepares while modules are loaded.
+    """
+    spared = ("cli/", "kernel/options.py", "model/prepared.py", "plugin/options.py")
+    wrong = []
+    files = [*SOURCE.rglob("*.py"), *(ROOT / "plugins").glob("*/src/**/*.py")]
+    for path in files:
+        tree = ast.parse(path.read_text())
+        where = path.relative_to(SOURCE if path.is_relative_to(SOURCE) else ROOT).as_posix()
+        # the SQL gate has prepared statements of its own
+        ours = any(
+            isinstance(node, ast.ImportFrom)
+            and (node.module or "").endswith("model")
+            and "Prepared" in {alias.name for alias in node.names}
+            for node in ast.walk(tree)
+        )
+        kinds = ("msgspec.json.Decoder", "Prepared" if ours else "")
+        late = {
+            node
+            for part in ast.walk(tree)
+            if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            for node in ast.walk(part)
+        }
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Call) or where.startswith(spared):
+                continue
+            made = ast.unparse(node.func) in kinds
+            if reads_types(node) or (made and node in late):
+                wrong.append(f"{where}:{node.lineno}")
+    assert wrong == []

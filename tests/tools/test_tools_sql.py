@@ -351,3 +351,46 @@ def test_a_name_with_a_dollar_keeps_its_name():
 )
 def test_no_other_name_of_a_table_slips_past_a_rule(text, name):
     assert name in [one.name for one in read_text(text, "postgres").resources]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "strange"),
+    [
+        ("postgres", "ifnull strftime date_format json_extract unix_timestamp typeof instr hex"
+         " group_concat last_insert_id uuid year datediff if similarity uuid_generate_v4"),
+        ("PostgreSQL", "ifnull"),
+        ("mysql", "to_char jsonb_agg date_trunc strftime julianday generate_series regexp_matches"),
+        ("mariadb", "to_char"),
+        ("sqlite", "to_char date_trunc concat_op json_contains regexp_like now left md5"),
+        ("tsql", "date_trunc ifnull strftime"),
+    ],
+)  # fmt: skip
+def test_a_function_of_another_database_is_not_built_in(dialect, strange):
+    """Where the dialect is named, anybody may have written one of that name."""
+    for name in strange.split():
+        assert read_text(f"SELECT {name}(a) FROM t", dialect).undecided, name
+        assert read_text(f"EXPLAIN ANALYZE SELECT {name}(a) FROM t", dialect).undecided, name
+
+
+@pytest.mark.parametrize(
+    ("dialect", "text"),
+    [
+        ("postgres", "SELECT coalesce(a, 0), greatest(a, b), nullif(a, b), current_date,"
+         " trim(both ' ' from c), extract(epoch from now()), xmlelement(name x) FROM t"),
+        ("postgres", "SELECT position('a' in b), overlay(a placing 'b' from 1), substring(a, 2),"
+         " count(*) FILTER (WHERE a > 1), array_agg(a ORDER BY b), a::date, cast(b AS int),"
+         " array[1, 2], row(1, 2), string_agg(a, ','), percentile_cont(0.5)"
+         " WITHIN GROUP (ORDER BY a), localtimestamp, session_user FROM t"),
+        ("postgres", "SELECT jsonb_build_object('a', 1) || b, to_char(now(), 'YYYY'),"
+         " regexp_replace(a, 'b', 'c'), split_part(a, '-', 1), date_part('year', c),"
+         " age(c), make_date(2026, 1, 2), log(10), power(2, 3), ceil(a), a ~ 'b', a ILIKE 'b'"
+         " FROM t WHERE a = ANY(array[1]) AND EXISTS (SELECT 1) AND b IS NOT NULL"),
+        ("mysql", "SELECT ifnull(a, 0), date_format(b, '%Y'), group_concat(c), year(d), now(),"
+         " if(a > 1, 'x', 'y'), unix_timestamp(), concat(a, b), count(distinct c) FROM t"),
+        ("sqlite", "SELECT strftime('%Y', a), ifnull(b, 0), json_extract(c, '$.d'), typeof(e),"
+         " group_concat(f), printf('%d', 1), datetime('now'), iif(a, b, c) FROM t"),
+    ],
+)  # fmt: skip
+def test_functions_of_its_own_database_stay_plain(dialect, text):
+    found = read_text(text, dialect)
+    assert (found.capability, found.dangers, found.undecided) == ("read", (), "")

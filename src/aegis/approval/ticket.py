@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from ..model import Action, Actor, TicketError
+from ..model import Action, Actor, Prepared, TicketError
 from .binding import DEFINITION, digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     Verify = Callable[[bytes, bytes], bool]
+
+Part = TypeVar("Part")
 
 KEY_FILE = "ticket.key"
 """Where a home keeps the key it issues with: PKCS #8 in PEM, mode 0600, like that of its ledger."""
@@ -78,6 +80,9 @@ class Ticket(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return (self.exp + SKEW_SECONDS + 1) * 1_000_000
 
 
+_HEADER, _TICKET = Prepared(Header), Prepared(Ticket)
+
+
 def ticket_for(
     action: Action, policy: str, life: tuple[int, int], issuer: str, nonce: str
 ) -> Ticket:
@@ -114,7 +119,7 @@ def read(token: str, keys: Mapping[str, Verify]) -> Ticket:
     head, _, claims = said.partition(".")
     if len(token) > TOKEN_MAX or not token.isascii():
         raise TicketError("malformed", "this is no ticket")
-    header = _decoded(head, Header)
+    header = _decoded(head, _HEADER)
     if header.alg != "EdDSA" or header.typ != TYP:
         raise TicketError("malformed", "this is a token, but no ticket")
     verify = keys.get(header.kid)
@@ -123,8 +128,7 @@ def read(token: str, keys: Mapping[str, Verify]) -> Ticket:
         raise TicketError("issuer", why)
     if not verify(said.encode(), _bytes(signature)):
         raise TicketError("signature", "the signature of the ticket is wrong")
-    ticket: Ticket = _decoded(claims, Ticket)
-    return ticket
+    return _decoded(claims, _TICKET)
 
 
 def check(ticket: Ticket, call: Action, now: int) -> None:
@@ -163,10 +167,10 @@ def _decided(ticket: Ticket, params: Any) -> Action:
     )
 
 
-def _decoded(part: str, kind: Any) -> Any:
+def _decoded(part: str, kind: Prepared[Part]) -> Part:
     """One part of a ticket. Only the one encoding of what it says is taken."""
     try:
-        value = msgspec.json.decode(_bytes(part), type=kind)
+        value = kind.decode(_bytes(part))
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise TicketError("malformed", "this is no ticket, or not all of it") from None
     if _part(value) != part:

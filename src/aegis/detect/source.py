@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..model import ConfigError, Problem
+from ..model import ConfigError, Prepared, Problem
 from .fold import fold_char
 from .masks import STYLES
 from .ruleset import Concept, ConceptRule, Match, RuleSet, SpanRule
@@ -132,11 +132,14 @@ class _Rule(msgspec.Struct, forbid_unknown_fields=True):
     match: list[dict[str, Any]] = []
 
 
+_RULE, _MATCH, _META = Prepared(_Rule), Prepared(Match), Prepared(_Concepts)
+
+
 def read_rule(path: Path) -> SpanRule | ConceptRule:
     """The rule of a folder. Raises ConfigError with the file and what is wrong."""
     file = path / "rule.toml"
     try:
-        raw = msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), _Rule)
+        raw = _RULE.convert(tomllib.loads(file.read_text(encoding="utf-8")))
     except (msgspec.ValidationError, tomllib.TOMLDecodeError) as error:
         raise _problem(file, str(error)) from None
     if raw.match:
@@ -193,7 +196,7 @@ def context_word(word: str) -> str:
 def _match(file: Path, raw: dict[str, Any]) -> Match:
     steps = [step.split("|") for step in raw.pop("steps", [])]
     try:
-        return msgspec.convert({**raw, "steps": steps}, Match, strict=True)
+        return _MATCH.convert({**raw, "steps": steps})
     except msgspec.ValidationError as error:
         raise _problem(file, f"match: {error}") from None
 
@@ -209,7 +212,7 @@ def compile_rules(root: Path) -> RuleSet:
     Raises ConfigError for an invalid rule or a rule that names an unknown concept.
     """
     shared = root / "lexicon" / "concepts.toml"
-    meta = msgspec.convert(tomllib.loads(shared.read_text(encoding="utf-8")), _Concepts)
+    meta = _META.convert(tomllib.loads(shared.read_text(encoding="utf-8")))
     words_of: dict[str, list[str]] = {}
     for path in sorted((root / "lexicon").glob("*.toml")):
         if path == shared:

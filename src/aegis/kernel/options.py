@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 TYPE = "type"
 """The option that names the plugin of an entry whose name is not the plugin's."""
+
+_PREPARING = threading.Lock()
+"""Held while options are read: their types are known only now (see `model/prepared.py`)."""
 
 
 def check(reader: Reader, kind: str, path: Path, node: Node, where: Node) -> Any:
@@ -44,7 +48,9 @@ def build(kind: str, place: str, name: str, options: Mapping[str, Any], context:
     made = discover.load(kind, options.get(TYPE, name))
     given = {key: value for key, value in options.items() if key != TYPE}
     try:
-        return made(msgspec.convert(given, settings_of(made)), context)
+        with _PREPARING:
+            settings = msgspec.convert(given, settings_of(made))
+        return made(settings, context)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{place}.{name}: {error}") from error
 

@@ -21,7 +21,7 @@ from ..detect.pack import Pack, complaints, failures, joined, ordered
 from ..detect.ruleset import load as shipped
 from ..ledger.checkpoint import Identity
 from ..ledger.keys import replace_file
-from ..model import CallerError, ConfigError, LedgerError, Problem
+from ..model import CallerError, ConfigError, LedgerError, Prepared, Problem
 from .config import read, read_text
 from .typed import Reader, suggestion
 
@@ -62,6 +62,9 @@ class Pinned(msgspec.Struct, frozen=True):
 class _Lock(msgspec.Struct, forbid_unknown_fields=True):
     version: int
     packs: dict[str, Pinned]
+
+
+_LOCK = Prepared(_Lock)
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -148,7 +151,7 @@ class Shelf:
         if not path.exists():
             return {}
         try:
-            found = msgspec.json.decode(read_text(path).encode(), type=_Lock)
+            found = _LOCK.decode(read_text(path))
         except msgspec.MsgspecError as error:
             hint = "add the packs again"
             raise ConfigError([Problem(str(error), source=str(path), hint=hint)]) from None

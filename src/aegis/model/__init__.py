@@ -33,6 +33,7 @@ from .errors import (
     UpstreamError,
 )
 from .finding import Coverage, Finding, masked, rewrites
+from .prepared import Prepared
 from .refusals import (
     ApprovalDenied,
     ApprovalTimeout,
@@ -79,6 +80,7 @@ __all__ = [
     "Path",
     "PluginError",
     "PolicyError",
+    "Prepared",
     "Principal",
     "Problem",
     "Receipt",

@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 
+from ..model import Prepared
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 B = TypeVar("B", bound="Callable[..., Any]")
 S = TypeVar("S", bound=msgspec.Struct)
+
+_PREPARED: dict[type[msgspec.Struct], Prepared[Any]] = {}
 
 _BESIDE = ("action", "sensitivity")
 """What a builder is given beside the options: said of every guard."""
@@ -51,7 +55,9 @@ def takes(**options: type[msgspec.Struct]) -> Callable[[B], B]:
     """Mark a builder of guards with the Struct of `options` that each guard takes, by its name.
 
     Unknown keys and wrong types are then refused with their place when a configuration is read.
+    The types are prepared with the module that marks: its builder may be called by any thread.
     """
+    _PREPARED.update({kind: Prepared(kind) for kind in options.values()})
 
     def mark(build: B) -> B:
         vars(build)["options"] = options
@@ -81,7 +87,7 @@ def options_of(
             hint = f"did you mean `{near[0]}`?" if near else ", ".join(cls.__struct_fields__)
             raise ValueError(f"{name}: unknown option `{key}`; {hint}")
     try:
-        options = msgspec.convert(given, cls)
+        options: S = _PREPARED[cls].convert(given)
     except msgspec.ValidationError as error:
         raise ValueError(f"{name}: {error}") from None
     entry = Entry(name, str(raw.get("action") or ""), guards)

@@ -23,6 +23,7 @@ from ..model import (
     Decision,
     Finding,
     PolicyError,
+    Prepared,
     Problem,
     Resource,
     RiskLevel,
@@ -78,6 +79,9 @@ class _CaseSpec(msgspec.Struct, forbid_unknown_fields=True):
     at: str = ""
     findings: tuple[_FindingSpec, ...] = ()
     labels: tuple[str, ...] = ()
+
+
+_CASE = Prepared(_CaseSpec)
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -175,7 +179,7 @@ def _specs(document: str | Mapping[str, Any], source: str) -> tuple[list[Any], A
 
 def _case(plain: Any, index: int, source: str) -> Case:
     try:
-        spec = msgspec.convert(plain, _CaseSpec)
+        spec = _CASE.convert(plain)
         return Case(
             spec.name,
             _action(spec.action),

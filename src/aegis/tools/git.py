@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from ..model import Prepared
 from .git_commands import note_arguments
 from .git_names import decides_integration, note_path, repository_name, short_ref
 from .reading import DELETE, READ, RESOURCES_MAX, UNKNOWN, WRITE, Notes, Reading
@@ -37,6 +38,10 @@ class RefUpdate(msgspec.Struct, frozen=True, gc=False):
     forward: bool = True
 
 
+_UPDATES = Prepared(list[RefUpdate])
+_PATHS = Prepared(list[tuple[str, str]])
+
+
 def read(type: str, target: str, params: Mapping[str, Any]) -> Reading:
     """What a git action would do: `params` holds `args` (the words behind `git`); or, over the
     wire, `service` for what is only asked or fetched, or `updates` (objects with `ref`, `old`,
@@ -47,8 +52,8 @@ def read(type: str, target: str, params: Mapping[str, Any]) -> Reading:
     updates, args = params.get("updates"), params.get("args")
     if isinstance(updates, (list, tuple)):
         try:
-            parsed = msgspec.convert(list(updates), list[RefUpdate])
-            changed = msgspec.convert(params.get("paths", ()), list[tuple[str, str]])
+            parsed = _UPDATES.convert(list(updates))
+            changed = _PATHS.convert(params.get("paths", ()))
         except msgspec.ValidationError:
             notes.doubts("its ref updates or paths have no readable shape")
             return notes.reading()

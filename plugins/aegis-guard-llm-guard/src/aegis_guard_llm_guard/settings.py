@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from aegis.model import KINDS, Verdict
+from aegis.model import KINDS, Prepared, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +42,9 @@ class LlmGuardSettings(LlmGuardOptions, frozen=True):
     verdict: Verdict = Verdict.BLOCK
 
 
+_SETTINGS = Prepared(LlmGuardSettings)
+
+
 OPTIONS = LlmGuardOptions.__struct_fields__
 
 
@@ -57,7 +60,7 @@ def resolve(raw: Mapping[str, Any]) -> LlmGuardSettings:
     if action not in VERDICTS:
         raise ValueError(f"unknown action `{action}`; use block, review, mask, warn or log")
     try:
-        made = msgspec.convert({**given, "verdict": VERDICTS[action].value}, LlmGuardSettings)
+        made = _SETTINGS.convert({**given, "verdict": VERDICTS[action].value})
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from None
     if not made.scanners:

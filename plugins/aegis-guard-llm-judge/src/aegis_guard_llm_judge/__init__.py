@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import msgspec
 
-from aegis.model import Finding, Verdict
+from aegis.model import Finding, Prepared, Verdict
 from aegis.plugin.options import takes
 
 from .settings import JudgeOptions, JudgeSettings, resolve
@@ -57,6 +57,9 @@ class _Answer(msgspec.Struct, forbid_unknown_fields=True):
     attacks: list[_Attack]
 
 
+_ANSWER = Prepared(_Answer)
+
+
 class _Message(msgspec.Struct):
     content: str
 
@@ -68,6 +71,9 @@ class _Choice(msgspec.Struct):
 
 class _Completion(msgspec.Struct):
     choices: list[_Choice]
+
+
+_COMPLETION = Prepared(_Completion)
 
 
 class JudgeGuard:
@@ -153,7 +159,7 @@ class JudgeGuard:
                 if len(data) > ANSWER_BYTES_MAX:
                     raise JudgeError(f"answered with more than {ANSWER_BYTES_MAX} bytes")
         try:
-            completion = msgspec.json.decode(bytes(data), type=_Completion)
+            completion = _COMPLETION.decode(bytes(data))
             return completion.choices[0].message.content
         except (msgspec.MsgspecError, UnicodeDecodeError, IndexError):
             raise JudgeError("did not answer with a chat completion") from None
@@ -188,7 +194,7 @@ def _json(value: Any) -> str:
 def _attacks(content: str, texts: int) -> list[_Attack]:
     """The attacks in an answer. Raises JudgeError unless it is exactly what was asked for."""
     try:
-        answer = msgspec.json.decode(content.strip().encode("utf-8", "replace"), type=_Answer)
+        answer = _ANSWER.decode(content.strip().encode("utf-8", "replace"))
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise JudgeError("did not answer with the JSON object it was asked for") from None
     seen: set[int] = set()

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from aegis.model import KINDS, Verdict
+from aegis.model import KINDS, Prepared, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,6 +56,9 @@ class JudgeSettings(JudgeOptions, frozen=True):
     verdict: Verdict = Verdict.BLOCK
 
 
+_SETTINGS = Prepared(JudgeSettings)
+
+
 OPTIONS = JudgeOptions.__struct_fields__
 
 
@@ -71,7 +74,7 @@ def resolve(raw: Mapping[str, Any]) -> JudgeSettings:
     if action not in VERDICTS:
         raise ValueError(f"`{action}`: a whole text cannot be masked; use block, review or warn")
     try:
-        made = msgspec.convert({**given, "verdict": VERDICTS[action].value}, JudgeSettings)
+        made = _SETTINGS.convert({**given, "verdict": VERDICTS[action].value})
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from None
     _check(made)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from aegis.model import KINDS, Verdict
+from aegis.model import KINDS, Prepared, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,6 +52,9 @@ class OnnxSettings(OnnxOptions, frozen=True):
     verdict: Verdict = Verdict.BLOCK
 
 
+_SETTINGS = Prepared(OnnxSettings)
+
+
 OPTIONS = OnnxOptions.__struct_fields__
 
 
@@ -67,7 +70,7 @@ def resolve(raw: Mapping[str, Any]) -> OnnxSettings:
     if action not in VERDICTS:
         raise ValueError(f"`{action}`: a whole text cannot be masked; use block, review or warn")
     try:
-        made = msgspec.convert({**given, "verdict": VERDICTS[action].value}, OnnxSettings)
+        made = _SETTINGS.convert({**given, "verdict": VERDICTS[action].value})
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from None
     _check(made)

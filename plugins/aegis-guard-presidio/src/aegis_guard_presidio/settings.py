@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from aegis.model import KINDS, Verdict
+from aegis.model import KINDS, Prepared, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +42,9 @@ class PresidioSettings(PresidioOptions, frozen=True):
     verdict: Verdict = Verdict.SANITIZE
 
 
+_SETTINGS = Prepared(PresidioSettings)
+
+
 OPTIONS = PresidioOptions.__struct_fields__
 
 
@@ -57,7 +60,7 @@ def resolve(raw: Mapping[str, Any]) -> PresidioSettings:
     if action not in VERDICTS:
         raise ValueError(f"unknown action `{action}`; use mask, block, review, warn or log")
     try:
-        made = msgspec.convert({**given, "verdict": VERDICTS[action].value}, PresidioSettings)
+        made = _SETTINGS.convert({**given, "verdict": VERDICTS[action].value})
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from None
     if len(made.language) != 2 or not made.language.isalpha():

@@ -14,6 +14,7 @@ from ...plugin.channel import Forged, Reply
 
 if TYPE_CHECKING:
     from ...approval import Request
+    from ...model import Prepared
 
 Kind = TypeVar("Kind")
 
@@ -52,10 +53,10 @@ def check_mac(given: str, prefix: str, secret: str, signed: bytes) -> None:
     check_equal(given, prefix + hmac.digest(secret.encode(), signed, "sha256").hex())
 
 
-def read(body: bytes, kind: type[Kind], what: str) -> Kind:
+def read(body: bytes, kind: Prepared[Kind], what: str) -> Kind:
     """The JSON body of a callback. Raises CallerError, which says `what` it is not."""
     try:
-        return msgspec.json.decode(body, type=kind)
+        return kind.decode(body)
     except msgspec.DecodeError as error:
         raise CallerError(f"the callback is no {what}: {error}") from None
 

@@ -13,7 +13,7 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from ...model import CallerError
+from ...model import CallerError, Prepared
 from ...plugin.channel import Forged, Heard, Reply
 from ..client import Client, ServiceError
 from . import message
@@ -82,7 +82,7 @@ class DiscordApprover:
             self._public.verify(bytes.fromhex(given), stamp.encode() + callback.body)
         except (InvalidSignature, ValueError):
             raise Forged("the signature of the callback is wrong") from None
-        sent = read(callback.body, _Interaction, "interaction")
+        sent = read(callback.body, _INTERACTION, "interaction")
         if sent.type == PING:
             return Reply(200, msgspec.json.encode({"type": PONG}))
         if sent.type != COMPONENT:
@@ -126,6 +126,9 @@ class _Interaction(msgspec.Struct, frozen=True):
     data: _Data = _Data()
     member: _Member = _Member()
     user: _User = _User()
+
+
+_INTERACTION = Prepared(_Interaction)
 
 
 def _content(text: str, components: list[Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ...approval import words
+from ...model import Prepared
 from ...plugin.channel import Heard, Reply
 from ..client import Client, ServiceError
 from . import message
@@ -96,7 +97,7 @@ class GithubApprover:
         """A comment that is an answer and nothing else, or a button of a check run."""
         given = callback.headers.get("x-hub-signature-256", "")
         check_mac(given, "sha256=", self._settings.webhook_secret, callback.body)
-        event = read(callback.body, _Event, "event")
+        event = read(callback.body, _EVENT, "event")
         if event.repository.full_name != self._settings.repository:
             return Reply()
         kind = (callback.headers.get("x-github-event", ""), event.action)
@@ -182,6 +183,9 @@ class _Event(msgspec.Struct, frozen=True):
     comment: _Comment = _Comment()
     check_run: _Check = _Check()
     requested_action: _Wanted = _Wanted()
+
+
+_EVENT = Prepared(_Event)
 
 
 def _output(request: Request, text: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from ...model import CallerError
+from ...model import CallerError, Prepared
 from ...plugin.channel import Heard, Reply
 from ..client import Client, ServiceError
 from . import message
@@ -148,11 +148,14 @@ class _Payload(msgspec.Struct, frozen=True):
     container: _Container = _Container()
 
 
+_PAYLOAD = Prepared(_Payload)
+
+
 def _payload(body: bytes) -> _Payload:
     """The payload of a form. Raises CallerError."""
     try:
         (text,) = parse_qs(body.decode(), strict_parsing=True, max_num_fields=4)["payload"]
-        return msgspec.json.decode(text, type=_Payload)
+        return _PAYLOAD.decode(text)
     except (ValueError, KeyError) as error:
         raise CallerError(f"the callback holds no payload: {type(error).__name__}") from None
 

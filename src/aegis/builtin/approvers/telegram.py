@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ...model import CallerError
+from ...model import CallerError, Prepared
 from ...plugin.channel import Heard, Reply
 from ..client import Client, ServiceError
 from . import message
@@ -65,7 +65,7 @@ class TelegramApprover:
         """The button somebody pressed; other updates are passed over."""
         given = callback.headers.get("x-telegram-bot-api-secret-token", "")
         check_equal(given, self._settings.secret_token)
-        update = read(callback.body, _Update, "update")
+        update = read(callback.body, _UPDATE, "update")
         query = update.callback_query
         if query is None:
             return Reply()
@@ -117,6 +117,9 @@ class _Pressed(msgspec.Struct, frozen=True):
 class _Update(msgspec.Struct, frozen=True):
     update_id: int
     callback_query: _Pressed | None = None
+
+
+_UPDATE = Prepared(_Update)
 
 
 def _buttons(request: Request) -> list[dict[str, str]]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from ...model import Prepared
 from ...plugin.channel import Forged, Heard, Reply
 from ..client import Client
 from .callbacks import check_time, read, told
@@ -52,6 +53,9 @@ class _Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timestamp: str = ""
 
 
+_EVENT = Prepared(_Event)
+
+
 class WebhookApprover:
     """Posts `approval.requested` and `approval.decided`, and hears `approval.answer`."""
 
@@ -79,7 +83,7 @@ class WebhookApprover:
         signed = self._signature(id, stamp, callback.body)
         if not id or not any(hmac.compare_digest(each.encode(), signed) for each in given):
             raise Forged("the signature of the callback is wrong")
-        data = read(callback.body, _Event, "answer").data
+        data = read(callback.body, _EVENT, "answer").data
         yes = data.answer == "approve"
         return Heard(data.approval, yes, data.user, id, data.comment, data.scope)
 

@@ -17,9 +17,10 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
-from ...model import AegisError, CallerError
+from ...model import AegisError, CallerError, Prepared
 from ...plugin.broker import Credential
 from ..client import Client
+from .scopes import scope_of
 
 if TYPE_CHECKING:
     from ...plugin.broker import Context, Wanted
@@ -52,6 +53,9 @@ class _Scope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     policy: dict[str, Any]
 
 
+_SCOPE = Prepared(_Scope)
+
+
 class AwsStsBroker:
     """Mints a session: fields `access_key_id`, `secret_access_key`, `session_token`."""
 
@@ -67,10 +71,7 @@ class AwsStsBroker:
 
     def mint(self, wanted: Wanted) -> Credential:
         """A session of the role under the scope's policy. Raises AegisError."""
-        try:
-            policy = msgspec.convert(wanted.scope, _Scope).policy
-        except msgspec.ValidationError as error:
-            raise CallerError(f"{self._name}: the scope is none: {error}") from None
+        policy = scope_of(self._name, wanted, _SCOPE).policy
         text = msgspec.json.encode(policy).decode()
         if len(text) > POLICY_MAX:
             raise CallerError(f"{self._name}: the policy is longer than {POLICY_MAX} characters")

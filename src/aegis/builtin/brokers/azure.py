@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ...model import AegisError, CallerError
+from ...model import AegisError, CallerError, Prepared
 from ...plugin.broker import Credential
 from ..client import Client
 from .oauth import granted, presented
+from .scopes import scope_of
 
 if TYPE_CHECKING:
     from ...plugin.broker import Context, Wanted
@@ -48,6 +49,9 @@ class _Scope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     client_id: str = ""
 
 
+_SCOPE = Prepared(_Scope)
+
+
 class AzureBroker:
     """Mints one access token for each action: field `token`."""
 
@@ -67,10 +71,7 @@ class AzureBroker:
 
     def mint(self, wanted: Wanted) -> Credential:
         """A token for the resource of the scope. Raises AegisError."""
-        try:
-            scope = msgspec.convert(wanted.scope, _Scope)
-        except msgspec.ValidationError as error:
-            raise CallerError(f"{self._name}: the scope is none: {error}") from None
+        scope = scope_of(self._name, wanted, _SCOPE)
         if not scope.scope.endswith(DEFAULT) or " " in scope.scope:
             raise CallerError(f"{self._name}: the scope is one resource and `{DEFAULT}`")
         settings = self._settings

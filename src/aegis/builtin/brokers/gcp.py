@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ...model import AegisError, CallerError
+from ...model import AegisError, CallerError, Prepared
 from ...plugin.broker import Credential
 from ..client import Client
 from .oauth import ACCESS_TOKEN, EXCHANGE, Token, granted, presented, rsa_key, signed
+from .scopes import scope_of
 
 if TYPE_CHECKING:
     from ...plugin.broker import Context, Wanted
@@ -68,6 +69,10 @@ class _Generated(msgspec.Struct, frozen=True, rename="camel"):
     expire_time: str
 
 
+_SCOPE = Prepared(_Scope)
+_GENERATED = Prepared(_Generated)
+
+
 class GcpBroker:
     """Mints one access token for each action: field `token`."""
 
@@ -97,7 +102,7 @@ class GcpBroker:
         headers = {"authorization": f"Bearer {self._own()}"}
         answer = self._client.send("POST", f"{url}:generateAccessToken", body, headers)
         try:
-            made = msgspec.convert(answer, _Generated)
+            made = _GENERATED.convert(answer)
             expires = int(datetime.fromisoformat(made.expire_time).timestamp() * 1e6)
         except (msgspec.ValidationError, ValueError):
             raise AegisError(f"{self._name}: the answer is no token") from None
@@ -116,10 +121,7 @@ class GcpBroker:
         self._client.close()
 
     def _scope(self, wanted: Wanted) -> _Scope:
-        try:
-            scope = msgspec.convert(wanted.scope, _Scope)
-        except msgspec.ValidationError as error:
-            raise CallerError(f"{self._name}: the scope is none: {error}") from None
+        scope = scope_of(self._name, wanted, _SCOPE)
         if not _ACCOUNT.fullmatch(scope.service_account):
             name = scope.service_account[:80]
             raise CallerError(f"{self._name}: the scope's `{name}` is no service account")

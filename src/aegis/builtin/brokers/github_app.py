@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ...model import AegisError, CallerError
+from ...model import AegisError, CallerError, Prepared
 from ...plugin.broker import Credential
 from ..client import Client
 from .oauth import rsa_key, signed
+from .scopes import scope_of
 
 if TYPE_CHECKING:
     from ...plugin.broker import Context, Wanted
@@ -58,6 +59,10 @@ class _Token(msgspec.Struct, frozen=True):
     repository_selection: str = ""
 
 
+_SCOPE = Prepared(_Scope)
+_TOKEN = Prepared(_Token)
+
+
 class GithubAppBroker:
     """Mints one installation token for each action: field `token`."""
 
@@ -78,7 +83,7 @@ class GithubAppBroker:
         path = f"/app/installations/{self._settings.installation}/access_tokens"
         answer = self._call("POST", path, self._jwt(), asked)
         try:
-            made = msgspec.convert(answer, _Token)
+            made = _TOKEN.convert(answer)
             expires = datetime.fromisoformat(made.expires_at)
         except (msgspec.ValidationError, ValueError):
             raise AegisError(f"{self._name}: the answer is no token") from None
@@ -102,10 +107,7 @@ class GithubAppBroker:
 
     def _scope(self, wanted: Wanted) -> _Scope:
         """The scope, its repositories without their owner. Raises CallerError."""
-        try:
-            scope = msgspec.convert(wanted.scope, _Scope)
-        except msgspec.ValidationError as error:
-            raise CallerError(f"{self._name}: the scope is none: {error}") from None
+        scope = scope_of(self._name, wanted, _SCOPE)
         if not scope.permissions or not 0 < len(scope.repositories) <= REPOSITORIES_MAX:
             raise CallerError(f"{self._name}: a scope names repositories and permissions")
         return _Scope(tuple(map(self._repository, scope.repositories)), scope.permissions)

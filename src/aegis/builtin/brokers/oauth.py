@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from ...model import AegisError
+from ...model import AegisError, Prepared
 from ..client import ServiceError
 
 if TYPE_CHECKING:
@@ -54,6 +54,10 @@ class _Refused(msgspec.Struct, frozen=True):
     error_codes: tuple[int, ...] = ()
 
 
+_TOKEN = Prepared(Token)
+_REFUSED = Prepared(_Refused)
+
+
 def granted(
     client: Client,
     name: str,
@@ -72,7 +76,7 @@ def granted(
     except ServiceError as error:
         raise AegisError(f"{error}{_said(error.content)}") from None
     try:
-        return msgspec.json.decode(answer, type=Token)
+        return _TOKEN.decode(answer)
     except msgspec.DecodeError:
         raise AegisError(f"{name}: the answer is no token") from None
 
@@ -80,7 +84,7 @@ def granted(
 def _said(content: bytes) -> str:
     """The code of an error, and the numbers that Microsoft gives with it."""
     try:
-        found = msgspec.json.decode(content, type=_Refused)
+        found = _REFUSED.decode(content)
     except msgspec.DecodeError:
         return ""
     code = found.error if _CODE.fullmatch(found.error) else ""

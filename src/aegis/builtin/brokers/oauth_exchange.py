@@ -12,10 +12,11 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from ...model import AegisError, CallerError
+from ...model import AegisError, Prepared
 from ...plugin.broker import Credential
 from ..client import Client
 from .oauth import ACCESS_TOKEN, EXCHANGE, granted
+from .scopes import scope_of
 
 if TYPE_CHECKING:
     from ...plugin.broker import Context, Wanted
@@ -38,6 +39,9 @@ class _Scope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     resource: str = ""
 
 
+_SCOPE = Prepared(_Scope)
+
+
 class OauthExchangeBroker:
     """Mints one access token for each action: field `token`."""
 
@@ -54,10 +58,7 @@ class OauthExchangeBroker:
         """A token for the audience and scope. Raises AegisError, also where the server gave more
         scope than was asked for.
         """
-        try:
-            scope = msgspec.convert(wanted.scope, _Scope)
-        except msgspec.ValidationError as error:
-            raise CallerError(f"{self._name}: the scope is none: {error}") from None
+        scope = scope_of(self._name, wanted, _SCOPE)
         form = {
             "grant_type": EXCHANGE,
             "subject_token": self._settings.subject_token,

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ...model import AegisError, CallerError, PluginError
+from ...model import AegisError, CallerError, PluginError, Prepared
 from ...plugin.broker import Credential
+from .scopes import scope_of
 
 if TYPE_CHECKING:
     from ...plugin.broker import Context, Wanted
@@ -53,6 +54,9 @@ class _Scope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     read_only: bool = True
 
 
+_SCOPE = Prepared(_Scope)
+
+
 class PostgresBroker:
     """Mints one login for each action: fields `username`, `password`, `host`, `port`,
     `database`.
@@ -68,10 +72,7 @@ class PostgresBroker:
 
     def mint(self, wanted: Wanted) -> Credential:
         """A login that inherits the scope's roles. Raises AegisError."""
-        try:
-            scope = msgspec.convert(wanted.scope, _Scope)
-        except msgspec.ValidationError as error:
-            raise CallerError(f"{self._name}: the scope is none: {error}") from None
+        scope = scope_of(self._name, wanted, _SCOPE)
         if not scope.roles or not all(map(_ROLE.fullmatch, scope.roles)):
             raise CallerError(f"{self._name}: a scope names roles, in lower case")
         login, password = f"{PREFIX}{secrets.token_hex(10)}", secrets.token_urlsafe(32)

@@ -12,9 +12,10 @@ from urllib.parse import quote
 
 import msgspec
 
-from ...model import AegisError, CallerError
+from ...model import AegisError, CallerError, Prepared
 from ...plugin.broker import Credential
 from ..client import Client
+from .scopes import scope_of
 
 if TYPE_CHECKING:
     from ...plugin.broker import Context, Wanted
@@ -45,6 +46,9 @@ class _Answer(msgspec.Struct, frozen=True):
     data: dict[str, Any] = {}
 
 
+_ROLE, _SECRET, _ANSWER = Prepared(_Role), Prepared(_Secret), Prepared(_Answer)
+
+
 class VaultBroker:
     """Mints from one engine: the fields are what Vault calls them (`username`, `password`)."""
 
@@ -64,7 +68,7 @@ class VaultBroker:
         """
         if self._settings.engine == "kv":
             return self._read(wanted)
-        role = self._asked(wanted, _Role).role
+        role = scope_of(self._name, wanted, _ROLE).role
         answer = self._answer(f"{self._mount}/creds/{quote(role, safe='')}")
         if not answer.lease_id:
             raise AegisError(f"{self._name}: the answer is no lease")
@@ -81,7 +85,7 @@ class VaultBroker:
         """Let the lease live so long from now, as far as its role permits. Raises AegisError."""
         asked = {"lease_id": credential.handle, "increment": seconds}
         try:
-            answer = msgspec.convert(self._call("PUT", "sys/leases/renew", asked), _Answer)
+            answer = _ANSWER.convert(self._call("PUT", "sys/leases/renew", asked))
         except msgspec.ValidationError:
             raise AegisError(f"{self._name}: the answer is no lease") from None
         return int((time.time() + answer.lease_duration) * 1e6)
@@ -91,7 +95,7 @@ class VaultBroker:
         self._client.close()
 
     def _read(self, wanted: Wanted) -> Credential:
-        path = self._asked(wanted, _Secret).path
+        path = scope_of(self._name, wanted, _SECRET).path
         if ".." in path.split("/"):
             raise CallerError(f"{self._name}: `{path[:80]}` is no path")
         data = self._answer(f"{self._mount}/data/{quote(path)}").data.get("data")
@@ -99,15 +103,9 @@ class VaultBroker:
             raise AegisError(f"{self._name}: the answer is no secret")
         return Credential(_texts(data), 0, {"mount": self._mount, "path": path})
 
-    def _asked(self, wanted: Wanted, kind: Any) -> Any:
-        try:
-            return msgspec.convert(wanted.scope, kind)
-        except msgspec.ValidationError as error:
-            raise CallerError(f"{self._name}: the scope is none: {error}") from None
-
     def _answer(self, path: str) -> _Answer:
         try:
-            return msgspec.convert(self._call("GET", path, None), _Answer)
+            return _ANSWER.convert(self._call("GET", path, None))
         except msgspec.ValidationError:
             raise AegisError(f"{self._name}: the answer is no secret") from None
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ...model import ConfigError
+from ...model import ConfigError, Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +44,9 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     status: int = 200
 
 
+_ENTRIES = Prepared(tuple[Entry, ...])
+
+
 class Answer(msgspec.Struct, frozen=True):
     """What is answered: a text, calls, or a failure."""
 
@@ -57,7 +60,7 @@ class Answer(msgspec.Struct, frozen=True):
 def entries(raw: Any, source: str) -> tuple[Entry, ...]:
     """The entries of a script. Raises ConfigError."""
     try:
-        found = msgspec.convert(raw, tuple[Entry, ...])
+        found = _ENTRIES.convert(raw)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{source}: {str(error)[0].lower()}{str(error)[1:]}") from None
     if len(found) > ENTRIES_MAX:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ...approval import DENIED, Request
+from ...approval import DENIED
 from ...kernel.state import Agent, Key, Loan, Pin, Run
 from ...model import AegisError
+from .state_approvals import REQUEST
 from .state_database import pack
 from .state_sessions import SessionTables
 
@@ -118,9 +119,7 @@ class SqliteState(SessionTables):
                 " WHERE r.created<=? AND (a.id IS NULL OR a.expires<=? OR a.state=?)",
                 (before, before, DENIED),
             )
-            if body is None
-            or expires <= before
-            or msgspec.json.decode(body, type=Request).answered <= before
+            if body is None or expires <= before or REQUEST.decode(body).answered <= before
         ]
         return [(run, approval) for run, approval in ended if self.take_run(run)]
 

@@ -29,7 +29,7 @@ NONCES_MAX = 200_000
 
 # made with the module: two threads that decode into a new type at once crash msgspec 0.22
 _POST = msgspec.json.Decoder(Post)
-_REQUEST = msgspec.json.Decoder(Request)
+REQUEST = msgspec.json.Decoder(Request)
 
 
 class ApprovalTables(Database):
@@ -188,5 +188,5 @@ class ApprovalTables(Database):
 
 
 def _request(state: str, body: bytes) -> Request:
-    request = _REQUEST.decode(body)
+    request = REQUEST.decode(body)
     return request if request.state == state else msgspec.structs.replace(request, state=state)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from ...approval import digest
-from ...model import Action
+from ...kernel.state import ACTION
 
 if TYPE_CHECKING:
     from ...kernel.runtime import Runtime
+    from ...model import Action
 
 
 class ParkedRuns:
@@ -27,9 +26,7 @@ class ParkedRuns:
         state, version = self._runtime.state, self._runtime.rules.policy.version
         seen = state.epoch(), version
         if seen != self._seen:
-            stored = [
-                (run.id, msgspec.json.decode(run.action, type=Action)) for run in state.runs()
-            ]
+            stored = [(run.id, ACTION.decode(run.action)) for run in state.runs()]
             self._held = {
                 digest(parked, version): id
                 for id, parked in stored

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 
@@ -35,6 +35,7 @@ from ...model import (
     CallerError,
     Decision,
     Outcome,
+    Prepared,
     Principal,
     RiskLevel,
     Verdict,
@@ -137,6 +138,11 @@ class Status(msgspec.Struct, forbid_unknown_fields=True):
     reason: Line = ""
 
 
+Body = TypeVar("Body")
+_BEGIN, _REPORT = Prepared(Begin), Prepared(Report)
+_REGISTRATION, _STATUS = Prepared(Registration), Prepared(Status)
+
+
 class RemoteFailure(Exception):
     """The performance failed where it happened."""
 
@@ -201,7 +207,7 @@ class Actions:
         self._open.clear()
 
     async def _begin(self, runtime: Runtime, principal: Principal, body: bytes) -> Answer:
-        asked = _read(body, Begin)
+        asked = _read(body, _BEGIN)
         action = _action(asked.action, principal)
         if asked.tighten is not None:
             runtime = tightened(runtime, _opinion(asked.tighten))
@@ -237,7 +243,7 @@ class Actions:
     async def _outcome(
         self, runtime: Runtime, principal: Principal, id: str, body: bytes
     ) -> Answer:
-        report = _read(body, Report)
+        report = _read(body, _REPORT)
         entry = self._open.get(id)
         if entry is None or entry.principal != principal.id or entry.task is None:
             raise Refused(
@@ -282,7 +288,7 @@ async def _answered(work: Coroutine[Any, Any, Answer]) -> Answer:
 
 
 async def _register(runtime: Runtime, principal: Principal, body: bytes) -> Answer:
-    asked = _read(body, Registration)
+    asked = _read(body, _REGISTRATION)
     if principal.agent and principal.agent != asked.name:
         raise Refused(403, "other_agent", f"this key belongs to agent `{principal.agent}`")
     register_agent(
@@ -300,7 +306,7 @@ async def _register(runtime: Runtime, principal: Principal, body: bytes) -> Answ
 
 
 async def _status(runtime: Runtime, principal: Principal, name: str, body: bytes) -> Answer:
-    asked = _read(body, Status)
+    asked = _read(body, _STATUS)
     if asked.status == PAUSED:
         if principal.agent and principal.agent != name:
             raise Refused(403, "other_agent", f"this key belongs to agent `{principal.agent}`")
@@ -319,9 +325,9 @@ async def _status(runtime: Runtime, principal: Principal, name: str, body: bytes
     return 200, encode({"name": name, "status": asked.status})
 
 
-def _read(body: bytes, kind: Any) -> Any:
+def _read(body: bytes, kind: Prepared[Body]) -> Body:
     try:
-        return msgspec.convert(decode(body), kind)
+        return kind.convert(decode(body))
     except msgspec.ValidationError as error:
         raise Refused(400, "malformed", f"the body is not what is expected: {error}") from None
 

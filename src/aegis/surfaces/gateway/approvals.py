@@ -23,7 +23,7 @@ from ...kernel.links import PATH as LINKS
 from ...kernel.people import KEY_CHANNEL
 from ...kernel.ports import now
 from ...kernel.reception import Reception
-from ...model import CallerError
+from ...model import CallerError, Prepared
 from ...plugin.channel import Callback
 from . import approval_page as page
 from .errors import Failure
@@ -54,6 +54,9 @@ class Answered(msgspec.Struct, forbid_unknown_fields=True):
     answer: Literal["approve", "deny"]
     comment: Annotated[str, msgspec.Meta(max_length=2_000)] = ""
     scope: Literal["once", "task", "always"] = "once"
+
+
+_ANSWERED = Prepared(Answered)
 
 
 class ApprovalRoutes:
@@ -139,7 +142,7 @@ async def _answer(runtime: Runtime, turn: Turn, principal: Principal) -> None:
     check_encoding(turn.headers)
     body = await turn.read(BODY_MAX)
     try:
-        said = msgspec.convert(decode(body), Answered)
+        said = _ANSWERED.convert(decode(body))
     except (WireError, msgspec.ValidationError) as error:
         raise Failure(400, f"the body is not an answer: {error}", "invalid_request") from None
     request = _found(runtime, turn, principal)

@@ -11,9 +11,8 @@ import time
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from ...approval import digest
+from ...kernel.state import ACTION
 from ...model import (
     Action,
     ActionError,
@@ -258,7 +257,7 @@ class _Exchange:
         run = self.runtime.state.run(request.run) if request.run else None
         if run is None:
             return ""
-        stored = msgspec.json.decode(run.action, type=Action)
+        stored = ACTION.decode(run.action)
         if digest(stored, request.policy) != digest(self.action, request.policy):
             raise Failure(
                 403,

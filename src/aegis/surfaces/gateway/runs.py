@@ -12,8 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
+from ...kernel.state import ACTION
 from ...model import Action, CallerError, HeldError
 from . import headers as head
 from .approvals import moment
@@ -94,7 +93,7 @@ PREFIXES: Mapping[tuple[str, str], Handler] = {
 
 
 def _action(run: Run) -> Action:
-    return msgspec.json.decode(run.action, type=Action)
+    return ACTION.decode(run.action)
 
 
 def _found(runtime: Runtime, id: str, principal: Principal) -> tuple[Run, Action]:

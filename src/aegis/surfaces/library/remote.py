@@ -26,6 +26,7 @@ from ...model import (
     Decision,
     Finding,
     Outcome,
+    Prepared,
     Receipt,
     RiskLevel,
     ServerError,
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
     from ...model import Action
 
 log = logging.getLogger("aegis")
+
+_FINDINGS = Prepared(tuple[Finding, ...])
+_RECEIPT = Prepared(Receipt)
 
 CONNECT_SECONDS = 5.0
 """How long connecting may take."""
@@ -348,8 +352,8 @@ def _ended(action: Action, said: dict[str, Any], dry: bool) -> Outcome:
             said["status"],
             decision,
             code=said["code"],
-            findings=msgspec.convert(said["findings"], tuple[Finding, ...]),
-            receipt=msgspec.convert(said["record"], Receipt | None),
+            findings=_FINDINGS.convert(said["findings"]),
+            receipt=None if said["record"] is None else _RECEIPT.convert(said["record"]),
             approval=said["approval"],
             retry_after=said["retry_after"],
         )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ...model import AegisError
+from ...model import AegisError, Prepared
 from . import protocol as rpc
 from .protocol import Frame
 
@@ -33,7 +33,7 @@ class LocalTool(msgspec.Struct, frozen=True):
     """
 
     definition: Frame
-    order: type[msgspec.Struct]
+    order: Prepared[Any]
     perform: Callable[[Any], Frame]
 
 
@@ -112,7 +112,7 @@ class ToolWire(LocalWire):
 
     async def _performed(self, frame: Frame) -> None:
         try:
-            order = msgspec.convert(frame["params"].get("arguments", {}), self._tool.order)
+            order = self._tool.order.convert(frame["params"].get("arguments", {}))
             result = await asyncio.to_thread(self._tool.perform, order)
         except msgspec.ValidationError as error:
             result = failed(f"the arguments are not what is expected: {error}")

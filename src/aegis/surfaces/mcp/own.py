@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ...kernel.mcp_settings import Mcp, McpTool, McpUpstream
-from ...model import PROTOCOLS, Action, Actor, AegisError
+from ...model import PROTOCOLS, Action, Actor, AegisError, Prepared
 from ...tools.names import capability
 from ..refusal import about
 from .local_wire import LocalWire, failed
@@ -97,6 +97,9 @@ class Asked(msgspec.Struct, forbid_unknown_fields=True):
         )
 
 
+_ASKED = Prepared(Asked)
+
+
 class OwnWire(LocalWire):
     """Answers questions. `records` reads the ledger: filters and a limit in, rows out."""
 
@@ -125,7 +128,7 @@ class OwnWire(LocalWire):
             # what was asked just now is part of what is read
             self._runtime.journal.flush("written")
             return {"records": list(self._records(known, count))}
-        action = msgspec.convert(arguments, Asked).action(self._runtime.settings.environment)
+        action = _ASKED.convert(arguments).action(self._runtime.settings.environment)
         if name == "evaluate":
             outcome = await self._runtime.agovern(action, _nothing, dry=True)
             return about(outcome)

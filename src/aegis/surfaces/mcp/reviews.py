@@ -11,9 +11,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from ...approval import PENDING, digest
+from ...kernel.state import ACTION
 from ...model import Action, CallerError, HeldError
 from . import protocol as rpc
 
@@ -83,7 +82,7 @@ class Reviews:
         if epoch != self._epoch:
             self._held = {}
             for run in state.runs():
-                stored = msgspec.json.decode(run.action, type=Action)
+                stored = ACTION.decode(run.action)
                 if stored.protocol == "mcp":
                     self._held[digest(stored, version)] = run.id
             self._epoch = epoch

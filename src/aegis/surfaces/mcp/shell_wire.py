@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ...model import Prepared
 from .local_wire import LocalTool, ToolWire
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: float = 60.0
 
 
+_ORDER = Prepared(Order)
+
+
 def shell(run: Callable[[Order], Mapping[str, Any]]) -> ToolWire:
     """The wire to the shell. `run` runs an order and gives what came of it: `exit`, `ended`,
     `stdout`, `stderr`, `confined`, `open`, `restored`; it raises OSError where nothing could be
@@ -54,7 +58,7 @@ def shell(run: Callable[[Order], Mapping[str, Any]]) -> ToolWire:
             raise msgspec.ValidationError(f"`seconds` is more than 0, at most {SECONDS_MAX:g}")
         return _told(run(order))
 
-    return ToolWire(LocalTool(TOOL, Order, perform))
+    return ToolWire(LocalTool(TOOL, _ORDER, perform))
 
 
 def _told(done: Mapping[str, Any]) -> Frame:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ...model import Prepared
 from .local_wire import LocalTool, ToolWire
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sql: str
 
 
+_ORDER = Prepared(Order)
+
+
 def database(run: Callable[[str], Mapping[str, Any]]) -> ToolWire:
     """The wire to a database. `run` runs a text of SQL and gives `columns`, `rows`, `count` and
     `more`; it raises AegisError where the database refuses.
@@ -42,4 +46,4 @@ def database(run: Callable[[str], Mapping[str, Any]]) -> ToolWire:
         text = json.dumps(done, ensure_ascii=False, separators=(",", ":"))
         return {"content": [{"type": "text", "text": text}], "structuredContent": done}
 
-    return ToolWire(LocalTool(TOOL, Order, perform))
+    return ToolWire(LocalTool(TOOL, _ORDER, perform))

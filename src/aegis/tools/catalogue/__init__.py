@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from ...model import Prepared
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -88,13 +90,16 @@ class ToolFact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reads: Literal["", "shell", "sql", "git", "http"] = ""
 
 
+_FACTS = Prepared(dict[str, ToolFact])
+
+
 @cache
 def tools_of(name: str) -> Mapping[str, ToolFact]:
     """The tools of one server (see Name)."""
     from ruamel.yaml import YAML
 
     text = files(__name__).joinpath(f"{name}.yaml").read_text("utf-8")
-    return msgspec.convert(YAML(typ="safe", pure=True).load(text), dict[str, ToolFact])
+    return _FACTS.convert(YAML(typ="safe", pure=True).load(text))
 
 
 def named_in(words: Iterable[str]) -> str:

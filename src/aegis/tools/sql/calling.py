@@ -6,7 +6,6 @@ from typing import Any
 
 from sqlglot import exp
 
-from .known import HARMLESS
 from .naming import WRITTEN
 
 
@@ -28,16 +27,16 @@ def attribute(node: Any) -> str:
     return "" if plain else str(name.name).lower()
 
 
-def harmless(node: Any, name: str) -> bool:
-    """Whether a function is built in: the list knows the name it was called by, and no schema owns
+def harmless(node: Any, name: str, known: frozenset[str]) -> bool:
+    """Whether a function is built in: it is called by one of the `known` names, and no schema owns
     it. The parser's own names count for nothing: it knows those of thirty databases, and anybody
     may have written a function of that name. What has no name is an operator or syntax.
     """
     owner = node.parent
     if isinstance(owner, exp.Dot) and owner.expression is node:
-        return name in HARMLESS and owner.this.name.lower() == "pg_catalog"
+        return name in known and owner.this.name.lower() == "pg_catalog"
     if isinstance(
         node, exp.Dot | exp.Anonymous | exp.NextValueFor | exp.ArgMax | exp.ArgMin | exp.GapFill
     ):
-        return name in HARMLESS
-    return WRITTEN not in node.meta or name in HARMLESS
+        return name in known
+    return WRITTEN not in node.meta or name in known

@@ -8,11 +8,12 @@ written, in lower case; a table without a schema gets the default one of its dia
 from __future__ import annotations
 
 import re
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from ..reading import READ, Notes, Reading
 from . import words
+from .known import trusted
 from .lexing import spelled
 
 if TYPE_CHECKING:
@@ -87,8 +88,9 @@ def _dialect(name: str) -> Any:
     return found
 
 
-def _read(text: str, dialect: str) -> Reading:
+def _read(text: str, dialect: str, known: frozenset[str] = frozenset()) -> Reading:
     notes = Notes()
+    known = known or trusted(DIALECTS.get(dialect.lower(), dialect) if dialect else "")
     if len(text) > TEXT_MAX:
         notes.doubts(f"the text is longer than {TEXT_MAX} characters")
         return notes.reading()
@@ -104,14 +106,17 @@ def _read(text: str, dialect: str) -> Reading:
     except Unparsable:
         words.unparsed(text, notes)
         return notes.reading()
-    _note(text, first, name, notes)
+    _note(text, first, name, notes, known)
     if not dialect and _MARKS.search(text):
-        _compared(text, name, notes)
+        _compared(text, name, notes, known)
     return notes.reading()
 
 
-def _note(text: str, trees: list[Any], dialect: str, notes: Notes) -> None:
+def _note(text: str, trees: list[Any], dialect: str, notes: Notes, known: frozenset[str]) -> None:
     from .statement import note
+
+    # what stands inside runs on the same database
+    inside = partial(_read, known=known)
 
     if not trees:
         notes.does(READ)
@@ -119,16 +124,16 @@ def _note(text: str, trees: list[Any], dialect: str, notes: Notes) -> None:
         notes.doubts(f"it holds more than {STATEMENTS_MAX} statements")
         trees = trees[:STATEMENTS_MAX]
     for tree in trees:
-        note(tree, dialect, notes, _read)
+        note(tree, dialect, notes, inside, known)
     if _ends_in_comment(text) and len(trees) > 1:
         notes.threatens("sql-injection")
 
 
-def _compared(text: str, dialect: str, notes: Notes) -> None:
+def _compared(text: str, dialect: str, notes: Notes, known: frozenset[str]) -> None:
     """Adds what the text would do on the other servers, where they take its quotes and comments
     for something else. Names differ by their default schemas only, and are left as they are.
     """
-    known = {_bare(item) for item in notes.reading().resources}
+    touched = {_bare(item) for item in notes.reading().resources}
     for other in ("postgres", "mysql", "sqlite"):
         if other == dialect:
             continue
@@ -139,10 +144,10 @@ def _compared(text: str, dialect: str, notes: Notes) -> None:
             if _TWOFOLD.search(text):
                 notes.doubts(f"its quotes and comments may mean something else to {other}")
             continue
-        _note(text, trees, other, there)
+        _note(text, trees, other, there, known)
         found = there.reading()
         further = not notes.capabilities.issuperset(found.does)
-        if further or not known.issuperset(map(_bare, found.resources)):
+        if further or not touched.issuperset(map(_bare, found.resources)):
             notes.joins(found)
         for danger in found.dangers:
             notes.threatens(danger)

@@ -21,24 +21,29 @@ if TYPE_CHECKING:
 
     from ..reading import Reading
 
+    Read = Callable[[str, str], Reading]
+
 _SECRET_TABLES = re.compile(
     r"^(?:pg_catalog\.)?(?:pg_shadow|pg_authid|pg_user_mapping|pg_user_mappings)$|^mysql\.user$"
 )
 
 
-def note(tree: Any, dialect: str, notes: Notes, read: Callable[[str, str], Reading]) -> None:
-    """Notes everything a statement does; `read` reads the statement inside another one."""
-    _Statement(tree, dialect, notes, read).note()
+def note(tree: Any, dialect: str, notes: Notes, read: Read, known: frozenset[str]) -> None:
+    """Notes everything a statement does; `read` reads the statement inside another one, `known` are
+    the functions that only compute.
+    """
+    _Statement(tree, dialect, notes, read, known).note()
 
 
 class _Statement:
     def __init__(
-        self, tree: Any, dialect: str, notes: Notes, read: Callable[[str, str], Reading]
+        self, tree: Any, dialect: str, notes: Notes, read: Read, known: frozenset[str]
     ) -> None:
         self.tree = tree
         self.dialect = dialect
         self.notes = notes
         self.read = read
+        self.known = known
 
     def note(self) -> None:
         if isinstance(self.tree, exp.Command | exp.Alias | exp.Column | exp.Execute):
@@ -134,7 +139,7 @@ class _Statement:
     def _function(self, node: Any, name: str) -> None:
         found = FUNCTIONS.get(name.rpartition(".")[2])
         if found is None:
-            if not isinstance(self.tree, exp.Pragma) and not harmless(node, name):
+            if not isinstance(self.tree, exp.Pragma) and not harmless(node, name, self.known):
                 self.notes.doubts("it calls a function that is not known")
             return
         danger, acts = found
