@@ -88,9 +88,10 @@ def readers(found: Loaded) -> list[LedgerReader]:
     """
     from ..kernel import discover
     from ..kernel.lanes import lane_paths
+    from .copies import readable
 
     make = discover.load("store", found.settings.ledger.store)
-    return [make(path) for path in lane_paths(_ledger(found))]
+    return [make(path) for path in lane_paths(readable(ledger(found)))]
 
 
 def lanes(found: Loaded) -> list[Lane]:
@@ -98,18 +99,18 @@ def lanes(found: Loaded) -> list[Lane]:
     from ..kernel import discover
     from ..kernel.build import need_key
     from ..kernel.lanes import lanes as lanes_of
+    from .copies import readable
 
     settings = found.settings
-    base = _ledger(found)
+    base = readable(ledger(found))
     need_key(Path(settings.home), Path(settings.home) / settings.ledger.path)
     make = discover.load("store", settings.ledger.store)
     return lanes_of(Path(settings.home), base, make)
 
 
-def _ledger(found: Loaded) -> Path:
+def ledger(found: Loaded) -> Path:
     """Where the ledger begins. Raises CallerError where another process cannot read it."""
     from ..kernel.lanes import lane_paths
-    from .copies import readable
 
     settings = found.settings
     if settings.ledger.store == "memory":
@@ -117,7 +118,7 @@ def _ledger(found: Loaded) -> Path:
     base = Path(settings.home) / settings.ledger.path
     if not lane_paths(base):
         raise CallerError(f"there is no ledger at `{base}` yet; it begins with the first action")
-    return readable(base)
+    return base
 
 
 def user() -> str:

@@ -1,4 +1,6 @@
-"""`aegis verify`: whether evidence is what was recorded; needs no configuration and no network."""
+"""`aegis verify`: whether evidence is what was recorded. Needs no network, and no configuration
+where a file is named.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ from pathlib import Path  # noqa: TC003 - the command line reads the annotations
 from typing import TYPE_CHECKING
 
 from ..model import CallerError
-from . import output
+from . import home, output
 
 if TYPE_CHECKING:
     from ..ledger.walk import Report
@@ -23,6 +25,7 @@ def verify(
     key: str = "",
     fingerprint: str = "",
     checkpoint: Path | None = None,
+    config: Path | None = None,
     json: bool = False,
 ) -> int:
     """Check evidence and name what is wrong with it. Exit code 0: verified, 1: refused.
@@ -30,18 +33,21 @@ def verify(
     Parameters
     ----------
     files
-        files that `aegis evidence export` wrote, or a ledger's own file (all its lanes)
+        files that `aegis evidence export` wrote, or a ledger's own file (all its lanes);
+        without any, the ledger that is configured here
     key
         the trusted public key: the content or the path of ledger.pub
     fingerprint
         the trusted key as `sha256:` and hex digits
     checkpoint
         a signed checkpoint kept from earlier, which the ledger has to contain
+    config
+        the aegis.yaml whose ledger to check, where no file is named
     json
         print JSON: one object per file
     """
     if not files:
-        raise CallerError("name at least one file to verify")
+        files = (home.ledger(home.loaded(config)),)
     pinned = trusted(key)
     earlier = None
     if checkpoint is not None:
