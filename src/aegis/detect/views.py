@@ -6,11 +6,10 @@ to something readable. Windows are short (see `engine`), so plain loops are fine
 
 from __future__ import annotations
 
-import base64
 import binascii
 import html
 import re
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from . import triggers
@@ -27,6 +26,10 @@ _FLAG_MAX = 6
 
 DECODED_MIN = 6
 """Fewest characters of decoded text worth reading."""
+
+RUNS_MAX = 1024
+"""Most runs of base64 that are remembered: each is read in up to three windows, and once more in
+every reading that leaves it alone."""
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 # nothing is given back: a long run would be tried from each of its letters
@@ -135,21 +138,31 @@ def from_run(view: View) -> Iterator[View]:
 def _from_base64(view: View, pattern: re.Pattern[str]) -> Iterator[View]:
     runs: list[_Run] = []
     for found in pattern.finditer(view.text):
-        packed = "".join(found.group().split()).rstrip("=").replace("-", "+").replace("_", "/")
-        # at the left edge of a window the run may have begun earlier: try the alignments
-        for skip in range(4 if found.start() == 0 else 1):
-            part = packed[skip:]
-            part = part[: len(part) - (len(part) % 4 == 1)]
-            try:
-                raw = base64.b64decode(part + "=" * (-len(part) % 4))
-            except (binascii.Error, ValueError):
-                continue
-            decoded = _decode(raw)
-            if decoded is not None:
-                places = partial(_base64_places, decoded, found, skip, len(part))
-                runs.append((decoded, places))
-                break
+        unpacked = _unpacked(found.group(), begun=found.start() == 0)
+        if unpacked is not None:
+            decoded, skip, size = unpacked
+            runs.append((decoded, partial(_base64_places, decoded, found, skip, size)))
     return _together(view, "base64", runs)
+
+
+@lru_cache(maxsize=RUNS_MAX)
+def _unpacked(run: str, *, begun: bool) -> tuple[str, int, int] | None:
+    """What a run of base64 decodes to, and from which sign on, blanks aside, how many are read.
+
+    Where it may have `begun` earlier, at the left edge of a window, the alignments are tried.
+    """
+    packed = "".join(run.split()).rstrip("=").replace("-", "+").replace("_", "/")
+    for skip in range(4 if begun else 1):
+        part = packed[skip:]
+        part = part[: len(part) - (len(part) % 4 == 1)]
+        try:
+            raw = binascii.a2b_base64(part + "=" * (-len(part) % 4))
+        except ValueError:
+            continue
+        decoded = _decode(raw)
+        if decoded is not None:
+            return decoded, skip, len(part)
+    return None
 
 
 def _base64_places(decoded: str, found: re.Match[str], skip: int, size: int) -> Places:
