@@ -207,7 +207,8 @@ class Engine:
         self, view: View, frame: Frame, kind: str, categories: frozenset[str] | None
     ) -> tuple[list[Hit], list[View]]:
         """The hits of one reading, and the readings it calls for."""
-        plan = frame.plan or self._planner.plan(view.data)
+        respelled = not _OPAQUE.isdisjoint(view.name.split("+"))
+        plan = frame.plan or self._planner.plan(view.data, values=not respelled)
         own = None if view.name else view.own(frame.start, frame.start + BLOCK)
         hits = self._values(view, plan.spans, own, kind, categories)
         derived = _decoded(view, plan, respelled=self._respelled(frame, kind))
@@ -218,7 +219,8 @@ class Engine:
             joined = not _RUN_TOGETHER.isdisjoint(plan.triggers) or "spaced" in view.name
             if joined:
                 hits += self._read_compact(view, kind, categories)
-            if view.name and (categories is None or "injection" in categories):
+            # respelled ones are odd by their spelling
+            if view.name and not respelled and (categories is None or "injection" in categories):
                 hits += _unwritten(view)
             if view.depth < DEPTH_MAX:
                 derived += self._spelt(heard, joined=joined)
@@ -285,14 +287,13 @@ class Engine:
         passes its validators.
         """
         hits: list[Hit] = []
-        respelled = not _OPAQUE.isdisjoint(view.name.split("+"))
         for confirm in confirms:
             rule = confirm.rule
             if (categories is not None and rule.category not in categories) or (
                 rule.kinds and kind not in rule.kinds
             ):
                 continue
-            if view.name and (respelled or not rule.decoded):
+            if view.name and not rule.decoded:
                 continue
             for value in confirm.values(view, own):
                 start, end = view.origin(value.start, value.end)
@@ -349,11 +350,10 @@ class _Heard:
 
 
 def _unwritten(view: View) -> Iterator[Hit]:
-    """What no person wrote in a decoded view; respelled ones are odd by their spelling."""
-    if _OPAQUE.isdisjoint(view.name.split("+")):
-        for hit in gibberish.hits(view.text, 0, len(view.text)):
-            start, end = view.back(hit.start, hit.end)
-            yield msgspec.structs.replace(hit, start=start, end=end, view=view.name)
+    """What no person wrote in a decoded view."""
+    for hit in gibberish.hits(view.text, 0, len(view.text)):
+        start, end = view.back(hit.start, hit.end)
+        yield msgspec.structs.replace(hit, start=start, end=end, view=view.name)
 
 
 def _decoded(view: View, plan: Plan, *, respelled: bool) -> list[View]:
