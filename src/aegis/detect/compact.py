@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from .tagger import MARKS_MAX, Tag
@@ -18,7 +19,7 @@ _WORDS_MAX = 3
 class Compact:
     """Finds phrases without word boundaries. Immutable; built where it is first needed."""
 
-    __slots__ = ("_concepts", "_sizes")
+    __slots__ = ("_concepts", "_runs", "_sizes")
 
     def __init__(self, rules: RuleSet) -> None:
         wanted = {
@@ -43,6 +44,8 @@ class Compact:
             sizes.setdefault(bare[:COMPACT_MIN], set()).add(len(bare))
         # by their first letters, longest first
         self._sizes = {start: sorted(some, reverse=True) for start, some in sizes.items()}
+        signs = re.escape(bytes(sorted(set(b"".join(found)))))
+        self._runs = re.compile(b"[%b]{%d,}" % (signs or rb"\x00", COMPACT_MIN))
 
     def tags(self, view: View) -> list[Tag]:
         """The concept words of a view in order: of those that overlap the first, and the longest
@@ -50,10 +53,15 @@ class Compact:
         """
         data = view.text.encode("ascii", "replace").lower()
         sizes = self._sizes
-        starts = range(len(data) - COMPACT_MIN + 1)
+        starts = [
+            start
+            for run in self._runs.finditer(data)
+            for start in range(run.start(), run.end() - COMPACT_MIN + 1)
+            if data[start : start + COMPACT_MIN] in sizes
+        ]
         out: list[Tag] = []
         done = 0
-        for start in [at for at in starts if data[at : at + COMPACT_MIN] in sizes]:
+        for start in starts:
             if start < done:
                 continue
             for size in sizes[data[start : start + COMPACT_MIN]]:

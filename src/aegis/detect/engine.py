@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from .ruleset import RuleSet
     from .spanrules import Confirm
     from .survey import Survey
+    from .words import Cut
 
 TEXT_MIN = 3
 """Shorter texts hold nothing that any rule describes."""
@@ -206,49 +207,50 @@ class Engine:
         self, view: View, frame: Frame, kind: str, categories: frozenset[str] | None
     ) -> tuple[list[Hit], list[View]]:
         """The hits of one reading, and the readings it calls for."""
-        plan = frame.plan or self._planner.plan(view.data)
+        respelled = not _OPAQUE.isdisjoint(view.name.split("+"))
+        plan = frame.plan or self._planner.plan(view.data, values=not respelled)
         own = None if view.name else view.own(frame.start, frame.start + BLOCK)
         hits = self._values(view, plan.spans, own, kind, categories)
         derived = _decoded(view, plan, respelled=self._respelled(frame, kind))
         if not frame.certain:
+            heard = _Heard(self._tags(), view, frame.cut)
             if not frame.silent:
-                hits += self._worded(view, plan, frame, kind, categories)
+                hits += self._worded(heard, plan, frame, kind, categories)
             joined = not _RUN_TOGETHER.isdisjoint(plan.triggers) or "spaced" in view.name
             if joined:
                 hits += self._read_compact(view, kind, categories)
-            if view.name and (categories is None or "injection" in categories):
+            # respelled ones are odd by their spelling
+            if view.name and not respelled and (categories is None or "injection" in categories):
                 hits += _unwritten(view)
             if view.depth < DEPTH_MAX:
-                derived += self._spelt(view, joined=joined)
+                derived += self._spelt(heard, joined=joined)
         return hits, derived
 
     def _respelled(self, frame: Frame, kind: str) -> bool:
         """Whether other spellings count: numbers in them are no values."""
         return not frame.certain or kind in self._payloads
 
-    def _spelt(self, view: View, *, joined: bool) -> Iterator[View]:
+    def _spelt(self, heard: _Heard, *, joined: bool) -> Iterator[View]:
         """A view with its spelling put right, each way once."""
-        tagger = self._tags()
-        spelling = tagger.spelling
-        if MENDED not in view.name and tagger.read(split(view.text)).count(SLIPPED) >= SLIPS_MIN:
+        view = heard.view
+        spelling = self._tags().spelling
+        if MENDED not in view.name and heard.slipped():
             yield from spelling.mended(view)
         if joined and PARTED not in view.name:
             yield from spelling.parted(view)
 
     def _worded(
-        self, view: View, plan: Plan, frame: Frame, kind: str, categories: frozenset[str] | None
+        self, heard: _Heard, plan: Plan, frame: Frame, kind: str, categories: frozenset[str] | None
     ) -> list[Hit]:
         """What the words of a view say: to the rules, and to the model."""
+        view = heard.view
         hits: list[Hit] = []
-        words = split(view.text, frame.cut)
-        tags = self._tags().named(words, view.text, frame.cut)
+        tags = self._tags().named(heard.words, heard.said, view.text, frame.cut)
         tags = self._tags().completed(tags, view, marked=plan.marked)
         if tags:
             hits += self._ideas(view, tags, kind, categories)
         if categories is None or "injection" in categories:
-            first = 0 if view.depth else view.at(frame.start)
-            # the edge of the window has been seen to by the cut
-            score = self._linear.score(words.between(first, len(view.text)))
+            score = self._linear.score(heard.segment(0 if view.depth else view.at(frame.start)))
             first = view.within(frame.start) if score >= WORDING_MIN else len(view.text)
             if first < len(view.text):
                 start, end = view.back(first, len(view.text))
@@ -285,14 +287,13 @@ class Engine:
         passes its validators.
         """
         hits: list[Hit] = []
-        respelled = not _OPAQUE.isdisjoint(view.name.split("+"))
         for confirm in confirms:
             rule = confirm.rule
             if (categories is not None and rule.category not in categories) or (
                 rule.kinds and kind not in rule.kinds
             ):
                 continue
-            if view.name and (respelled or not rule.decoded):
+            if view.name and not rule.decoded:
                 continue
             for value in confirm.values(view, own):
                 start, end = view.origin(value.start, value.end)
@@ -320,12 +321,39 @@ class Engine:
         return hits
 
 
+class _Heard:
+    """The words of a view and what each says."""
+
+    __slots__ = ("_cut", "_tagger", "said", "view", "words")
+
+    def __init__(self, tagger: Tagger, view: View, cut: Cut) -> None:
+        self.view = view
+        self.words = split(view.text, cut)
+        self.said = tagger.read(self.words)
+        self._tagger = tagger
+        self._cut = cut
+
+    def slipped(self) -> bool:
+        """Whether letters are in disorder in enough words, those at the edges included."""
+        count = self.said.count(SLIPPED)
+        if count < SLIPS_MIN <= count + sum(self._cut):
+            count = self._tagger.read(split(self.view.text)).count(SLIPPED)
+        return count >= SLIPS_MIN
+
+    def segment(self, low: int) -> Sequence[bytes]:
+        """The words from a place on; none where their weights say that they mean nothing."""
+        # the edge of the window has been seen to by the cut
+        (first, _), (_, last) = self.words.bounds((low, len(self.view.text) + 1))
+        if sum([word.gain for word in self.said[first:last]]) < 0:
+            return ()
+        return [part for part in self.words.parts[first:last] if part]
+
+
 def _unwritten(view: View) -> Iterator[Hit]:
-    """What no person wrote in a decoded view; respelled ones are odd by their spelling."""
-    if _OPAQUE.isdisjoint(view.name.split("+")):
-        for hit in gibberish.hits(view.text, 0, len(view.text)):
-            start, end = view.back(hit.start, hit.end)
-            yield msgspec.structs.replace(hit, start=start, end=end, view=view.name)
+    """What no person wrote in a decoded view."""
+    for hit in gibberish.hits(view.text, 0, len(view.text)):
+        start, end = view.back(hit.start, hit.end)
+        yield msgspec.structs.replace(hit, start=start, end=end, view=view.name)
 
 
 def _decoded(view: View, plan: Plan, *, respelled: bool) -> list[View]:

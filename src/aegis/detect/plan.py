@@ -124,14 +124,16 @@ class Planner:
         """The first look at a UTF-8 text. Raises ScanError where a gate gave up."""
         return Look(self._first.match(data), self._shapes.match(data))
 
-    def plan(self, data: bytes) -> Plan:
-        """What to confirm in a UTF-8 text. Raises ScanError where a gate gave up."""
+    def plan(self, data: bytes, *, values: bool = True) -> Plan:
+        """What to confirm in a UTF-8 text, `values` or only the rest. Raises ScanError where a
+        gate gave up.
+        """
         look = self.look(data)
         if not (look.disguises or look.shapes):
             return NOTHING
         fired = tuple(self._triggers[one] for one in look.disguises)
         fired += tuple(self._direct[one] for one in look.shapes if one in self._direct)
-        spans = self._confirms(frozenset(look.shapes), data) if look.shapes else ()
+        spans = self._confirms(frozenset(look.shapes), data) if values and look.shapes else ()
         return Plan(spans, fired, marked=any(one in self._marks for one in look.shapes))
 
     def marks(self, look: Look, data: bytes) -> Iterator[tuple[str, int]]:

@@ -63,7 +63,8 @@ class Confirm:
         self._trim = TRIMS[rule.trim] if rule.trim else None
         self._context: re2._Regexp | None = None
         self._refuse: re2._Regexp | None = None
-        self._patterns: tuple[re2._Regexp, ...] = ()
+        # with the number of the group that is the value
+        self._patterns: tuple[tuple[re2._Regexp, int], ...] = ()
 
     def _compile(self) -> None:
         rule = self.rule
@@ -77,9 +78,8 @@ class Confirm:
                 ),
                 _LINK,
             )
-        self._patterns = tuple(
-            re2.compile(pattern, options(captures=True)) for pattern in rule.patterns
-        )
+        compiled = [re2.compile(pattern, options(captures=True)) for pattern in rule.patterns]
+        self._patterns = tuple((pattern, min(1, pattern.groups)) for pattern in compiled)
 
     def values(self, view: View, own: range | None = None) -> Iterator[Value]:
         """The confirmed values of this rule in a view; where `own` is given, all that begin in
@@ -88,8 +88,7 @@ class Confirm:
         if not self._patterns:
             self._compile()
         data = view.data
-        for pattern in self._patterns:
-            group = 1 if pattern.groups else 0
+        for pattern, group in self._patterns:
             position = 0
             while (found := pattern.search(data, position)) is not None:
                 start, end = found.span(group)

@@ -212,11 +212,10 @@ class Tagger:
         """What each word of a text says."""
         return list(map(self._vocabulary.__getitem__, words.parts))
 
-    def named(self, words: Words, text: str, cut: Cut = UNCUT) -> list[Tag]:
+    def named(self, words: Words, said: list[Word], text: str, cut: Cut = UNCUT) -> list[Tag]:
         """The words and phrases of a text in order, without those that touch an edge where the
-        text was cut.
+        text was cut. `said` is what the words say.
         """
-        said = self.read(words)
         out = self.phrases(words, said, text, cut)
         sums, parts = words.sums, words.parts
         for concepts, places in singles(said).items():

@@ -6,11 +6,10 @@ to something readable. Windows are short (see `engine`), so plain loops are fine
 
 from __future__ import annotations
 
-import base64
 import binascii
 import html
 import re
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from . import triggers
@@ -28,17 +27,22 @@ _FLAG_MAX = 6
 DECODED_MIN = 6
 """Fewest characters of decoded text worth reading."""
 
+RUNS_MAX = 1024
+"""Most runs of base64 that are remembered: each is read in up to three windows, and once more in
+every reading that leaves it alone."""
+
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 # nothing is given back: a long run would be tried from each of its letters
 _BASE64_SPLIT = re.compile(
     r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{2,}+(?:[ \t\r\n]++[A-Za-z0-9+/]{2,}+)++={0,2}"
 )
-_HEX = re.compile(r"(?:(?:0x|\\x)?[0-9A-Fa-f]{2}[ :,\r\n]*){8,}")
+_HEX = re.compile(r"(?:(?:0x|\\x)?+[0-9A-Fa-f]{2}[ :,\r\n]*+){8,}+")
 _HEX_PAIR = re.compile(r"(?:0x|\\x)?([0-9A-Fa-f]{2})")
 _HEX_SIGNS = re.compile(r"0x|[^0-9A-Fa-f]")
 _GAP = re.compile(r"[\W_]+")
 _WORD = re.compile(r"[^\W\d_]{4}")
-_URL = re.compile(r"%[0-9A-Fa-f]{2}|\+")
+_URL = re.compile(r"(?:%[0-9A-Fa-f]{2})+|\+")
+_INKED = re.compile(r"\S+")
 _ENTITY = re.compile(r"&#x[0-9A-Fa-f]+;?|&#[0-9]+;?|&[A-Za-z]{2,8};")
 _ESCAPE = re.compile(
     r"\\u\{([0-9A-Fa-f]{1,6})\}|\\u([0-9A-Fa-f]{4,5})|\\U([0-9A-Fa-f]{8})|\\x([0-9A-Fa-f]{2})"
@@ -135,21 +139,31 @@ def from_run(view: View) -> Iterator[View]:
 def _from_base64(view: View, pattern: re.Pattern[str]) -> Iterator[View]:
     runs: list[_Run] = []
     for found in pattern.finditer(view.text):
-        packed = "".join(found.group().split()).rstrip("=").replace("-", "+").replace("_", "/")
-        # at the left edge of a window the run may have begun earlier: try the alignments
-        for skip in range(4 if found.start() == 0 else 1):
-            part = packed[skip:]
-            part = part[: len(part) - (len(part) % 4 == 1)]
-            try:
-                raw = base64.b64decode(part + "=" * (-len(part) % 4))
-            except (binascii.Error, ValueError):
-                continue
-            decoded = _decode(raw)
-            if decoded is not None:
-                places = partial(_base64_places, decoded, found, skip, len(part))
-                runs.append((decoded, places))
-                break
+        unpacked = _unpacked(found.group(), begun=found.start() == 0)
+        if unpacked is not None:
+            decoded, skip, size = unpacked
+            runs.append((decoded, partial(_base64_places, decoded, found, skip, size)))
     return _together(view, "base64", runs)
+
+
+@lru_cache(maxsize=RUNS_MAX)
+def _unpacked(run: str, *, begun: bool) -> tuple[str, int, int] | None:
+    """What a run of base64 decodes to, and from which sign on, blanks aside, how many are read.
+
+    Where it may have `begun` earlier, at the left edge of a window, the alignments are tried.
+    """
+    packed = "".join(run.split()).rstrip("=").replace("-", "+").replace("_", "/")
+    for skip in range(4 if begun else 1):
+        part = packed[skip:]
+        part = part[: len(part) - (len(part) % 4 == 1)]
+        try:
+            raw = binascii.a2b_base64(part + "=" * (-len(part) % 4))
+        except ValueError:
+            continue
+        decoded = _decode(raw)
+        if decoded is not None:
+            return decoded, skip, len(part)
+    return None
 
 
 def _base64_places(decoded: str, found: re.Match[str], skip: int, size: int) -> Places:
@@ -211,25 +225,29 @@ def _char(code: int) -> str:
 
 def from_url(view: View) -> Iterator[View]:
     """Percent-encoding (RFC 3986 section 2.1) and plus signs."""
-    text = view.text
-    pieces: list[str] = []
+    text = _URL.sub(_unquoted, view.text)
+    yield view.derive(text, triggers.URL, partial(_url_places, view.text))
+
+
+def _unquoted(found: re.Match[str]) -> str:
+    run = found.group()
+    return " " if run == "+" else bytes.fromhex(run.replace("%", "")).decode("utf-8", "replace")
+
+
+def _url_places(text: str) -> Places:
     starts: list[int] = []
     ends: list[int] = []
-    for run in re.finditer(r"(?:%[0-9A-Fa-f]{2})+|\+|[^%+]+|%", text):
-        part = run.group()
-        if part[0] == "%" and len(part) > 2:
-            raw = bytes.fromhex(part.replace("%", ""))
-            decoded = raw.decode("utf-8", "replace")
-            places = [run.start() + 3 * i for i in range(len(raw))]
-            low, high = _spread(decoded, places, 3)
-        else:
-            decoded = " " if part == "+" else part
-            low = list(range(run.start(), run.end()))
-            high = [place + 1 for place in low]
-        pieces.append(decoded)
+    position = 0
+    for found in _URL.finditer(text):
+        start, end = found.span()
+        starts += range(position, start)
+        ends += range(position + 1, start + 1)
+        position = end
+        width = min(3, end - start)
+        low, high = _spread(_unquoted(found), range(start, end, width), width)
         starts += low
         ends += high
-    yield view.derive("".join(pieces), triggers.URL, (starts, ends))
+    return [*starts, *range(position, len(text))], [*ends, *range(position + 1, len(text) + 1)]
 
 
 def from_entities(view: View) -> Iterator[View]:
@@ -258,15 +276,20 @@ def from_rot13(view: View) -> Iterator[View]:
 
 def from_reversed(view: View) -> Iterator[View]:
     """The text read backwards, whole and word by word."""
-    size = len(view.text)
+    text = view.text
+    size = len(text)
     places = range(size - 1, -1, -1)
-    yield view.derive(view.text[::-1], triggers.REVERSED, (places, range(size, 0, -1)))
-    order: list[int] = []
-    for word in re.finditer(r"\s+|\S+", view.text):
-        span = range(word.start(), word.end())
-        order.extend(span if word.group().isspace() else reversed(span))
-    text = "".join(view.text[i] for i in order)
-    yield view.derive(text, triggers.REVERSED, (order, [i + 1 for i in order]))
+    yield view.derive(text[::-1], triggers.REVERSED, (places, range(size, 0, -1)))
+    words = _INKED.sub(lambda found: found.group()[::-1], text)
+    yield view.derive(words, triggers.REVERSED, partial(_turned_places, text))
+
+
+def _turned_places(text: str) -> Places:
+    starts = list(range(len(text)))
+    for found in _INKED.finditer(text):
+        start, end = found.span()
+        starts[start:end] = reversed(range(start, end))
+    return starts, [place + 1 for place in starts]
 
 
 _LEET_I = str.maketrans("4@83961!|05$7+", "aabegg" + "iiiosst" + "t")
