@@ -237,16 +237,12 @@ class Surveyor:
         """Whether a value begins in the block at an offset, read in its window as ever."""
         left = max(0, low - MARGIN)
         window = fold(text[left : low + BLOCK + MARGIN])
+        hears = self._planner.hears
+        near = [confirm for confirm, words in suspects if hears(words, window.data)]
+        if not near:
+            return False
         own = window.own(low - left, low - left + BLOCK)
-        heard: frozenset[int] | None = None
-        for confirm, words in suspects:
-            if words:
-                heard = self._planner.heard(window.data) if heard is None else heard
-                if not words <= heard:
-                    continue
-            if any(value.start in own for value in confirm.values(window, own)):
-                return True
-        return False
+        return any(value.start in own for one in near for value in one.values(window, own))
 
 
 def _unwritten(text: str) -> int:
