@@ -19,8 +19,8 @@ _MEMORY = 32 << 20
 """Bytes RE2 may use for the states of one set; lean gates stay below 8 MiB (measured)."""
 
 _MEMBERS_MAX = 24
-"""Most unlike patterns in one set. A set of 69 lists of words made new states all through never-seen
-text and read it at 33 ns a byte, three sets of 23 at 23 ns, twelve of six at 32 ns (measured).
+"""Most unlike patterns in one set. In text never seen a set of 69 lists of words makes new states
+all along: it read 2 KB in 67 µs, three sets of 23 in 47, twelve of six in 64 (measured).
 """
 
 _SENTINEL = b"\x00\x02\x03"

@@ -73,8 +73,8 @@ class Planner:
     """Turns a text into a plan. Thread-safe; built once."""
 
     __slots__ = (
-        "_by_shapes", "_cache", "_direct", "_disguises", "_first", "_key_patterns", "_keys", "_marks",
-        "_rules", "_shape_patterns", "_shapes", "_single", "_spans", "_triggers",
+        "_by_shapes", "_cache", "_direct", "_disguises", "_first", "_key_patterns", "_keys",
+        "_marks", "_rules", "_shape_patterns", "_shapes", "_single", "_spans", "_triggers",
     )  # fmt: skip
 
     def __init__(self, rules: RuleSet) -> None:
