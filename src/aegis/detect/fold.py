@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_left, bisect_right
-from itertools import accumulate, repeat
+from itertools import accumulate
+from operator import add
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 _ASCII = bytes(range(128))
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -115,6 +116,33 @@ Places = tuple["Sequence[int]", "Sequence[int]"]
 """Where each character of a view begins and ends in the view it was read from."""
 
 
+class _Shifts:
+    """The way between a text and its folding, where some characters became none or several.
+
+    These stand at `places` of the text and have `sizes` characters in the folding.
+    """
+
+    __slots__ = ("_new", "_old")
+
+    def __init__(self, places: list[int], sizes: list[int]) -> None:
+        # where these characters end, in the text and in its folding
+        self._old = [place + 1 for place in places]
+        grown = accumulate(map((-1).__add__, sizes))
+        self._new = list(map(add, self._old, grown))
+
+    def ahead(self, offset: int) -> int:
+        """Where the folding of the characters before an offset of the text ends."""
+        number = bisect_right(self._old, offset)
+        return self._new[number - 1] + offset - self._old[number - 1] if number else offset
+
+    def back(self, offset: int) -> int:
+        """The character of the text that an offset of the folding was read from."""
+        number = bisect_right(self._new, offset)
+        if number:
+            offset += self._old[number - 1] - self._new[number - 1]
+        return min(offset, self._old[number] - 1) if number < len(self._old) else offset
+
+
 class View:
     """A reading of a text: `text`, its UTF-8 `data`, and the way back.
 
@@ -123,7 +151,7 @@ class View:
     """
 
     __slots__ = (
-        "_cum", "_edges", "_known", "_parent", "_places", "_wide", "data", "name", "rest", "text",
+        "_known", "_parent", "_places", "_shifts", "_wide", "data", "name", "rest", "text",
     )  # fmt: skip
 
     def __init__(self, text: str, name: str = "", rest: frozenset[str] = frozenset()) -> None:
@@ -132,8 +160,7 @@ class View:
         self.name = name
         self.rest = rest
         self._wide = len(self.data) != len(text)
-        self._cum: list[int] | None = None
-        self._edges: list[int] | None = None
+        self._shifts: _Shifts | None = None
         self._places: Callable[[], Places] | None = None
         self._known: Places | None = None
         self._parent: View | None = None
@@ -141,7 +168,7 @@ class View:
     @property
     def aligned(self) -> bool:
         """Whether character offsets are those of the original text."""
-        return self._cum is None and self._parent is None
+        return self._shifts is None and self._parent is None
 
     @property
     def depth(self) -> int:
@@ -179,8 +206,8 @@ class View:
 
         Only for the first folding of a text, and for views of it that keep its length.
         """
-        cum = self._cum if self._parent is None else self._parent._cum
-        return cum[min(offset, len(cum)) - 1] if cum and offset else offset
+        shifts = self._shifts if self._parent is None else self._parent._shifts
+        return offset if shifts is None else shifts.ahead(offset)
 
     def own(self, start: int, stop: int) -> range:
         """The bytes of `data` read from a span of the original text. Only for foldings."""
@@ -196,26 +223,26 @@ class View:
             return self.at(offset)
         return bisect_left(self._mapping()[0], self._parent.within(offset))
 
-    def stops(self, step: int) -> list[int] | None:
-        """Offsets in `text` at which every `step` code points of the original text end.
-
-        None where they are the same in both. Only for the first folding of a text, and for views
-        of it that keep its length.
+    @property
+    def whence(self) -> Callable[[int], int] | None:
+        """Tells the offset in the original text of a character of `text`; None where it is the
+        same. Only for the first folding of a text, and for views of it that keep its length.
         """
-        cum = self._cum if self._parent is None else self._parent._cum
-        return None if cum is None else [cum[at - 1] for at in range(step, len(cum), step)]
+        shifts = self._shifts if self._parent is None else self._parent._shifts
+        return None if shifts is None else shifts.back
 
-    def edges(self, step: int) -> list[int] | None:
-        """The same offsets in `data`."""
-        stops = self.stops(step)
-        if not self._wide:
-            return stops
-        if self._edges is None:
-            text = self.text
-            marks = [0, *(range(step, len(text), step) if stops is None else stops)]
-            pieces = map(text.__getitem__, map(slice, marks, marks[1:]))
-            self._edges = list(accumulate(len(piece.encode()) for piece in pieces))
-        return self._edges
+    def sources(self, offsets: Iterable[int]) -> Iterable[int]:
+        """Offsets in the original text of rising offsets in `data`; for the same views."""
+        chars = self._rising(offsets) if self._wide else offsets
+        whence = self.whence
+        return chars if whence is None else map(whence, chars)
+
+    def _rising(self, offsets: Iterable[int]) -> Iterator[int]:
+        last = char = 0
+        for offset in offsets:
+            char += len(self.data[last:offset].decode("utf-8", "ignore"))
+            last = offset
+            yield char
 
     def back(self, start: int, end: int) -> tuple[int, int]:
         """The span of the original text behind a character span of `text`."""
@@ -227,9 +254,10 @@ class View:
             last = max(ends[min(end, len(ends)) - 1], ends[start])
             low = min(first, starts[min(end, len(starts)) - 1])
             return self._parent.back(low, last)
-        if self._cum is None:
+        shifts = self._shifts
+        if shifts is None:
             return start, end
-        return bisect_right(self._cum, start), bisect_right(self._cum, max(start, end - 1)) + 1
+        return shifts.back(start), shifts.back(max(start, end - 1)) + 1
 
     def origin(self, start: int, end: int) -> tuple[int, int]:
         """The span of the original text behind a byte span of `data`."""
@@ -259,35 +287,45 @@ def fold(text: str) -> View:
     else:
         folded = text.translate({ord(char): new for char, new in changed.items()})
     view = View(folded, rest=rest)
-    lengths = {char: len(new) for char, new in changed.items() if len(new) != 1}
-    if lengths:
-        view._cum = list(accumulate(map(lengths.get, text, repeat(1))))
+    sizes = {char: len(new) for char, new in changed.items() if len(new) != 1}
+    if sizes:
+        places = _places(text, sizes)
+        view._shifts = _Shifts(places, [sizes[text[place]] for place in places])
     return view
+
+
+def _places(text: str, chars: Mapping[str, int]) -> list[int]:
+    """Where some characters stand."""
+    if len(chars) > _REPLACES_MAX:
+        return [place for place, char in enumerate(text) if char in chars]
+    out: list[int] = []
+    for char in chars:
+        place = text.find(char)
+        while place >= 0:
+            out.append(place)
+            place = text.find(char, place + 1)
+    out.sort()
+    return out
 
 
 def _fold_composed(text: str, rest: frozenset[str], changed: dict[str, str]) -> View:
     """Folding where letters are written in parts (conjoining jamo, separate voicing marks)."""
     pieces: list[str] = []
-    cum: list[int] = []
-    total = 0
+    sizes: list[int] = []
     position = 0
     for found in [*_JAMO.finditer(text), None]:
         stop = found.start() if found else len(text)
-        for char in text[position:stop]:
-            new = changed.get(char, char)
-            pieces.append(new)
-            total += len(new)
-            cum.append(total)
+        read = [changed.get(char, char) for char in text[position:stop]]
+        pieces += read
+        sizes += map(len, read)
         if found is None:
             break
         new = unicodedata.normalize("NFC", found.group())
         pieces.append(new)
-        # the whole composed run stands at its first character
-        size = found.end() - found.start()
-        step = len(new)
-        cum.extend(total + min(step, index + 1) for index in range(size))
-        total += step
+        # the whole composed run stands at its first characters
         position = found.end()
+        sizes += [1] * len(new) + [0] * (position - stop - len(new))
     view = View("".join(pieces), rest=rest)
-    view._cum = cum
+    places = [place for place, size in enumerate(sizes) if size != 1]
+    view._shifts = _Shifts(places, [sizes[place] for place in places])
     return view

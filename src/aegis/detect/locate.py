@@ -9,7 +9,6 @@ in vain, so leaving it out changes nothing.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from .score import EVIDENCE
@@ -73,10 +72,10 @@ class Spots:
     """Where the concepts of a view stand. What is never asked for is never worked out.
 
     `present` names the concepts; `singles` are numbers of single words and `tags` longer phrases,
-    `marks` are concepts that are no words with their byte offsets into the data of the view.
+    `marks` are concepts that are no words with their rising byte offsets into the data of the view.
     """
 
-    __slots__ = ("_groups", "_known", "_stops", "_words", "present")
+    __slots__ = ("_groups", "_known", "_whence", "_words", "present")
 
     def __init__(
         self,
@@ -87,17 +86,16 @@ class Spots:
         marks: Sequence[tuple[str, int]],
     ) -> None:
         self._words = words
-        self._stops = view.stops(BUCKET)
+        self._whence = view.whence
         self._known: dict[str, int] = {}
         longer: dict[frozenset[str], int] = {}
         for tag in tags:
             bits = self._places(tag.start, tag.end)
             longer[tag.concepts] = longer.get(tag.concepts, 0) | bits
-        edges = view.edges(BUCKET) if marks else None
-        for name, offset in marks:
-            at = offset // BUCKET if edges is None else bisect_right(edges, offset)
+        places = view.sources(offset for _, offset in marks)
+        for (name, _), place in zip(marks, places, strict=True):
             one = frozenset({name})
-            longer[one] = longer.get(one, 0) | 7 << at
+            longer[one] = longer.get(one, 0) | 7 << place // BUCKET
         self._groups: list[tuple[frozenset[str], list[int] | int]] = [
             *singles.items(), *longer.items()
         ]  # fmt: skip
@@ -137,10 +135,10 @@ class Spots:
         return out
 
     def _places(self, start: int, end: int) -> int:
-        stops = self._stops
-        if stops is None:
-            return 1 << start // BUCKET | 1 << (end - 1) // BUCKET
-        return 1 << bisect_right(stops, start) | 1 << bisect_right(stops, end - 1)
+        last = end - 1
+        if self._whence is not None:
+            start, last = self._whence(start), self._whence(last)
+        return 1 << start // BUCKET | 1 << last // BUCKET
 
 
 class Matches:

@@ -168,6 +168,8 @@ class Vocabulary(dict[bytes, Word]):
         self._gains = gains
         self._slipped = slipped
         self._older: dict[bytes, Word] = {}
+        # no more than the lexicons and the model have; what is small stays in the processor's cache
+        self._alike: dict[tuple[int, tuple[Node, ...]], Word] = {}
 
     def __missing__(self, word: bytes) -> Word:
         said = self._older.get(word) or self._said(word)
@@ -178,8 +180,11 @@ class Vocabulary(dict[bytes, Word]):
         return said
 
     def _said(self, word: bytes) -> Word:
-        nodes = self._root.after(word) if word else ()
+        nodes = tuple(self._root.after(word)) if word else ()
         gain = self._gains.get(word, 0)
-        if nodes or gain:
-            return Word(gain, nodes)
-        return SLIPPED if self._slipped(word) else _SILENT
+        if not (nodes or gain):
+            return SLIPPED if self._slipped(word) else _SILENT
+        alike = self._alike.get((gain, nodes))
+        if alike is None:
+            alike = self._alike[gain, nodes] = Word(gain, nodes)
+        return alike

@@ -73,8 +73,8 @@ class Planner:
     """Turns a text into a plan. Thread-safe; built once."""
 
     __slots__ = (
-        "_by_shapes", "_direct", "_disguises", "_first", "_keys", "_marks", "_shape_patterns",
-        "_shapes", "_single", "_spans", "_triggers",
+        "_by_shapes", "_direct", "_disguises", "_first", "_key_patterns", "_keys", "_marks",
+        "_shape_patterns", "_shapes", "_single", "_spans", "_triggers",
     )  # fmt: skip
 
     def __init__(self, rules: RuleSet) -> None:
@@ -109,6 +109,7 @@ class Planner:
         self._shapes = Gate(shapes)
         self._shape_patterns = tuple(shapes)
         self._keys = Gate(keys)
+        self._key_patterns = tuple(keys)
         self._spans = [
             (
                 frozenset(number[one] for one in (shaped or worded)),
@@ -151,9 +152,10 @@ class Planner:
         for shapes, words, confirm in self._met(frozenset(look.shapes), data):
             yield confirm, self._shape_patterns[min(shapes)], words
 
-    def heard(self, data: bytes) -> frozenset[int]:
-        """Numbers of the words beside values that a text holds. Raises ScanError where unknown."""
-        return frozenset(self._keys.match(data))
+    def hears(self, words: frozenset[int], data: bytes) -> bool:
+        """Whether a text holds all of some words beside values, given by their numbers."""
+        patterns = self._key_patterns
+        return all(self._compiled(patterns[word]).search(data) is not None for word in words)
 
     def disguised(self, look: Look, data: bytes) -> Iterator[int]:
         """Where disguises may stand, in bytes."""
@@ -165,15 +167,19 @@ class Planner:
 
     def starts(self, pattern: str, data: bytes) -> Iterator[int]:
         """Where a pattern occurs, at most once in STRIDE bytes."""
-        compiled = self._single.get(pattern)
-        if compiled is None:
-            # ungreedy: where a run of 20 KB ends, nobody asks
-            compiled = self._single[pattern] = re2.compile(f"(?U){pattern}", options())
+        compiled = self._compiled(pattern)
         position = 0
         while (found := compiled.search(data, position)) is not None:
             start = found.start()
             yield start
             position = max(start + STRIDE, position + 1)
+
+    def _compiled(self, pattern: str) -> re2._Regexp:
+        compiled = self._single.get(pattern)
+        if compiled is None:
+            # ungreedy: where a run of 20 KB ends, nobody asks
+            compiled = self._single[pattern] = re2.compile(f"(?U){pattern}", options())
+        return compiled
 
     def _confirms(self, seen: frozenset[int], data: bytes) -> tuple[Confirm, ...]:
         return tuple({id(confirm): confirm for _, _, confirm in self._met(seen, data)}.values())
@@ -191,7 +197,7 @@ class Planner:
             words = entry[1]
             if words:
                 if keys is None:
-                    keys = self.heard(data)
+                    keys = frozenset(self._keys.match(data))
                 if not words <= keys:
                     continue
             yield entry

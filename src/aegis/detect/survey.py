@@ -16,8 +16,8 @@ arrives in pieces is read without a survey, and both must find the same.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from itertools import accumulate
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from . import gibberish
@@ -125,7 +125,7 @@ class Surveyor:
             self._look(disguised, text, kind, threshold, seen)
             alike |= disguised.worded
             survey.shaped |= around(disguised.shaped, MARGIN // BUCKET)
-        survey.shaped |= around(_bits(hidden_places(text, view), None), MARGIN // BUCKET)
+        survey.shaped |= around(_bits(hidden_places(text, view)), MARGIN // BUCKET)
         # what disguises say counts as evidence for words in the open, and nobody knows yet
         survey.bits = _unwritten(text)
         survey.worded = alike | seen.counting(alike, survey.shaped | survey.bits)
@@ -151,7 +151,7 @@ class Surveyor:
         said = tagger.read(words)
         if said.count(SLIPPED) >= SLIPS_MIN:
             survey.shaped |= _slips(view, words, said)
-        marks = list(planner.marks(look, view.data))
+        marks = sorted(planner.marks(look, view.data), key=itemgetter(1))
         survey.marked = bool(marks)
         survey.worded = self._resembling(view, words, said, len(text))
         alone = singles(said)
@@ -182,7 +182,7 @@ class Surveyor:
 
     def _disguised(self, view: View, look: Look) -> int:
         """Where a disguise is within reach, as bits."""
-        places = _bits(self._planner.disguised(look, view.data), view.edges(BUCKET))
+        places = _bits(view.sources(sorted(self._planner.disguised(look, view.data))))
         return spread(places, MARGIN // BUCKET, (MARGIN + STRIDE) // BUCKET)
 
     def _resembling(self, view: View, words: Words, said: list[Word], size: int) -> int:
@@ -211,14 +211,13 @@ class Surveyor:
         """The blocks in which a value begins, as bits: only what is confirmed is read for."""
         if not look.shapes:
             return 0
-        edges = view.edges(BUCKET)
         near: dict[str, int] = {}
         wanted: dict[int, list[tuple[Confirm, frozenset[int]]]] = {}
         for confirm, shape, words in self._planner.suspects(look, view.data):
             if kind and confirm.rule.kinds and kind not in confirm.rule.kinds:
                 continue
             if shape not in near:
-                places = _bits(self._planner.starts(shape, view.data), edges)
+                places = _bits(view.sources(self._planner.starts(shape, view.data)))
                 near[shape] = _blocks(around(places, NEAR // BUCKET))
             for bit in _ones(near[shape]):
                 wanted.setdefault(bit // _PLACES, []).append((confirm, words))
@@ -237,16 +236,12 @@ class Surveyor:
         """Whether a value begins in the block at an offset, read in its window as ever."""
         left = max(0, low - MARGIN)
         window = fold(text[left : low + BLOCK + MARGIN])
+        hears = self._planner.hears
+        near = [confirm for confirm, words in suspects if hears(words, window.data)]
+        if not near:
+            return False
         own = window.own(low - left, low - left + BLOCK)
-        heard: frozenset[int] | None = None
-        for confirm, words in suspects:
-            if words:
-                heard = self._planner.heard(window.data) if heard is None else heard
-                if not words <= heard:
-                    continue
-            if any(value.start in own for value in confirm.values(window, own)):
-                return True
-        return False
+        return any(value.start in own for one in near for value in one.values(window, own))
 
 
 def _unwritten(text: str) -> int:
@@ -273,11 +268,11 @@ def _slips(view: View, words: Words, said: list[Word]) -> int:
     return around(sum(1 << place for place in near), MARGIN // BUCKET)
 
 
-def _bits(offsets: Iterable[int], edges: list[int] | None) -> int:
-    """Byte offsets as bits for BUCKET code points each."""
+def _bits(offsets: Iterable[int]) -> int:
+    """Offsets in the original text as bits for BUCKET code points each."""
     out = 0
     for offset in offsets:
-        out |= 1 << (offset // BUCKET if edges is None else bisect_right(edges, offset))
+        out |= 1 << offset // BUCKET
     return out
 
 
