@@ -22,6 +22,7 @@ VALID = {
     "ipv4": "9.8.7.6",
     "ipv4_plain": "203.0.113.77",
     "ipv6": "2001:db8:85a3:8d3:1319:8a2e:370:7348",
+    "key_body": "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQ\n-----END",
     "luhn": "79927398713",
     "mac": "3c:22:fb:9a:01:7e",
     "mailbox": "jane.doe@mail.example.org",
@@ -36,6 +37,7 @@ VALID = {
     "rrn": "900101-1234567",
     "solana": "7EcDhSYGxXyscszYEp35KHN8vvw3svAuLKTzXwCFLtV1",
     "ssn": "536-22-8726",
+    "unbroken": "sk-q7Lm9Zt4Vb8Nc3Wp",
     "url_login": "redis://:hunter22@cache:6379/0",
     "wallet": "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa",
 }

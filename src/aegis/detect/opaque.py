@@ -21,7 +21,7 @@ _STAND_INS = (
     "sample", "redacted", "insert", "replace", "todo", "fake", "test_key", "testkey", "<", "${",
     "{{", "process.env", "os.environ", "getenv", "none", "null", "undefined", "mykey", "my_key",
     "my-key", "secret_key", "api_key", "env.", "config.", "vault:", "secret://", "password",
-    "notreal",
+    "notreal", "privatekey", "publickey", "self.", "this.", "sk-ssh-", "sk-ecdsa-",
 )  # fmt: skip
 _RUNS = ("abcdef", "123456789", "00000000")
 """Runs that people type; a key whose prefix says what it is may hold one by chance."""
@@ -68,6 +68,11 @@ def _turns(value: str) -> int:
 
 
 _PART = re.compile(r"[A-Za-z0-9]+")
+_DIGEST = re.compile(r"(?:sha|md)[0-9]{1,3}[-=:_]|//", re.IGNORECASE)
+"""How checksums and the rest of a web address begin."""
+
+_CAMEL = re.compile(r"[a-z]*(?:[A-Z][a-z]+)+[A-Z]?")
+"""Words run together: no capital letter beside another. Of 16 random letters 1 in 25 look so."""
 
 _PART_MIN = 10
 """Letters and digits in a row that a generator of keys prints and a maker of names avoids."""
@@ -97,6 +102,8 @@ def generated(value: str) -> bool:
     """
     if not not_placeholder(value) or uuid_like(value) or "://" in value:
         return False
+    if _DIGEST.match(value) or _CAMEL.fullmatch(value):
+        return False
     longest = max(_PART.findall(value), key=len, default="")
     if len(longest) >= _PART_MIN and _random(longest, len(value)):
         return entropy(longest) >= 2.7
@@ -104,14 +111,29 @@ def generated(value: str) -> bool:
     return len(joined) >= _WHOLE_MIN and _changes(joined) >= 0.45 * len(joined)
 
 
-_NAME = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|[a-z]+(?:[_-][a-z0-9]+){2,}|[/.~].*")
+def unbroken(value: str) -> bool:
+    """As `not_sample`, with a long row of letters and digits: hyphens join words, not keys."""
+    longest = max(map(len, _PART.findall(value)), default=0)
+    return longest >= _PART_MIN and not_sample(value)
+
+
+_NAME = re.compile(
+    r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|[a-z]+(?:[_-][a-z0-9]+){2,}|[/.~].*"
+    r"|[$@*&]?[A-Za-z_]+(?:(?:\.|::|->|\?\.)[A-Za-z_]+)+(?:[-:]>?)?"
+    r"|(?:u?int|float|string|varchar|char|text|sha|md|utf|base|argon|aes|rsa|hmac|pbkdf)[-_]?[0-9]+"
+)
+"""What is no password though it has digits or signs: names, paths, members, types."""
+
+_SAID = re.compile("encrypt|hashed|required|protected|(?:^|[^a-z])(?:my|your)?pass(?:word)?$")
 
 
 def password(value: str) -> bool:
     """A string that was chosen as a password rather than said: letters with digits or signs."""
     value = value.rstrip(".!?:")
     lowered = value.lower()
-    if len(value) < 6 or _NAME.fullmatch(value) or _stand_in(value, _SAMPLES) or "(" in value:
+    if len(value) < 6 or _NAME.fullmatch(value) or _SAID.search(lowered):
+        return False
+    if _SAMPLES.search(lowered.replace("password", "")):
         return False
     kinds = (
         any(char.isdigit() for char in value)
@@ -120,7 +142,19 @@ def password(value: str) -> bool:
     )
     if len(set(lowered)) <= 3:
         return False
-    return kinds >= 2 or (any(map(str.isdigit, value)) and len(value) >= 8)
+    return kinds >= 2 or any(map(str.isdigit, value))
+
+
+_BODY = re.compile(r"[A-Za-z0-9+/]{16}")
+_BODY_KINDS = 8
+"""Different characters in the body of a key; a stand-in has fewer."""
+
+
+def key_body(value: str) -> bool:
+    """Whether something that can be a key stands behind the heading of a PEM block (RFC 7468)."""
+    inside = value.partition("KEY")[2].removeprefix(" BLOCK").partition("-----")[2]
+    found = _BODY.search(inside.partition("-----")[0])
+    return found is not None and len(set(found.group())) >= _BODY_KINDS
 
 
 def uuid_like(value: str) -> bool:

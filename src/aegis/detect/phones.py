@@ -6,7 +6,9 @@ weekly. A full numbering plan (2.5 MB of metadata) would not be worth its start-
 
 from __future__ import annotations
 
-from .dates import calendar_like
+import re
+
+from .dates import calendar_like, real_date
 
 DIGITS = range(7, 16)
 """Digits of a number with its country code (E.164 section 6.1), or of one without."""
@@ -54,14 +56,47 @@ def international(number: str) -> bool:
     return low <= len(rest) <= high or (rest[0] == "0" and low <= len(rest) - 1 <= high)
 
 
+_OTHERS = frozenset(
+    ["2147483647", "2147483648", "4294967295", "4294967296", "0123456789", "1234567890"]
+)
+"""Bounds of integers, and all digits in a row."""
+
+_MOMENT = re.compile(r"(?:19|20)[0-9]{2}-[01][0-9]-[0-3][0-9][ t]|[0-9]{1,2} (?:19|20)[0-9]{2} -?0")
+"""A day with its hour, the year and time zone behind a time (`07 2012 -0700`)."""
+
+_GROUPS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){2}|[0-9]+/[0-9]+")
+"""Versions and alternatives: three small numbers, or two beside a slash."""
+
+_COLOUR = re.compile(r"(?:(?:1?[0-9]?[0-9]|2[0-4][0-9]|25[0-5])(?: |$)){3}")
+
+_MIXED = re.compile(r"[0-9]+\.[0-9]+[ -][0-9.]+|[0-9]+[ -][0-9]+\.[0-9]+")
+"""Full stops beside blanks or hyphens: decimals in a row."""
+
+
+def _stamp(number: str) -> bool:
+    """Digits of a day (20190129), with or without its time."""
+    return (
+        len(number) in (8, 12, 14)
+        and number[:2] in ("19", "20")
+        and real_date(int(number[:4]), int(number[4:6]), int(number[6:8]))
+    )
+
+
 def phone(value: str) -> bool:
     """A telephone number as people write it: seven to fifteen digits, not a date, not all alike."""
     body = value.lower()
     for mark in ("x", "e"):
         body = body.partition(mark)[0]
+    body = body.strip()
     number = "".join(filter("0123456789".__contains__, body))
     if len(number) not in DIGITS or len(set(number)) < 3 or number.endswith("000000"):
         return False
     if body.startswith("+"):
         return international(number)
-    return not calendar_like(body.strip())
+    if number.startswith("00"):
+        return international(number[2:])
+    if number in _OTHERS or _stamp(number) or _MOMENT.match(body) or _MIXED.fullmatch(body):
+        return False
+    if _COLOUR.fullmatch(body) or (_GROUPS.fullmatch(body) and body[0] != "0"):
+        return False
+    return not calendar_like(body)

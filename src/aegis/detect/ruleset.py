@@ -27,6 +27,7 @@ class SpanRule(msgspec.Struct, frozen=True, omit_defaults=True):
     its patterns occur. `context` are
     words of which one must stand near where `context_required`; `refuse` are words directly
     before the value that make it something else (`\b` marks the edge of an ASCII word in both).
+    `unless_before` and `unless_after` are patterns of what, right beside the value, does the same.
     `trim` names one of `trims.TRIMS`, `mask` a style of `masks.STYLES`.
     """
 
@@ -45,6 +46,8 @@ class SpanRule(msgspec.Struct, frozen=True, omit_defaults=True):
     before: int = 48
     after: int = 0
     refuse: tuple[str, ...] = ()
+    unless_before: str = ""
+    unless_after: str = ""
     kinds: tuple[str, ...] = ()
     decoded: bool = True
     trim: str = ""

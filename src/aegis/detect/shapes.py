@@ -9,6 +9,8 @@ _VERSION_OCTET_MAX = 31
 """Four numbers none of which is higher read as a version as easily as an address."""
 
 _PRIVATE = ("10.", "192.168.")
+_OBJECTS = ("1.3.101.", "2.5.4.", "2.5.29.")
+"""Object identifiers of X.509 and its curves."""
 
 
 def ipv4(value: str) -> bool:
@@ -24,7 +26,7 @@ def ipv4(value: str) -> bool:
 
 def ipv4_plain(value: str) -> bool:
     """An IPv4 address that does not read as a version number."""
-    if not ipv4(value):
+    if not ipv4(value) or value.startswith(_OBJECTS):
         return False
     octets = value.split(".")
     return (
@@ -45,8 +47,8 @@ def ipv6(value: str) -> bool:
     groups = [part for part in value.split(":") if part]
     if "::" in value:
         return any(len(part) >= 3 for part in groups)
-    # eight pairs of hex digits are the EUI-64 of a network card
-    return any(len(part) != 2 for part in groups)
+    # eight pairs of hex digits are the EUI-64 of a network card, small numbers a list
+    return any(len(part) > 2 for part in groups) and set(value) != {"f", ":"}
 
 
 def mac(value: str) -> bool:

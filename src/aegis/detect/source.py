@@ -123,6 +123,8 @@ class _Rule(msgspec.Struct, forbid_unknown_fields=True):
     before: int = 48
     after: int = 0
     refuse: list[str] = []
+    unless_before: str = ""
+    unless_after: str = ""
     kinds: list[str] = []
     decoded: bool = True
     trim: str = ""
@@ -163,7 +165,7 @@ def read_rule(path: Path) -> SpanRule | ConceptRule:
         tuple(gate), raw.mask, tuple(raw.validators),
         tuple(context_word(word) for word in raw.context), raw.context_required,
         raw.context_score, raw.before, raw.after, tuple(map(context_word, raw.refuse)),
-        tuple(raw.kinds),
+        folded(raw.unless_before), folded(raw.unless_after), tuple(raw.kinds),
         raw.decoded, raw.trim, raw.payload, raw.locale,
     )  # fmt: skip
 

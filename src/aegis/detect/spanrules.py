@@ -55,7 +55,10 @@ class Value:
 class Confirm:
     """One span rule, compiled. Thread-safe; the patterns compile on first use."""
 
-    __slots__ = ("_checks", "_context", "_patterns", "_refuse", "_trim", "rule")
+    __slots__ = (
+        "_checks", "_context", "_patterns", "_refuse", "_trim", "_unless_after", "_unless_before",
+        "rule",
+    )  # fmt: skip
 
     def __init__(self, rule: SpanRule) -> None:
         self.rule = rule
@@ -63,6 +66,8 @@ class Confirm:
         self._trim = TRIMS[rule.trim] if rule.trim else None
         self._context: re2._Regexp | None = None
         self._refuse: re2._Regexp | None = None
+        self._unless_before: re2._Regexp | None = None
+        self._unless_after: re2._Regexp | None = None
         # with the number of the group that is the value
         self._patterns: tuple[tuple[re2._Regexp, int], ...] = ()
 
@@ -78,6 +83,10 @@ class Confirm:
                 ),
                 _LINK,
             )
+        if rule.unless_before:
+            self._unless_before = re2.compile(f"(?:{rule.unless_before})$", options())
+        if rule.unless_after:
+            self._unless_after = re2.compile(f"^(?:{rule.unless_after})", options())
         compiled = [re2.compile(pattern, options(captures=True)) for pattern in rule.patterns]
         self._patterns = tuple((pattern, min(1, pattern.groups)) for pattern in compiled)
 
@@ -114,9 +123,7 @@ class Confirm:
             text = text[low:high]
         if not all(check(text) for check in self._checks):
             return None
-        if self._refuse is not None and self._refuse.search(
-            data[max(0, start - REFUSE_REACH) : start]
-        ):
+        if self._spoken_against(data, start, end):
             return None
         score = rule.score
         if self._context is not None:
@@ -130,3 +137,14 @@ class Confirm:
         if score < THRESHOLD:
             return None
         return Value(start, end, score, mask(rule.mask, text, rule.type))
+
+    def _spoken_against(self, data: bytes, start: int, end: int) -> bool:
+        """Whether what stands right beside a value makes it something else."""
+        before = data[max(0, start - REFUSE_REACH) : start]
+        if self._refuse is not None and self._refuse.search(before):
+            return True
+        if self._unless_before is not None and self._unless_before.search(before):
+            return True
+        if self._unless_after is None:
+            return False
+        return self._unless_after.search(data[end : end + REFUSE_REACH]) is not None

@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 
 _DIGITS = re.compile(r"[0-9]+")
 
+_FIELD = re.compile(r"[&?][A-Za-z_][A-Za-z0-9_.-]{0,40}=")
+"""Where the next field of a form or query begins."""
+
+_EXPIRY = re.compile(r"(?:0[1-9]|1[0-2])(?:2[0-9]|3[0-9])")
+
+CARD_GROUP = 4
+"""Digits of a group as most cards print them."""
+
 CARD_GROUPS_MIN = 3
 """Digits that a group inside a card number has at least; the last may be shorter."""
 
@@ -44,9 +52,29 @@ def card_groups(text: str) -> tuple[int, int]:
                 sizes[first : last + 1]
             ):
                 start, end = groups[first][0], groups[last][1]
-                if card(text[start:end]):
+                if card(text[start:end]) and not _listed(text, groups, first, last):
                     return start, end
     return 0, 0
+
+
+def _listed(text: str, groups: list[tuple[int, int]], first: int, last: int) -> bool:
+    """Whether four-digit groups go on before or behind a run of them: a list of numbers, unless
+    what follows is an expiry date (1227).
+    """
+    size = groups[first][1] - groups[first][0]
+    if size != CARD_GROUP or first == last:
+        return False
+    before = groups[first - 1] if first else (0, 0)
+    behind = groups[last + 1] if last + 1 < len(groups) else (0, 0)
+    if before[1] - before[0] == CARD_GROUP:
+        return True
+    return behind[1] - behind[0] == CARD_GROUP and not _EXPIRY.match(text, behind[0])
+
+
+def query(text: str) -> tuple[int, int]:
+    """A value without the fields of the form or query that follow it."""
+    following = _FIELD.search(text)
+    return 0, following.start() if following else len(text)
 
 
 def _card_like(sizes: list[int]) -> bool:
@@ -67,5 +95,6 @@ def _card_like(sizes: list[int]) -> bool:
 TRIMS: dict[str, Callable[[str], tuple[int, int]]] = {
     "card_groups": card_groups,
     "country": country,
+    "query": query,
 }
 """Trims by the name that rule files use."""

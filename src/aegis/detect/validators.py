@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from .dates import birth_date, real_date
 from .nationals import NATIONALS
-from .opaque import generated, minted, not_sample, password
+from .opaque import generated, key_body, minted, not_sample, password, unbroken
 from .phones import phone
 from .shapes import icd10, identifier, ipv4, ipv4_plain, ipv6, mac, mailbox, passport, url_login
 from .wallets import solana, wallet
@@ -232,6 +232,7 @@ VALIDATORS: dict[str, Callable[[str], bool]] = {
     "ipv4": ipv4,
     "ipv4_plain": ipv4_plain,
     "ipv6": ipv6,
+    "key_body": key_body,
     "luhn": luhn,
     "mac": mac,
     "mailbox": mailbox,
@@ -246,6 +247,7 @@ VALIDATORS: dict[str, Callable[[str], bool]] = {
     "rrn": rrn,
     "solana": solana,
     "ssn": ssn,
+    "unbroken": unbroken,
     "url_login": url_login,
     "wallet": wallet,
     **NATIONALS,
