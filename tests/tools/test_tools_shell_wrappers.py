@@ -84,7 +84,8 @@ def test_an_archive_is_unpacked_where_it_says():
     "line",
     ["watch -n1 kubectl get pods", "flock /tmp/l make -j4", "parallel -j4 gzip -k ::: a.log b.log",
      "parallel convert {} {.}.png ::: a.jpg", "jj commit -m 'rm the old reader'",
-     "script -q out.log", "nx run web:build", "pm2 start node app.js", "ssh host uptime", "timeout 60 pytest -q",
+     "script -q out.log", "nx run web:build", "pm2 start node app.js", "ssh host uptime",
+     "timeout 60 pytest -q",
      "python -W error -m pytest", "python app.py -c 'a;b'", "volta install node yarn",
      "npm run build", "poetry run pytest -q", "rsync -e ssh a host:b", "setpriv --help"],
 )  # fmt: skip

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 _TELLING = frozenset(
     """sh bash zsh dash ksh ash fish rm rmdir shred unlink srm dd wipefs mkfs chmod chown mv curl
-    wget nc ncat socat ssh scp rsync python python3 perl ruby node php sudo doas su env xargs eval kill
-    pkill killall shutdown reboot git kubectl terraform aws gcloud az docker podman psql mysql
+    wget nc ncat socat ssh scp rsync python python3 perl ruby node php sudo doas su env xargs eval
+    kill pkill killall shutdown reboot git kubectl terraform aws gcloud az docker podman psql mysql
     sqlite3 systemctl iptables crontab tee truncate""".split()  # noqa: SIM905
 )
 """Programs whose names are hardly ever words of a language, and which do damage."""
