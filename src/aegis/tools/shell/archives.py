@@ -5,6 +5,7 @@ Which files unpacking writes only the archive tells.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ..reading import DELETE, EXECUTE, READ, WRITE
@@ -22,6 +23,9 @@ _TAR = frozenset(
     xform owner group mode mtime exclude strip-components suffix volno-file add-file
     """.split()  # noqa: SIM905
 )
+_SYSTEM = re.compile(r"/(?:bin|boot|etc|lib\w*|sbin|usr(?:/(?:bin|sbin|lib\w*))?)?(?:/.*)?$")
+"""Folders of the system, and all of it."""
+
 _MAKES = ("c", "create", "r", "append", "u", "update", "A", "catenate", "concatenate", "delete")
 _RUNS = ("to-command", "F", "info-script", "new-volume-script", "rmt-command", "rsh-command")
 
@@ -36,14 +40,34 @@ def tar(call: Call) -> None:
             (write_file if making else read_file)(call, word)
     for word in found.of("g", "listed-incremental", "index-file", "volno-file"):
         write_file(call, word)
+    places = [word.text for word in found.of("C", "directory")]
     for word in found.operands:
-        path = call.file(word, READ)
-        if making and path in ("/", "~", "/etc", "~/.ssh"):
-            call.notes.threatens("credentials-read")
+        for text in (word.text, *(f"{place}/{word.text}" for place in places)):
+            _member(call, text, making)
         if found.has("remove-files"):
             call.file(word, DELETE)
             call.notes.does(DELETE)
+    if found.has("x", "extract", "get"):
+        _into(call, places)
     _runs(call, found)
+
+
+def _member(call: Call, text: str, making: bool) -> None:
+    """What an archive is made of, or what is looked for in it."""
+    if not making:
+        call.file(text, READ)
+        return
+    read_file(call, text)
+    if any(path in ("/", "~", "/etc", "~/.ssh") for path in call.scene.paths(text)):
+        call.notes.threatens("credentials-read")
+
+
+def _into(call: Call, places: list[str]) -> None:
+    """Whatever an archive holds is written into these folders, or into the one of the line."""
+    for place in places or ["."]:
+        write_file(call, f"{place}/*")
+        if any(_SYSTEM.match(path) for path in call.scene.paths(place)):
+            call.notes.threatens("system-write")
 
 
 def _runs(call: Call, found: Parsed) -> None:
@@ -114,13 +138,18 @@ def zips(call: Call) -> None:
 def unpacks(call: Call) -> None:
     """unzip, 7z and cpio."""
     call.notes.does(WRITE)
-    found = parsed(call.args, frozenset(("d", "O", "F", "I", "file")))
+    found = parsed(call.args, frozenset(("d", "D", "directory", "O", "F", "I", "file")))
     for word in found.of("O", "F", "file") if call.name == "cpio" else ():
         write_file(call, word)
     if found.has("rsh-command"):
         call.notes.does(EXECUTE)
     for word in found.operands:
         call.file(word, READ)
+    places = [word.text for word in found.of("d" if call.name == "unzip" else "D", "directory")]
+    if call.name == "7z":
+        places = [text[2:] for text in call.texts if text.startswith("-o") and len(text) > 2]
+    if places:
+        _into(call, places)
 
 
 PROGRAMS: dict[str, Callable[[Call], None]] = {

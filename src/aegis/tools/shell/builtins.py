@@ -48,6 +48,13 @@ _RUNNING = {
     "curl": r"-\w*K|--conf",
     "sed": r"-[nErsuz]*f|--f",
     "sort": r"--comp",
+    "bind": r"-\w*[xf]|[^-].*:",
+    "complete": r"-\w*[CF]",
+    "compgen": r"-\w*[CF]",
+    "enable": r"-\w*f",
+    "man": r"-\w*[PH]|--pager|--html",
+    "npm": r"-c$|--call",
+    "npx": r"-c$|--call",
     "sqlite3": r"-?-cmd|-?-init|\.",
     "git": r"-O.|--open|--upload-p|--exec|--git-d|--no-index|--contents|--work-t",
 }

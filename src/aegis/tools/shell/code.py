@@ -23,6 +23,9 @@ SHELLS = frozenset(
 )
 """Programs that read command lines."""
 
+INPUTS = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
+"""Names of the standard input."""
+
 _FETCHERS = frozenset(
     (
         "curl",
@@ -89,7 +92,7 @@ def shell(call: Call) -> None:
     for word in operands:
         if word.sources:
             _noted_source(call, word)
-    if operands and not found.has("s"):
+    if operands and not found.has("s") and operands[0].text not in INPUTS:
         call.notes.does(EXECUTE)
         if not operands[0].sources:
             call.file(operands[0], EXECUTE)
@@ -97,10 +100,10 @@ def shell(call: Call) -> None:
     if found.has("version", "help") and not found.has("i"):
         call.notes.does(READ)
         return
-    _from_input(call)
+    from_input(call)
 
 
-def _from_input(call: Call) -> None:
+def from_input(call: Call) -> None:
     """What a shell reads from its input: a here-document, a pipe, a file."""
     command = call.command
     call.notes.does(EXECUTE)
@@ -194,7 +197,11 @@ def sources_file(call: Call) -> None:
     for word in call.args[:1]:
         if word.sources:
             _noted_source(call, word)
+        elif word.text in INPUTS:
+            from_input(call)
         else:
+            # what it sets can be shown by whatever comes behind
+            read_file(call, word)
             call.file(word, EXECUTE)
 
 
@@ -202,8 +209,10 @@ _CODE = re.compile(
     r"os\.system|os\.popen|os\.exec|os\.spawn|subprocess|pty\.spawn|socket|rmtree|os\.(?:remove|unlink|removedirs)"
     r"|child_process|require\(['\"](?:net|dgram)|\bexec\b|\beval\b|\bspawn\b|\bsystem\b|`[^`]*`|IO\.popen|Kernel\."
     r"|fsockopen|shell_exec|passthru|proc_open|unlink|rmSync|FileUtils\.rm|__import__|importlib|b64decode|base64"
-    r"|urlopen|requests\.|urllib|http\.client|ctypes|Net::|LWP::|TCPSocket|ProcessBuilder|Deno\.(?:run|Command)",
+    r"|Remove-Item|Invoke-(?:Expression|WebRequest)|DownloadString|Start-Process|urlopen|requests\.|urllib|http\.client|ctypes|Net::|LWP::|TCPSocket|ProcessBuilder|Deno\.(?:run|Command)",
 )
+_GLUED = re.compile(r"[\s('\";]")
+"""A program text in the same word as its option."""
 _FORKS = re.compile(r"fork\s*(?:\(\))?\s+while|while\b[^;]{0,40}\bfork\b")
 _SOCKETS = re.compile(r"socket|TCPSocket|fsockopen|require\(['\"]net|Net::|/dev/tcp|IO::Socket")
 _SPAWNS = re.compile(r"/bin/(?:ba)?sh|pty\.spawn|['\"](?:ba)?sh['\"]|exec|dup2|spawn")
@@ -267,7 +276,11 @@ def _programs(call: Call, python: bool) -> list[str]:
             found.append(args[at + 1].text)
             if args[at + 1].sources:
                 _noted_source(call, args[at + 1])
-        elif not text.startswith("-"):
+        elif text[:1] == "-" and _GLUED.search(text):
+            found.append(text.partition("=")[2] if text.startswith("--") else text[2:])
+            _noted_source(call, word, quiet=True)
+        elif text[:1] != "-" and (not at or args[at - 1].text[:1] != "-"):
+            # the word behind an option may be its value
             break
     return found
 
@@ -297,7 +310,10 @@ def _module(call: Call) -> None:
 def makes(call: Call) -> None:
     """make, just, npx, tox and their like run what a file of the project, or a registry, says."""
     call.notes.does(EXECUTE)
-    for word in parsed(call.args, frozenset(("C", "f", "j", "p", "m", "e"))).operands[:8]:
+    found = parsed(call.args, frozenset(("C", "f", "j", "p", "m", "e")))
+    if call.name in ("make", "gmake") and any(word.text in INPUTS for word in found.of("f")):
+        call.notes.doubts("`make` runs what comes in")
+    for word in found.operands[:8]:
         if word.text.startswith(("http://", "https://")):
             call.notes.threatens("remote-code")
 

@@ -176,7 +176,9 @@ _HOST_MOUNTS = re.compile(
 
 def containers(call: Call) -> None:
     """docker, podman, nerdctl: rights of the host, mounts of its root, wide deletions."""
-    found = parsed(call.args, _DOCKER_VALUED)
+    # `-t` is a terminal here, elsewhere a tag
+    starts = any(text in ("exec", "run", "create") for text in call.texts)
+    found = parsed(call.args, _DOCKER_VALUED - {"t"} if starts else _DOCKER_VALUED)
     words = [word.text for word in found.operands]
     verbs = (
         words[1:]
@@ -227,6 +229,9 @@ def platforms(call: Call) -> None:
             else DEPLOY
         )
     call.notes.does(acts)
+    if call.name == "ansible":
+        for word in parsed(call.args, frozenset(("a", "args", "m", "i"))).of("a", "args"):
+            call.scene.line(word.text, call.scene)
     if acts == DELETE and any(
         word.startswith(("destroy", "apps:destroy", "delete", "remove", "rm", "pg:reset"))
         for word in words[:3]

@@ -13,10 +13,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ..reading import DELETE, EXECUTE, READ, Notes, Reading
-from . import archives, code, files, infra, machine, network, paths, streams, wrappers
+from . import archives, code, files, infra, machine, network, paths, strangers, streams, wrappers
 from .builtins import DECLARING, LOADS, MOVES, RELATIVE, evaluates, note_evaluation
 from .call import NESTING_MAX, Call, Scene, parsed
 from .files import read_file, write_file
+from .forwards import FORWARDS
 from .quoting import HOLE
 from .script import Command, Script, Unreadable, Word
 from .syntax import parse
@@ -187,10 +188,10 @@ def _words(words: list[Word], command: Command, scene: Scene) -> None:
             _assigned(wrappers.assignments(words[1:]), scene)
         inner = wrappers.inner(name, words[1:])
         if inner is None:
-            if name not in _FORWARD or len(words) == 1:
+            if name not in FORWARDS:
                 _program(Call(name, words[1:], command, scene))
                 return
-            inner = _FORWARD[name](words[1:])
+            inner = FORWARDS[name](words[1:])
         notes.touches("program", name, EXECUTE)
         own = words[1 : len(words) - len(inner)]
         _wrapper_files(Call(name, own, command, scene))
@@ -198,16 +199,15 @@ def _words(words: list[Word], command: Command, scene: Scene) -> None:
             notes.touches("privilege", "root", EXECUTE)
         if name in ("nsenter",):
             notes.threatens("container-escape")
+        if not inner and name in _OPEN_SHELLS:
+            inner = [Word("sh")]
         if not inner:
             notes.does(_ALONE.get(name, EXECUTE))
             _roots(words[1:], name, notes)
             return
-        if name in ("xargs", "parallel"):
+        if name == "xargs":
             inner = [*inner, Word(HOLE, sources=())]
             _fed_delete(inner, command, scene)
-        if name == "watch":
-            scene.line(" ".join(word.text for word in inner), scene)
-            return
         words = inner
     notes.doubts(f"a command is wrapped more than {wrappers.WRAPPED_MAX} times")
 
@@ -225,6 +225,11 @@ def _wrapper_files(call: Call) -> None:
             write_file(call, word)
 
 
+_OPEN_SHELLS = frozenset(
+    "su runuser script newgrp sg chroot unshare nsenter firejail fakeroot".split()  # noqa: SIM905
+)
+"""Wrappers that start a shell where they are given no command; it reads its input."""
+
 _ALONE = {"env": READ, "time": READ, "command": READ, "exec": READ, "nice": READ, "xargs": READ}
 
 
@@ -241,38 +246,6 @@ def _fed_delete(inner: list[Word], command: Command, scene: Scene) -> None:
         for word in feeder.words[1:]:
             if paths.wide(scene.path(word.text)):
                 scene.notes.threatens("find-delete-wide")
-
-
-_SU = frozenset("c command g group G supp-group s shell u user w T timeout B O I o m E".split())  # noqa: SIM905
-
-
-def _su(args: list[Word]) -> list[Word]:
-    """What `su -c LINE`, `script -c LINE` and `runuser -u USER COMMAND` run."""
-    found = parsed(args, _SU)
-    lines = found.of("c", "command", "session-command")
-    if lines:
-        return [Word("sh"), Word("-c"), lines[-1]]
-    if not found.of("u", "user") or not found.operands:
-        return []
-    return args[next(at for at, word in enumerate(args) if word is found.operands[0]) :]
-
-
-_TMUX_VALUED = frozenset("s n c t x y F e".split())  # noqa: SIM905
-
-
-def _tmux(args: list[Word]) -> list[Word]:
-    """What `tmux new-session LINE` and its like run."""
-    found = parsed(args, _TMUX_VALUED)
-    line = found.operands[1:]
-    return [Word("sh"), Word("-c"), Word(" ".join(word.text for word in line))] if line else []
-
-
-_FORWARD: dict[str, Callable[[list[Word]], list[Word]]] = {
-    "su": _su,
-    "runuser": _su,
-    "script": _su,
-    "tmux": _tmux,
-}
 
 
 _RESERVED = frozenset(("{", "}", "then", "do", "done", "fi", "else", "elif", "esac", "in"))
@@ -338,16 +311,11 @@ def _program(call: Call) -> None:
             call.scene.line(word.text.partition("=")[2], call.scene)
         notes.does(READ)
     elif name == "trap":
-        for word in call.args[:1]:
+        for word in [word for word in call.args if word.text != "--"][:1]:
             code.run_text(call, word)
         notes.does(READ)
     elif name not in call.scene.functions:
-        notes.does(EXECUTE)
-        for word in call.args:
-            if word.text.startswith(("http://", "https://")):
-                from .. import http
-
-                http.note_address(word.text, "GET", notes)
+        strangers.runs(call)
 
 
 def _family(name: str) -> Callable[[Call], None] | None:

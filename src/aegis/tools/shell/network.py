@@ -10,6 +10,7 @@ from ..names import capability_of
 from ..reading import DELETE, EXECUTE, READ, WRITE
 from . import paths
 from .call import Call, Parsed, parsed
+from .code import from_input
 from .files import acts, put_into, read_file, write_file
 from .script import Word
 
@@ -162,6 +163,9 @@ def _host(text: str) -> str:
     return (found[1] if found else text).lower()
 
 
+_RUNNING = re.compile(r"(?:proxy|local|remote|knownhosts)command", re.I)
+"""Options of ssh that run a program."""
+
 _SSH = frozenset("b c D E e F I i J L l m O o p Q R S W w B".split())  # noqa: SIM905
 
 
@@ -175,10 +179,7 @@ def logs_in(call: Call) -> None:
     call.notes.touches("host", _host(host), "connect")
     if found.has("R"):
         call.notes.threatens("tunnel")
-    if any(
-        "proxycommand" in word.text.lower() or "localcommand" in word.text.lower()
-        for word in found.of("o")
-    ):
+    if any(_RUNNING.match(word.text) for word in found.of("o")):
         call.notes.threatens("inline-code")
     rest = (
         call.args[call.args.index(found.operands[0]) + 1 :]
@@ -189,7 +190,8 @@ def logs_in(call: Call) -> None:
         # the remote shell reads the words joined and splits them again
         call.scene.line(" ".join(word.text for word in rest), call.scene)
     elif not found.has("N", "f"):
-        call.notes.does(EXECUTE)
+        # without a command, the shell there reads what comes in
+        from_input(call)
     if any(_secret_source(command) for command in call.command.feeds):
         call.notes.threatens("exfiltration")
 
@@ -249,7 +251,9 @@ def copies_between(call: Call) -> None:
             call.notes.threatens("copy-out")
         elif paths.secret(path):
             call.notes.threatens("credentials-read")
-    if any(word.text.startswith(("sh -c", "sh ", "bash ")) for word in found.of("e", "rsh")):
+    programs = found.of("S") if call.name == "scp" else found.of("e", "rsh", "rsync-path")
+    programs += [word for word in found.of("o") if _RUNNING.match(word.text)]
+    if any(word.text.split()[:1] not in (["ssh"], ["rsync"]) for word in programs):
         call.notes.threatens("inline-code")
 
 

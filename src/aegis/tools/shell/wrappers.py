@@ -40,7 +40,7 @@ WRAPPERS: dict[str, Wrapper] = {
     "gosu": _row(leading=1),
     "su-exec": _row(leading=1),
     "run0": _row("-u --user -D --chdir"),
-    "env": _row("-u --unset -C --chdir", assignments=True),
+    "env": _row("-u --unset -C --chdir -a --argv0", assignments=True),
     "nohup": _row(),
     "setsid": _row(),
     "nice": _row("-n --adjustment"),
@@ -62,20 +62,59 @@ WRAPPERS: dict[str, Wrapper] = {
         "-a --arg-file -d --delimiter -E -I -L --max-lines -n --max-args -P --max-procs -s "
         "--max-chars --replace"
     ),
-    "parallel": _row("-j --jobs -I -a --arg-file -N -n --colsep --delay --joblog --results"),
-    "watch": _row("-n --interval"),
     "strace": _row(
         "-a -b -e -E -I -o -O -p -P -s -S -u -U -X --output --trace --attach --user --env "
         "--string-limit --columns --trace-path --abbrev --verbose --raw --read --write --fault "
         "--inject --signal --status --detach-on --interruptible --const-print-style"
     ),
     "ltrace": _row("-a -D -e -F -l -n -o -p -s -u -x -X --output --align --library --config"),
-    "flock": _row("-w --timeout -E --conflict-exit-code", 1),
     "chroot": _row("--userspec --groups", 1),
-    "unshare": _row("-S --setuid -G --setgid -w --wd"),
-    "nsenter": _row("-t --target -S --setuid -G --setgid"),
+    "unshare": _row(
+        "-S --setuid -G --setgid -R --root -w --wd --map-user --map-group --map-users --map-groups "
+        "--propagation --setgroups --monotonic --boottime"
+    ),
+    "nsenter": _row("-t --target -S --setuid -G --setgid -N --net-socket -W --wdns"),
     "systemd-run": _row("-u --unit -p --property -M --machine --slice", assignments=True),
     "systemd-inhibit": _row("--what --who --why --mode"),
+    "newgrp": _row(leading=1),
+    "flock": _row("-w --wait --timeout -E --conflict-exit-code", 1),
+    "setpriv": _row(
+        "--groups --inh-caps --ambient-caps --bounding-set --ruid --euid --rgid --egid --reuid "
+        "--regid --securebits --pdeathsig --ptracer --selinux-label --apparmor-profile "
+        "--landlock-access --landlock-rule --seccomp-filter"
+    ),
+    "prlimit": _row("-p --pid -o --output"),
+    "choom": _row("-n --adjust -p --pid"),
+    "uclampset": _row("-m -M -p --pid"),
+    "setarch": _row(leading=1),
+    "linux32": _row(),
+    "linux64": _row(),
+    "i386": _row(),
+    "x86_64": _row(),
+    "numactl": _row(
+        "-i --interleave -m --membind -p --preferred -N --cpunodebind -C --physcpubind"
+    ),
+    "cgexec": _row("-g"),
+    "cpulimit": _row("-l --limit -e --exe -P --path -p --pid"),
+    "chpst": _row("-u -U -b -e -/ -n -l -L -m -d -o -p -f -c"),
+    "setuidgid": _row(leading=1),
+    "s6-setuidgid": _row(leading=1),
+    "softlimit": _row("-a -c -d -f -l -m -o -p -r -s -t"),
+    "tini": _row("-p -e"),
+    "dumb-init": _row("-r --rewrite"),
+    "catatonit": _row(),
+    "firejail": _row(),
+    "faketime": _row("-p -m", 1),
+    "trickle": _row("-d -u -w -t -l -L -n"),
+    "torify": _row(),
+    "tsocks": _row(),
+    "sshpass": _row("-p -f -d -P"),
+    "ssh-agent": _row("-a -E -O -P -t"),
+    "dbus-launch": _row("--autolaunch"),
+    "valgrind": _row(),
+    "catchsegv": _row(),
+    "fakechroot": _row("-d -e -c -b"),
+    "perf": _row("-e --event -p --pid -t --tid -o --output -F --freq -c --count -C --cpu -r -I"),
     "fakeroot": _row("-l --lib -s -i -f --faked -b"),
     "busybox": _row(),
     "toybox": _row(),
@@ -96,6 +135,14 @@ WRAPPERS: dict[str, Wrapper] = {
     "pipenv": _row(),
     "bundle": _row(),
     "hatch": _row(),
+    "npm": _row("-w --workspace --package -p -C --prefix"),
+    "pnpm": _row("-C --dir -F --filter --package"),
+    "yarn": _row("--cwd"),
+    "pipx": _row("--spec --python"),
+    "conda": _row("-n --name -p --prefix --cwd"),
+    "mamba": _row("-n --name -p --prefix --cwd"),
+    "mise": _row("-C --cd -E --env -j --jobs"),
+    "asdf": _row(),
 }
 """Name → how it is written."""
 
@@ -103,19 +150,19 @@ WRITES = {
     "strace": ("o", "output"),
     "ltrace": ("o", "output"),
     "time": ("o", "output"),
-    "parallel": ("joblog", "results"),
 }
 """Wrappers that write a file of their own, and the options that name it."""
 
 _RUN_VERB = {
-    "uv": "run",
-    "poetry": "run",
-    "pipenv": "run",
-    "bundle": "exec",
-    "hatch": "run",
-    "op": "run",
+    **dict.fromkeys(("uv", "poetry", "pipenv", "hatch", "op", "pipx", "conda", "mamba"), ("run",)),
+    **dict.fromkeys(("bundle", "asdf"), ("exec",)),
+    "npm": ("exec", "x"),
+    "pnpm": ("exec", "dlx"),
+    "yarn": ("exec", "dlx"),
+    "mise": ("exec", "x"),
+    "perf": ("stat", "record", "trace"),
 }
-"""Wrappers that wrap only behind a verb of their own."""
+"""Wrappers that wrap only behind verbs of their own."""
 
 
 def inner(name: str, args: list[Word]) -> list[Word] | None:
@@ -126,15 +173,18 @@ def inner(name: str, args: list[Word]) -> list[Word] | None:
     wrapper = WRAPPERS.get(name)
     if wrapper is None:
         return None
-    verb = _RUN_VERB.get(name)
-    if verb is not None:
+    verbs = _RUN_VERB.get(name)
+    if verbs is not None:
         place = next((n for n, word in enumerate(args) if not word.text.startswith("-")), -1)
-        if place < 0 or args[place].text != verb:
+        if place < 0 or args[place].text not in verbs:
             return None
         args = args[place + 1 :]
     if name == "command" and args and args[0].text in ("-v", "-V"):
         return None
-    return _behind(wrapper, args, name)
+    found = _behind(wrapper, args, name)
+    if name == "flock" and found and found[0].text in ("-c", "--command"):
+        return [Word("sh"), Word("-c"), *found[1:2]]
+    return found
 
 
 def _behind(wrapper: Wrapper, args: list[Word], name: str) -> list[Word]:
@@ -155,9 +205,11 @@ def _behind(wrapper: Wrapper, args: list[Word], name: str) -> list[Word]:
         elif leading:
             leading -= 1
             at += 1
+            if name == "flock":
+                break  # `-c LINE` stands behind the file
         else:
-            return args[at:]
-    return []
+            break
+    return args[at:]
 
 
 _HIDES_LINE = re.compile(r"-[a-zA-Z0]*S|--s")

@@ -34,7 +34,7 @@ class GitWire(Wire):
         """The refusal of a body above the limit."""
         return BadRequest(
             413,
-            f"the push is larger than {limit} bytes; push less, or raise `gates.git.push_bytes`",
+            f"the request is larger than {limit} bytes; push less, or raise `gates.git.push_bytes`",
         )
 
     async def say(self, status: int, message: str, *fields: Field) -> None:

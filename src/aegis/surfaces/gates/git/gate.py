@@ -130,7 +130,7 @@ class GitGate:
             what = "this key is unknown, revoked or expired" if token else "a key is needed"
             advice = "the password is an Aegis key; `aegis keys create --name NAME` makes one"
             challenge = ("www-authenticate", 'Basic realm="aegis", charset="UTF-8"')
-            wire.last = wire.last or head.method != "GET"
+            wire.last = wire.last or head.bodied
             await wire.say(401, f"{what}: {advice}", challenge)
             if wire.last:
                 await wire.leave()
@@ -144,9 +144,7 @@ class GitGate:
 
     async def _read(self, wire: GitWire, head: Head, route: Route, actor: Actor) -> None:
         """Refs, for a fetch or a push, and fetches: one action each, performed piece by piece."""
-        body = b""
-        if not route.refs:
-            body = b"".join([piece async for piece in wire.pieces(head, FETCH_MAX)])
+        body = b"" if route.refs else await wire.body(head, FETCH_MAX)
         kind = "git.refs" if route.refs else "git.fetch"
         params = {"service": route.service}
         action = Action(kind, route.target, params, protocol="git", actor=actor)

@@ -83,6 +83,9 @@ def _routed(head: Head, upstream: Upstream, repository: str, suffix: str, query:
         if head.get("content-type") != f"application/x-{suffix}-request":
             raise BadRequest(415, f"a request to `{suffix}` is `application/x-{suffix}-request`")
         return Route(upstream, repository, suffix, refs=False)
+    if head.bodied:
+        # nobody reads it, and what follows would be taken for a request
+        raise BadRequest(400, "a request for refs has no body")
     pairs = parse_qsl(query, keep_blank_values=True)
     if len(pairs) != 1 or pairs[0] not in (("service", FETCH), ("service", PUSH)):
         raise BadRequest(403, "this gate speaks Git's smart HTTP only; git 1.6.6 and later do")

@@ -104,7 +104,7 @@ class HttpGate:
             await self._refuse(wire, of_bad(error))
         except Refusal as error:
             # a body nobody read would be taken for the next request
-            wire.last = wire.last or (_bodied(head) and not wire.read)
+            wire.last = wire.last or (head.bodied and not wire.read)
             await self._refuse(wire, error)
         except Exception:
             # the last stop before a traceback
@@ -141,7 +141,7 @@ class HttpGate:
         """Govern a tunnel. Raises Refusal, Gone."""
         actor = self._actor(head)
         url = request.url_of(head)
-        if _bodied(head):
+        if head.bodied:
             raise Refusal(400, "`CONNECT` has no body (RFC 9110, 9.3.6)", "invalid_request")
         action = self._placed(_connect(url, actor))
         tunnel = Tunnel(wire, url, self._means.upstreams.places, self._settings)
@@ -191,7 +191,3 @@ class HttpGate:
 def _connect(url: Url, actor: Actor) -> Action:
     params = {"method": "CONNECT", "url": url.host_port}
     return Action("CONNECT", url.host_port, params, protocol="http", actor=actor)
-
-
-def _bodied(head: Head) -> bool:
-    return bool(head.get("transfer-encoding")) or head.get("content-length") not in ("", "0")

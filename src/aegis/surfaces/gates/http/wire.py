@@ -82,6 +82,11 @@ class Head(msgspec.Struct, frozen=True):
         """The values of a field joined (RFC 9110, 5.3); empty where there is none."""
         return ", ".join(self.every(name))
 
+    @property
+    def bodied(self) -> bool:
+        """Whether a body follows."""
+        return bool(self.get("transfer-encoding")) or self.get("content-length") not in ("", "0")
+
 
 class _Sink:
     """What the parser says of one request; what belongs to a second one is not looked at."""
