@@ -50,8 +50,9 @@ def not_sample(value: str) -> bool:
 
 def minted(value: str) -> bool:
     """As `not_sample`, with digits or changing case: a prefix with words behind it is a name."""
+    longest = max(_PART.findall(value), key=len, default="")
     return not_sample(value) and (
-        sum(char.isdigit() for char in value) >= 2 or _changes(value) * 3 > len(value)
+        sum(char.isdigit() for char in value) >= 2 or _changes(longest) * 3 > len(longest)
     )
 
 

@@ -64,10 +64,12 @@ _OTHERS = frozenset(
 _MOMENT = re.compile(r"(?:19|20)[0-9]{2}-[01][0-9]-[0-3][0-9][ t]|[0-9]{1,2} (?:19|20)[0-9]{2} -?0")
 """A day with its hour, the year and time zone behind a time (`07 2012 -0700`)."""
 
-_GROUPS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){2}|[0-9]+/[0-9]+")
+_GROUPS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){2}|[0-9]+(?:/[0-9]+)+")
 """Versions and alternatives: three small numbers, or two beside a slash."""
 
-_COLOUR = re.compile(r"(?:(?:1?[0-9]?[0-9]|2[0-4][0-9]|25[0-5])(?: |$)){3}")
+_COLOUR = re.compile(r"(?:(?:1?[0-9]?[0-9]|2[0-4][0-9]|25[0-5])(?: +|$)){3}")
+_CODES = re.compile(r"0[0-9]{3}(?: 0[0-9]{3})+")
+"""Code points of Unicode."""
 
 _MIXED = re.compile(r"[0-9]+\.[0-9]+[ -][0-9.]+|[0-9]+[ -][0-9]+\.[0-9]+")
 """Full stops beside blanks or hyphens: decimals in a row."""
@@ -91,12 +93,14 @@ def phone(value: str) -> bool:
     number = "".join(filter("0123456789".__contains__, body))
     if len(number) not in DIGITS or len(set(number)) < 3 or number.endswith("000000"):
         return False
+    if _MOMENT.match(body) or (len(number) == 14 and _stamp(number)):
+        return False
     if body.startswith("+"):
         return international(number)
+    if number in _OTHERS or _stamp(number) or _MIXED.fullmatch(body) or _CODES.fullmatch(body):
+        return False
     if number.startswith("00"):
         return international(number[2:])
-    if number in _OTHERS or _stamp(number) or _MOMENT.match(body) or _MIXED.fullmatch(body):
-        return False
     if _COLOUR.fullmatch(body) or (_GROUPS.fullmatch(body) and body[0] != "0"):
         return False
     return not calendar_like(body)

@@ -52,14 +52,24 @@ def card_groups(text: str) -> tuple[int, int]:
                 sizes[first : last + 1]
             ):
                 start, end = groups[first][0], groups[last][1]
+                if _columns(text[start:end]):
+                    continue
                 if card(text[start:end]) and not _listed(text, groups, first, last):
                     return start, end
     return 0, 0
 
 
+def _columns(text: str) -> bool:
+    """Whether digits stand below one another: a number is broken over lines once, between groups
+    on the same line.
+    """
+    lines = text.split("\n")
+    return len(lines) > 2 or (len(lines) == 2 and not any(line.count(" ") for line in lines))
+
+
 def _listed(text: str, groups: list[tuple[int, int]], first: int, last: int) -> bool:
     """Whether four-digit groups go on before or behind a run of them: a list of numbers, unless
-    what follows is an expiry date (1227).
+    what follows is an expiry date (1227) or another card.
     """
     size = groups[first][1] - groups[first][0]
     if size != CARD_GROUP or first == last:
@@ -68,7 +78,10 @@ def _listed(text: str, groups: list[tuple[int, int]], first: int, last: int) -> 
     behind = groups[last + 1] if last + 1 < len(groups) else (0, 0)
     if before[1] - before[0] == CARD_GROUP:
         return True
-    return behind[1] - behind[0] == CARD_GROUP and not _EXPIRY.match(text, behind[0])
+    if behind[1] - behind[0] != CARD_GROUP or _EXPIRY.match(text, behind[0]):
+        return False
+    next_one = groups[last + 1 : last + 1 + (last + 1 - first)]
+    return not card(text[next_one[0][0] : next_one[-1][1]])
 
 
 def query(text: str) -> tuple[int, int]:
