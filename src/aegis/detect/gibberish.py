@@ -86,20 +86,21 @@ def suspected(text: str, block: int, margin: int) -> Iterator[int]:
     data = text.encode("ascii", "replace")
     bracketed = len(data.translate(None, _UNBRACKETED)) >= OPEN_MIN
     for start in range(0, len(text), block):
-        window = slice(max(0, start - margin), start + block + margin)
-        if bracketed:
-            brackets = data[window].translate(None, _UNBRACKETED)
-            if len(brackets) >= OPEN_MIN and _open(brackets.decode()) >= OPEN_MIN:
-                yield start
-                continue
-        if _recurs(text[window]):
+        low, high = max(0, start - margin), start + block + margin
+        if (bracketed and _unpaired(data[low:high])) or _recurs(text, low, min(high, len(text))):
             yield start
+
+
+def _unpaired(data: bytes) -> bool:
+    """Whether brackets of a window may have no partner."""
+    brackets = data.translate(None, _UNBRACKETED)
+    return len(brackets) >= OPEN_MIN and _open(brackets.decode()) >= OPEN_MIN
 
 
 def _odd(window: str) -> bool:
     """A quick look at a window of text: False where nothing is to be found in it."""
     marks = window.encode("ascii", "ignore").translate(None, _PLAIN).decode()
-    return (len(marks) >= MARKS_MIN and _open(marks) >= OPEN_MIN) or _recurs(window)
+    return (len(marks) >= MARKS_MIN and _open(marks) >= OPEN_MIN) or _recurs(window, 0, len(window))
 
 
 def hits(window: str, start: int, size: int) -> Iterator[Hit]:
@@ -153,11 +154,11 @@ def _machine_made(part: str) -> bool:
     return oddities >= ODDITIES_MIN
 
 
-def _recurs(window: str) -> bool:
-    """Whether a sample from the middle comes back often enough to look closely."""
-    middle = len(window) // 2
-    sample = window[middle : middle + _SAMPLE]
-    return window.count(sample) >= 4 and any(map(str.isalpha, sample))
+def _recurs(text: str, low: int, high: int) -> bool:
+    """Whether a sample from the middle of a window comes back often enough to look closely."""
+    middle = (low + high) // 2
+    sample = text[middle : min(middle + _SAMPLE, high)]
+    return text.count(sample, low, high) >= 4 and any(map(str.isalpha, sample))
 
 
 def _flood(block: str) -> bool:

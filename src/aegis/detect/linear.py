@@ -43,14 +43,10 @@ _LEVELS = (
 was reached by 1 % of ordinary texts, 3.7 by 0.3 %, 4.6 by 0.1 %."""
 
 
-def _plain(word: bytes) -> bytes:
-    return b"0" if word.isdigit() else word[:_WORD_MAX]
-
-
 def grams(words: Sequence[bytes]) -> frozenset[bytes]:
     """The features of a segment: its words and pairs of neighbours, numbers alike."""
-    plain = [_plain(word) for word in words]
-    return frozenset(plain) | {b"%b %b" % pair for pair in pairwise(plain)}
+    plain = [b"0" if word.isdigit() else word[:_WORD_MAX] for word in words]
+    return frozenset(plain).union(map(b" ".join, pairwise(plain)))
 
 
 class Linear:
@@ -71,8 +67,7 @@ class Linear:
     def logit(self, words: Sequence[bytes]) -> float:
         """How much a segment resembles the attacks it was trained on; 0 means undecided."""
         features = grams(words)
-        known = self._weights
-        total = sum(known[one] for one in features if one in known)
+        total = sum(map(self._weights.get, features, repeat(0)))
         return self._bias + self._unit * total / math.sqrt(len(features))
 
     def gains(self, words: Sequence[bytes]) -> list[int]:

@@ -75,7 +75,7 @@ class _Any:
         return True
 
 
-_ANY = _Any()
+_ANY: Container[bytes] = _Any()
 
 
 def trie(phrases: Iterable[tuple[str, str]]) -> Node:
@@ -122,25 +122,30 @@ class Word:
 
     `gain` is the weight of a word in the linear model, `concepts` are those of the words so far;
     `nodes` is where they lead to in the trie: none where no phrase begins with them. `nexts` holds
-    what may follow in a phrase, the empty word where another one may stand behind it.
+    what may follow in a phrase, `seconds` what may stand behind any word that follows; the empty
+    word is among them where another one may stand behind it.
     """
 
-    __slots__ = ("_thens", "concepts", "gain", "nexts", "nodes")
+    __slots__ = ("_thens", "concepts", "gain", "nexts", "nodes", "seconds")
 
     def __init__(self, gain: int, nodes: Sequence[Node]) -> None:
         self.gain = gain
         self.nodes = nodes
         self.concepts: frozenset[str] = frozenset().union(*(node.concepts for node in nodes))
-        self.nexts: Container[bytes] = _ANY
-        if not any(node.lengths or node.any for node in nodes):
-            exact = frozenset().union(*(node.exact for node in nodes))
-            self.nexts = exact | {b""} if exact else exact
-        self._thens: dict[bytes, Word | None] = {}
+        ahead = [node.any for node in nodes if node.any is not None]
+        nexts: frozenset[bytes] = frozenset().union(*(node.exact for node in nodes))
+        seconds: frozenset[bytes] = frozenset().union(*(node.exact for node in ahead))
+        loose = any(node.lengths for node in (*nodes, *ahead)) or any(
+            node.concepts or node.any for node in ahead
+        )
+        self.nexts = _ANY if loose else nexts | {b""} if nexts or ahead else nexts
+        self.seconds = seconds | {b""} if seconds and not loose else frozenset()
+        self._thens: dict[bytes, Word] = {}
 
     def then(self, word: bytes) -> Word | None:
         """What is said with another word behind; None where no phrase goes on with it."""
         said = self._thens.get(word)
-        if said is None and word in self.nexts:
+        if said is None and (self.seconds or word in self.nexts):
             nodes = [child for node in self.nodes for child in node.after(word)]
             if not nodes:
                 return None

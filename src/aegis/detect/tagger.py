@@ -8,7 +8,6 @@ linear in the text: phrases have a greatest length.
 from __future__ import annotations
 
 import re
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -322,9 +321,16 @@ def singles(said: Sequence[Word]) -> dict[frozenset[str], list[int]]:
 def _phrases(words: Words, said: Sequence[Word]) -> list[Tag]:
     """The phrases of several words."""
     parts = words.parts
-    pairs = zip(range(len(parts)), said, islice(parts, 1, None), strict=False)
+    # the last two parts are none or a word without another one
+    last = len(parts) - 2
+    triples = zip(range(last), said[:last], parts[1:-1], parts[2:], strict=True)
+    begun = [
+        index
+        for index, word, following, second in triples
+        if following in word.nexts or second in word.seconds
+    ]
     out: list[Tag] = []
-    for index in [index for index, word, following in pairs if following in word.nexts]:
+    for index in begun:
         _follow(words, index, said[index], out)
     return out
 
