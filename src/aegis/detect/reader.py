@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Protocol
 
 from .grid import BLOCK, MARGIN, Frame
@@ -147,15 +148,41 @@ def _moved(hit: Hit, by: int) -> Hit:
     )  # fmt: skip
 
 
+class _Taken:
+    """Places that are taken, none of which overlap."""
+
+    __slots__ = ("_ends", "_starts")
+
+    def __init__(self) -> None:
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+
+    def holds(self, start: int, end: int) -> bool:
+        """Whether some of a span is taken."""
+        # of those that begin before its end the last one reaches furthest
+        before = bisect_left(self._starts, end)
+        return before > 0 and self._ends[before - 1] > start
+
+    def add(self, start: int, end: int) -> None:
+        """Take a span of which nothing is taken."""
+        at = bisect_left(self._starts, end)
+        self._starts.insert(at, start)
+        self._ends.insert(at, end)
+
+
 def _best(hits: Iterable[Hit]) -> list[Hit]:
     """Of overlapping hits the surest, then the longest: one per rule, and one value per place."""
     out: list[Hit] = []
+    rules: dict[str, _Taken] = {}
+    values = _Taken()
     for hit in sorted(hits, key=lambda one: (-one.score, one.start - one.end, one)):
-        if not any(
-            one.start < hit.end
-            and hit.start < one.end
-            and (one.rule == hit.rule or (one.mask is not None and hit.mask is not None))
-            for one in out
-        ):
-            out.append(hit)
+        same = rules.setdefault(hit.rule, _Taken())
+        if same.holds(hit.start, hit.end):
+            continue
+        if hit.mask is not None:
+            if values.holds(hit.start, hit.end):
+                continue
+            values.add(hit.start, hit.end)
+        same.add(hit.start, hit.end)
+        out.append(hit)
     return out

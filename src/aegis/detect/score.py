@@ -7,6 +7,7 @@ kept in reading order, so a text that arrives in pieces is judged exactly as a w
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,9 +27,6 @@ REACH = 2048
 EVIDENCE = frozenset({"injection", "tool_poisoning", "toxicity", "prompt_leak"})
 """Categories whose findings combine; values such as card numbers stand for themselves."""
 
-_REMEMBERED = 64
-"""Most pieces of evidence kept for combination; older ones are out of reach in practice."""
-
 
 class Scorer:
     """Combines the hits of one text in reading order. One per scan."""
@@ -37,7 +35,8 @@ class Scorer:
 
     def __init__(self, sensitivity: str = "medium") -> None:
         self._threshold = SENSITIVITIES[sensitivity]
-        self._recent: dict[str, list[tuple[int, str, int]]] = {}
+        # by category and rule: places and scores, each lower than the one before
+        self._recent: dict[str, dict[str, deque[tuple[int, int]]]] = {}
         self._last: dict[tuple[str, str], int] = {}
 
     def take(self, hits: Iterable[Hit]) -> list[Hit]:
@@ -57,16 +56,19 @@ class Scorer:
         return out
 
     def _combine(self, hit: Hit) -> int:
-        recent = self._recent.setdefault(hit.category, [])
-        recent[:] = [one for one in recent if one[0] + REACH >= hit.start][-_REMEMBERED:]
-        best: dict[str, int] = {}
-        for _, rule, score in recent:
-            best[rule] = max(score, best.get(rule, 0))
-        recent.append((hit.start, hit.rule, hit.score))
-        best[hit.rule] = max(hit.score, best.get(hit.rule, 0))
+        recent = self._recent.setdefault(hit.category, {})
+        own = recent.setdefault(hit.rule, deque())
+        # what is behind a surer hit of its rule never counts again
+        while own and own[-1][1] <= hit.score:
+            own.pop()
+        own.append((hit.start, hit.score))
+        first = hit.start - REACH
         doubt = 1_000_000
-        for score in best.values():
-            doubt = doubt * (1000 - score) // 1000
+        for some in recent.values():
+            while some and some[0][0] < first:
+                some.popleft()
+            if some:
+                doubt = doubt * (1000 - some[0][1]) // 1000
         return min(1000, (1_000_000 - doubt) // 1000)
 
 
