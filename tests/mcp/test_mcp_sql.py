@@ -100,3 +100,19 @@ def test_an_address_that_is_none_is_refused(address):
 def test_a_database_goes_with_sql(fields):
     with pytest.raises(ConfigError, match="go together"):
         parse({"version": "1", "mcp": {"upstreams": {"a": fields}}})
+
+
+def test_no_secret_of_a_statement_stands_in_a_record(shop, place):
+    key, card = "AKIA" + "IOSFODNN7" + "EXAMPLQ", "4111 1111 1111 1111"
+    for secret, sql in (
+        (key, f"SELECT name FROM items WHERE mail = '{key}'"),
+        (card, f"SELECT name FROM items WHERE mail = '{card}'"),
+        ("ann.lee@northwind-traders.com", "SELECT 'ann.lee@northwind-traders.com'"),
+        ("Blue-Harbour", "ALTER ROLE app PASSWORD 'Blue-Harbour'"),
+        ("Blue-Harbour", "CREATE USER app IDENTIFIED BY 'Blue-Harbour'"),
+    ):
+        ask(shop, sql)
+        records = json.dumps(place.records())
+        assert "SELECT name" in records
+        assert secret not in records, sql
+        assert secret.lower() not in records, sql
