@@ -80,7 +80,16 @@ def test_a_scan_holds_back_no_more_than_a_placeholder(guard):
     masked(guard, SAID, chat())
     scan = guard.restorer.scan(chat())
     length = 0
-    for piece in ["plain words, ", "LOUD", "[" * 50, "A" * 500, "_" * 70, "[EMAIL_1_"]:
+    for piece in [
+        "plain words, ",
+        "LOUD",
+        "[" * 50,
+        "A" * 500,
+        "_" * 70,
+        "[EMAIL_1_",
+        " a" * 60,
+        "\\[x_1",
+    ]:
         scan.feed(piece)
         length += len(piece)
         assert length - scan.settled <= vaults.PLACEHOLDER_MAX
@@ -91,6 +100,38 @@ def test_brackets_may_be_lost(guard):
     text = masked(guard, MAIL, chat())
     assert guard.restorer.text(f"to {text[1:-1]}.", chat()) == f"to {MAIL}."
     assert guard.restorer.text(f"to {text[1:]}.", chat()) == f"to {MAIL}]."
+
+
+CHANGED = [
+    str.lower,
+    str.title,
+    lambda text: text.replace("_", " "),
+    lambda text: text.replace("_", "-"),
+    lambda text: text.replace("_", "_ "),
+    lambda text: text.replace("[", "[ ").replace("]", " ]"),
+    lambda text: text.replace("_", "\\_"),
+    lambda text: text.replace("_", "\\_").replace("[", "\\[").replace("]", "\\]"),
+]
+"""What models make of a placeholder."""
+
+
+@pytest.mark.parametrize("change", CHANGED)
+@pytest.mark.parametrize("value", [MAIL, "4111 1111 1111 1111"])
+def test_a_placeholder_that_the_model_changed_is_put_back(guard, change, value):
+    text = change(masked(guard, value, chat()))
+    assert guard.restorer.text(f"to {text}, then", chat()) == f"to {value}, then"
+    for cut in range(len(text)):
+        scan = guard.restorer.scan(chat())
+        pieces = (f"to {text[:cut]}", f"{text[cut:]}, then")
+        found = [span for piece in pieces for span in scan.feed(piece)] + scan.close()
+        assert found == [(3, 3 + len(text), value)]
+
+
+@pytest.mark.parametrize("change", CHANGED)
+def test_a_changed_placeholder_that_travels_is_a_finding(guard, change):
+    text = change(masked(guard, MAIL, chat()))
+    assert found(guard, text, tool("lookup")) == {("placeholder", Verdict.BLOCK)}
+    assert found(guard, text, chat("other"), "prompt") == {("foreign_placeholder", Verdict.BLOCK)}
 
 
 def test_a_session_is_forgotten_after_its_time(guard):

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from .settings import MODEL
-from .vault import PARTIAL, PLACEHOLDER, PLACEHOLDER_MAX, Vault
+from .vault import PARTIAL, PLACEHOLDER_MAX, Vault, placeholders
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,11 +46,10 @@ class Restorer:
         if not self._vault:
             return []
         found: list[tuple[int, int, str]] = []
-        for match in PLACEHOLDER.finditer(text, first):
-            value = self._vault.value(action, match[1])
+        for start, end, name in placeholders(text, first):
+            value = self._vault.value(action, name)
             if value is not None:
-                bare = match[0][0] != "[" or match[0][-1] != "]"
-                found.append((*match.span(1 if bare else 0), value))
+                found.append((start, end, value))
         return found
 
     def scan(self, action: Action) -> RestoringScan | None:

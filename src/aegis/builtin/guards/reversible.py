@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from ...model import Finding, Verdict
 from .restorer import Restorer
 from .settings import MODEL
-from .vault import PLACEHOLDER, shared_vault
+from .vault import placeholders, shared_vault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -80,17 +80,15 @@ class Reversing:
         for index, text in enumerate(texts):
             if text.kind == REPLY:
                 continue
-            for match in PLACEHOLDER.finditer(text.text):
-                name = match[1]
+            for start, end, name in placeholders(text.text):
                 if self._vault.foreign(action, name):
                     rule = "foreign_placeholder"
                 elif own_too and self._vault.value(action, name) is not None:
                     rule = "placeholder"
                 else:
                     continue
-                place = Finding(
-                    setting.name, rule, "", name.rsplit("_", 2)[0], index, *match.span(1)
-                )
+                type_ = name.rsplit("_", 2)[0]
+                place = Finding(setting.name, rule, "", type_, index, start, end)
                 yield self._finding(rule, place, setting)
 
     def _finding(self, rule: str, place: Finding, setting: GuardSettings) -> Finding:

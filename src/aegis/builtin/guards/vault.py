@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ...model import Action
 
 SESSIONS_MAX = 10_000
@@ -34,16 +36,45 @@ VALUE_MAX = 4_096
 TAG_BYTES = 5
 """Random bytes of a session's tag: a guess is right once in 2^40, and a wrong one is text."""
 
-PLACEHOLDER = re.compile(
-    r"\[?(?<![A-Za-z0-9_])([A-Z][A-Z0-9_]{0,31}_[0-9]{1,6}_[a-z2-7]{8})(?![a-z0-9])\]?"
-)
-"""A placeholder as models repeat it, with or without its brackets."""
+_JOINT = r"(?:\\?_|[ -]) ?"
+"""What models write between the parts of a placeholder: Markdown escapes an underscore."""
 
-PARTIAL = re.compile(r"\[?(?:(?<![A-Za-z0-9_])[A-Z][A-Z0-9_]{0,39}(?:_[a-z2-7]{0,8})?)?\Z")
+PLACEHOLDER = re.compile(
+    rf"\\?\[ ?((?:[A-Za-z][A-Za-z0-9]{{0,31}}{_JOINT}){{1,6}}[0-9]{{1,6}}{_JOINT}[A-Za-z2-7]{{8}})"
+    r" ?\\?\]"
+    r"|\[?(?<![A-Za-z0-9_])([A-Z][A-Z0-9_]{0,31}_[0-9]{1,6}_[a-z2-7]{8})(?![a-z0-9])\]?"
+)
+"""A placeholder as models repeat it: in brackets with other case, blanks, hyphens or escapes, or as
+it was, with or without its brackets.
+"""
+
+PARTIAL = re.compile(
+    r"(?:\\?\[[A-Za-z0-9_\\ -]*|\\"
+    r"|\[?(?:(?<![A-Za-z0-9_])[A-Z][A-Z0-9_]{0,39}(?:_[a-z2-7]{0,8})?)?)\Z"
+)
 """What may become one when more text arrives."""
 
-PLACEHOLDER_MAX = 56
-"""Longest placeholder, in code points."""
+PLACEHOLDER_MAX = 64
+"""Longest placeholder, in code points; what is longer is text."""
+
+_PARTS = re.compile(r"[\\_ -]+")
+
+
+def placeholders(text: str, first: int = 0) -> Iterator[tuple[int, int, str]]:
+    """What may be placeholders in a text: start, end, and the name as `Vault.seal` gave it. What
+    stands before `first` only tells the edge of a word.
+    """
+    for match in PLACEHOLDER.finditer(text, first):
+        start, end = match.span()
+        if end - start > PLACEHOLDER_MAX:
+            continue
+        if match[1]:
+            *type_, number, tag = _PARTS.split(match[1])
+            yield start, end, f"{'_'.join(type_).upper()}_{number}_{tag.lower()}"
+        else:
+            bare = match[0][0] != "[" or match[0][-1] != "]"
+            yield *match.span(2 if bare else 0), match[2]
+
 
 Scope = tuple[str, str, str]
 
