@@ -15,6 +15,7 @@ Sets are kept apart on purpose: the states of one RE2 set are the product of its
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 import re2
@@ -24,7 +25,7 @@ from .gate import Gate, options
 from .spanrules import Confirm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from .ruleset import RuleSet
 
@@ -65,6 +66,8 @@ class Look:
         self.shapes = shapes
 
 
+UNSEEN = Look((), ())
+
 _Entry = tuple[frozenset[int], frozenset[int], Confirm]
 """Shapes and words by their numbers, all of which a text must hold, and the rule they stand for."""
 
@@ -73,21 +76,21 @@ class Planner:
     """Turns a text into a plan. Thread-safe; built once."""
 
     __slots__ = (
-        "_by_shapes", "_direct", "_disguises", "_first", "_key_patterns", "_keys", "_marks",
-        "_shape_patterns", "_shapes", "_single", "_spans", "_triggers",
+        "_by_shapes", "_direct", "_disguises", "_gate", "_key_patterns", "_keys", "_marks",
+        "_shape_patterns", "_single", "_spans", "_triggers",
     )  # fmt: skip
 
     def __init__(self, rules: RuleSet) -> None:
         disguises = triggers.words(rules.keywords)
-        self._first = Gate(disguises.values())
         self._triggers = tuple(disguises)
         self._disguises = tuple(disguises.values())
         self._single: dict[str, re2._Regexp] = {}
-        self._compile_shapes(rules)
+        shapes = self._compile_shapes(rules)
+        self._gate = Gate(self._disguises, shapes)
         self._by_shapes: dict[frozenset[int], tuple[_Entry, ...]] = {}
 
-    def _compile_shapes(self, rules: RuleSet) -> None:
-        """Shapes and the words that must stand beside some of them."""
+    def _compile_shapes(self, rules: RuleSet) -> Iterable[str]:
+        """Shapes and the words that must stand beside some of them; gives the shapes."""
         fixed = triggers.SHAPES
         shapes = dict.fromkeys(fixed.values())
         keys: dict[str, None] = {}
@@ -106,7 +109,6 @@ class Planner:
         shapes.update(dict.fromkeys(one for worded in lone for one in worded))
         number = {pattern: index for index, pattern in enumerate(shapes)}
         key = {pattern: index for index, pattern in enumerate(keys)}
-        self._shapes = Gate(shapes)
         self._shape_patterns = tuple(shapes)
         self._keys = Gate(keys)
         self._key_patterns = tuple(keys)
@@ -120,10 +122,16 @@ class Planner:
         ]
         self._marks = {number["|".join(raw)]: name for name, raw in marks.items()}
         self._direct = {number[pattern]: name for name, pattern in fixed.items()}
+        return shapes
 
     def look(self, data: bytes) -> Look:
         """The first look at a UTF-8 text. Raises ScanError where a gate gave up."""
-        return Look(self._first.match(data), self._shapes.match(data))
+        seen = self._gate.match(data)
+        if not seen:
+            return UNSEEN
+        count = len(self._disguises)
+        first = bisect_left(seen, count)
+        return Look(seen[:first], tuple(number - count for number in seen[first:]))
 
     def plan(self, data: bytes, *, values: bool = True) -> Plan:
         """What to confirm in a UTF-8 text, `values` or only the rest. Raises ScanError where a

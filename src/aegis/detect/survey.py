@@ -25,7 +25,7 @@ from .fold import fold
 from .grid import BLOCK, MARGIN, Frame
 from .locate import BUCKET, Matches, Spots, around, spread
 from .phrases import SLIPPED
-from .plan import STRIDE, Plan
+from .plan import STRIDE, UNSEEN, Plan
 from .spelling import SLIPS_MIN
 from .tagger import singles
 from .views import from_lookalikes, hidden_places
@@ -125,10 +125,13 @@ class Surveyor:
             self._look(disguised, text, kind, threshold, seen)
             alike |= disguised.worded
             survey.shaped |= around(disguised.shaped, MARGIN // BUCKET)
-        survey.shaped |= around(_bits(hidden_places(text, view)), MARGIN // BUCKET)
+        if view.rest:
+            survey.shaped |= around(_bits(hidden_places(text, view)), MARGIN // BUCKET)
         # what disguises say counts as evidence for words in the open, and nobody knows yet
         survey.bits = _unwritten(text)
-        survey.worded = alike | seen.counting(alike, survey.shaped | survey.bits)
+        survey.worded = alike
+        if seen:
+            survey.worded |= seen.counting(alike, survey.shaped | survey.bits)
         if others:
             survey.shaped |= around(survey.worded, MARGIN // BUCKET)
         survey.bits |= survey.shaped | survey.worded
@@ -142,17 +145,19 @@ class Surveyor:
         planner = self._planner
         view = survey.view
         look = planner.look(view.data)
-        survey.shaped = self._disguised(view, look)
-        if not view.name:
-            # numbers in a respelled text are not numbers
-            survey.shaped |= self._valued(view, look, text, kind)
+        marks: list[tuple[str, int]] = []
+        if look is not UNSEEN:
+            survey.shaped = self._disguised(view, look)
+            if not view.name:
+                # numbers in a respelled text are not numbers
+                survey.shaped |= self._valued(view, look, text, kind)
+            marks = sorted(planner.marks(look, view.data), key=itemgetter(1))
+            survey.marked = bool(marks)
         tagger = self._tagger()
         words = split(view.text)
         said = tagger.read(words)
         if said.count(SLIPPED) >= SLIPS_MIN:
             survey.shaped |= _slips(view, words, said)
-        marks = sorted(planner.marks(look, view.data), key=itemgetter(1))
-        survey.marked = bool(marks)
         survey.worded = self._resembling(view, words, said, len(text))
         alone = singles(said)
         tags = tagger.phrases(words, said, view.text)
@@ -187,9 +192,10 @@ class Surveyor:
 
     def _resembling(self, view: View, words: Words, said: list[Word], size: int) -> int:
         """Where the wording is that of attacks, as bits: the beginnings of such blocks."""
-        gains = list(accumulate([word.gain for word in said], initial=0))
+        gains = [word.gain for word in said]
         if size <= BLOCK:
-            return int(gains[-1] >= 0 and self._reminds(words.parts))
+            return int(sum(gains) >= 0 and self._reminds(words.parts))
+        gains = list(accumulate(gains, initial=0))
         out = 0
         offsets = [view.at(start) for start in range(0, size, BLOCK)]
         bounds = list(words.bounds([*offsets, view.at(size) + 1]))
