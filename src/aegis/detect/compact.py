@@ -9,6 +9,8 @@ from .tagger import MARKS_MAX, Tag
 from .terms import COMPACT_MIN, compacted
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from .fold import View
     from .ruleset import RuleSet
 
@@ -16,10 +18,31 @@ _WORDS_MAX = 3
 """Longest phrase looked for, in words: the parts of longer ones are phrases too, mostly."""
 
 
-class Compact:
-    """Finds phrases without word boundaries. Immutable; built where it is first needed."""
+RUNS_MAX = 4096
+"""Most runs of letters that are remembered: words recur, and a run stands in several windows."""
 
-    __slots__ = ("_concepts", "_runs", "_sizes")
+
+class _Beginnings(dict[bytes, tuple[int, ...]]):
+    """The runs seen so far, and where in each a phrase may begin; `heads` begin phrases."""
+
+    def __init__(self, heads: Container[bytes]) -> None:
+        self._heads = heads
+
+    def __missing__(self, run: bytes) -> tuple[int, ...]:
+        if len(self) >= RUNS_MAX:
+            self.clear()
+        heads = self._heads
+        starts = range(len(run) - COMPACT_MIN + 1)
+        found = self[run] = tuple(
+            [start for start in starts if run[start : start + COMPACT_MIN] in heads]
+        )
+        return found
+
+
+class Compact:
+    """Finds phrases without word boundaries. Thread-safe; built where it is first needed."""
+
+    __slots__ = ("_begins", "_concepts", "_runs", "_sizes")
 
     def __init__(self, rules: RuleSet) -> None:
         wanted = {
@@ -44,6 +67,7 @@ class Compact:
             sizes.setdefault(bare[:COMPACT_MIN], set()).add(len(bare))
         # by their first letters, longest first
         self._sizes = {start: sorted(some, reverse=True) for start, some in sizes.items()}
+        self._begins = _Beginnings(self._sizes)
         signs = re.escape(bytes(sorted(set(b"".join(found)))))
         self._runs = re.compile(b"[%b]{%d,}" % (signs or rb"\x00", COMPACT_MIN))
 
@@ -52,19 +76,17 @@ class Compact:
         that begins there.
         """
         data = view.text.encode("ascii", "replace").lower()
-        sizes = self._sizes
         starts = [
-            start
+            run.start() + start
             for run in self._runs.finditer(data)
-            for start in range(run.start(), run.end() - COMPACT_MIN + 1)
-            if data[start : start + COMPACT_MIN] in sizes
+            for start in self._begins[run.group()]
         ]
         out: list[Tag] = []
         done = 0
         for start in starts:
             if start < done:
                 continue
-            for size in sizes[data[start : start + COMPACT_MIN]]:
+            for size in self._sizes[data[start : start + COMPACT_MIN]]:
                 bare = data[start : start + size]
                 concepts = self._concepts.get(bare)
                 if concepts is not None:
