@@ -3,9 +3,10 @@
     python tools/train_linear.py --data DIR [--out FILE]
 
 `DIR/injection.jsonl` holds one JSON object a line with `text`, `label` (1: attack), `category` and
-`source`. Sources without a licence that allows it are left out (EXCLUDED). The training is plain
-logistic regression with L2 regularisation over words and pairs of words, by AdaGrad in a fixed
-order, so that the same rows give the same file. It takes about two minutes and needs no library.
+`source`. Sources without a licence that allows it are left out (EXCLUDED). The cases of the rules
+are one more source. The training is plain logistic regression with L2 regularisation over words,
+stems and pairs of words, by AdaGrad in a fixed order, so that the same rows and cases give the same
+file. It takes a minute or two.
 
 Only words and pairs that occur in several sources become features: the model may know how attacks
 are worded, not which rows it has seen.
@@ -19,6 +20,8 @@ import math
 import random
 from collections import Counter
 from pathlib import Path
+
+from ruamel.yaml import YAML
 
 from aegis.detect.fold import fold
 from aegis.detect.linear import FILE, SCALE, grams
@@ -41,6 +44,9 @@ HARD_WEIGHT = 2.0
 out were found most often with it (0.5, 1, 2 and 4 tried).
 """
 
+OWN = "cases"
+"""The source of the cases of the rules."""
+
 SEGMENTS_MAX = 12
 """Most segments taken from one text, so that long texts do not outweigh short ones."""
 
@@ -50,18 +56,19 @@ COUNT_MIN, SOURCES_MIN = 4, 2
 FEATURES_MAX = 14_000
 """Most features kept, those with the largest weights."""
 
-EPOCHS, RATE, RIDGE = 30, 0.1, 1.0
+EPOCHS, RATE, RIDGE = 30, 0.1, 20.0
 """Passes over the data, AdaGrad's step, and the strength of the regularisation."""
 
 
 def segments(text: str) -> list[list[bytes]]:
     """The words of a text as the engine cuts them: from each block to the end of its window."""
-    words = split(fold(text).text)
+    view = fold(text)
+    words = split(view.text)
     size = len(text)
     out = []
     for low in range(0, size, BLOCK):
         high = min(low + BLOCK + MARGIN, size)
-        out.append(words.between(low, high, cut=high == low + BLOCK + MARGIN))
+        out.append(words.between(view.at(low), view.at(high)))
     return [one for one in out if one]
 
 
@@ -89,6 +96,17 @@ def examples(path: Path) -> list[tuple[frozenset[bytes], int, float, str]]:
             elif row["category"] == "agent_docs":
                 weight = 2.0
             out += [(grams(one), row["label"], weight, row["source"]) for one in some]
+    return out
+
+
+def own() -> list[tuple[frozenset[bytes], int, float, str]]:
+    """The same of the cases of the rules against injection: what they must hit and must miss."""
+    out = []
+    for path in sorted(FILE.parent.glob("rules/injection/*/cases.yaml")):
+        cases = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        for name, label, weight in (("hits", 1, 1.0), ("misses", 0, HARD_WEIGHT)):
+            for text in cases[name]:
+                out += [(grams(one), label, weight, OWN) for one in segments(text)]
     return out
 
 
@@ -159,7 +177,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=FILE)
     arguments = parser.parse_args()
-    rows = examples(arguments.data / "injection.jsonl")
+    rows = examples(arguments.data / "injection.jsonl") + own()
     known = vocabulary(rows)
     weights, bias = train(rows, known)
     text = written(known, weights, bias)

@@ -16,6 +16,12 @@ def test_features_are_words_and_pairs_and_numbers_are_alike() -> None:
     assert grams([b"act", b"as", b"7"]) == {b"act", b"as", b"0", b"act as", b"as 0"}
 
 
+def test_long_words_have_a_stem_that_their_forms_share() -> None:
+    forms = [grams([b"instruct"]), grams([b"instructions"]), grams([b"instructing"])]
+    assert frozenset.intersection(*forms) == {b"~instr"}
+    assert grams([b"seven"]) == {b"seven"}
+
+
 def test_few_words_say_nothing() -> None:
     assert load().score([b"jailbreak"] * 3) == 0
 
