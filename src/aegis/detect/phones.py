@@ -97,7 +97,7 @@ def phone(value: str) -> bool:
         return False
     if body.startswith("+"):
         return international(number)
-    if number in _OTHERS or _stamp(number) or _MIXED.fullmatch(body) or _CODES.fullmatch(body):
+    if body in _OTHERS or _stamp(number) or _MIXED.fullmatch(body) or _CODES.fullmatch(body):
         return False
     if number.startswith("00"):
         return international(number[2:])
