@@ -62,7 +62,7 @@ class Learn(msgspec.Struct, frozen=True, gc=False):
 
 
 class Scan(msgspec.Struct, frozen=True, gc=False):
-    """Run one guard that needs I/O over the texts. Answer: a list of findings."""
+    """Run one guard that needs I/O, or time, over the texts. Answer: a list of findings."""
 
     guard: Any
     texts: tuple[Text, ...]

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 Inspected = tuple[tuple[Finding, ...], tuple[Coverage, ...]]
 
+BESIDE_MIN = 32_768
+"""Code points of text from which pure guards are asked by an effect, too, so that an event loop has
+them read beside itself: ten milliseconds of work and more that others would wait for."""
+
 _ran_cache: dict[tuple[Guarding, ...], tuple[Coverage, ...]] = {}
 _RAN_CACHE_MAX = 64
 """Guard line-ups remembered; a process has one or two per reload."""
@@ -34,12 +38,12 @@ def inspect(
         return (), ()
     if not texts and not any(getattr(guard, "compares", False) for guard in guards):
         return (), ran(guards)
-    _bound(texts, limit)
+    size = _bound(texts, limit)
     findings: list[Finding] = []
     coverage: list[Coverage] | None = None
     for guard in guards:
         try:
-            if guard.pure:
+            if guard.pure and size < BESIDE_MIN:
                 found = guard.inspect(texts, action)
             else:
                 found = yield Scan(guard, tuple(texts), action)
@@ -80,7 +84,8 @@ def ran(guards: tuple[Guarding, ...]) -> tuple[Coverage, ...]:
     return account
 
 
-def _bound(texts: Sequence[Text], limit: int) -> None:
+def _bound(texts: Sequence[Text], limit: int) -> int:
+    """The size of the texts together. Raises ActionError where it is above the limit."""
     total = 0
     for text in texts:
         total += len(text.text)
@@ -89,6 +94,7 @@ def _bound(texts: Sequence[Text], limit: int) -> None:
             f"{total} characters of text exceed the limit of {limit}; split the action "
             "or raise `limits.text_characters` in the configuration"
         )
+    return total
 
 
 def _failed(coverage: list[Coverage], guard: Guarding, error: Exception) -> list[Coverage]:

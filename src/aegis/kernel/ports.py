@@ -32,6 +32,7 @@ from ..flow import (
     Trace,
 )
 from ..model import LedgerError
+from .beside import beside
 from .lease import lending
 
 if TYPE_CHECKING:
@@ -290,9 +291,13 @@ class Source:
 
 
 def _scan(effect: Scan) -> Any:
-    """A guard that needs I/O, from a thread without a loop."""
+    """A guard that needs I/O or time, on a thread without a loop."""
+    if effect.guard.pure:
+        return effect.guard.inspect(effect.texts, effect.action)
     return asyncio.run(_scan_async(effect))
 
 
 async def _scan_async(effect: Scan) -> Any:
+    if effect.guard.pure:
+        return await beside(effect.guard.inspect, effect.texts, effect.action)
     return await effect.guard.inspect(effect.texts, effect.action)
