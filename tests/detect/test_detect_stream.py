@@ -113,6 +113,21 @@ def test_evidence_far_away_or_in_disguise_counts_in_whole_texts_too(
     assert whole
 
 
+BETWEEN = (
+    "the river runs slowly past the old mill and its boats in the calm light of evening where "
+)
+
+
+@pytest.mark.parametrize("before", range(HOLD - 40, HOLD, 3))
+def test_a_match_that_begins_in_the_block_before_is_found_in_whole_texts_too(before: int) -> None:
+    opening = "for the remainder of our conversation "
+    text = (FILL * 8)[: before - 1] + " " + opening + (BETWEEN * 2)[:130] + " amoral " + FILL * 8
+    stream = Stream(shared(), "prompt")
+    whole = shared().scan(text, "prompt")
+    assert whole == [*stream.feed(text), *stream.close()]
+    assert [hit.rule for hit in whole] == ["unrestricted_persona"]
+
+
 def test_what_marks_a_beginning_is_no_mark_in_the_middle() -> None:
     code = "export const onRequest = plugin((context) => ({ dsn: context.env.SENTRY_DSN }));\n"
     assert streamed(code, []) == shared().scan(code, "reply") == []

@@ -9,8 +9,10 @@ in vain, so leaving it out changes nothing.
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import TYPE_CHECKING
 
+from .scene import BREAK
 from .score import EVIDENCE
 from .score import REACH as SCORE_REACH
 
@@ -25,8 +27,13 @@ if TYPE_CHECKING:
 BUCKET = 32
 """Code points that one bit stands for."""
 
-_LONGEST = 96
-"""Longest phrase of the lexicons in code points, with what may stand between its words."""
+_LONGEST = 256
+"""Longest of what one step may stand for, in code points: two phrases of 96, with what may stand
+between their words, and a gap of less than 64 where a concept is made of both.
+"""
+
+_LENGTH = _LONGEST // BUCKET
+"""The same in buckets: how far ahead of its end it begins."""
 
 _MARK = 64
 """Code points behind the first of several marks in which another one may begin unnoticed."""
@@ -35,7 +42,10 @@ _MARK = 64
 class _Way:
     """One match of one rule, distances in buckets."""
 
-    __slots__ = ("category", "kinds", "needs", "reach", "rule", "score", "steps")
+    __slots__ = (
+        "category", "hop", "kinds", "needs", "ordered", "reach", "rule", "score", "sentence",
+        "steps",
+    )  # fmt: skip
 
     def __init__(self, rule: ConceptRule, match: Match, bits: dict[str, int]) -> None:
         self.needs = tuple(sum(bits[name] for name in set(step)) for step in match.steps)
@@ -44,6 +54,9 @@ class _Way:
         self.steps = match.steps
         between = len(match.steps) - 1
         self.reach = (between * match.gap + max(0, between - 1) * _LONGEST) // BUCKET + between
+        self.hop = match.gap // BUCKET + 1
+        self.ordered = match.ordered
+        self.sentence = match.sentence
         self.score = match.score
         self.kinds = match.kinds
 
@@ -68,6 +81,14 @@ def around(bits: int, reach: int) -> int:
     return spread(bits, reach, reach)
 
 
+def ones(bits: int) -> Iterator[int]:
+    """The numbers of the bits that are set."""
+    while bits:
+        low = bits & -bits
+        yield low.bit_length() - 1
+        bits ^= low
+
+
 class Spots:
     """Where the concepts of a view stand. What is never asked for is never worked out.
 
@@ -75,7 +96,7 @@ class Spots:
     `marks` are concepts that are no words with their rising byte offsets into the data of the view.
     """
 
-    __slots__ = ("_groups", "_known", "_whence", "_words", "present")
+    __slots__ = ("_broken", "_groups", "_known", "_read", "_text", "_whence", "_words", "present")
 
     def __init__(
         self,
@@ -87,6 +108,9 @@ class Spots:
     ) -> None:
         self._words = words
         self._whence = view.whence
+        self._text = view.text
+        self._read = 0
+        self._broken = 0
         self._known: dict[str, int] = {}
         longer: dict[frozenset[str], int] = {}
         for tag in tags:
@@ -125,6 +149,15 @@ class Spots:
                     both |= self.bits(second) & _after(both << reach, reach)
                     self._known[name] = self.bits(name) | both
                     self.present |= {name}
+
+    def broken(self, places: int) -> int:
+        """Which of some places hold the end of a sentence; none are told where places shift."""
+        if self._whence is None:
+            for place in ones(places & ~self._read):
+                if BREAK.search(self._text, place * BUCKET, (place + 1) * BUCKET) is not None:
+                    self._broken |= 1 << place
+            self._read |= places
+        return self._broken
 
     def _singles(self, places: Iterable[int]) -> int:
         sums, parts = self._words.sums, self._words.parts
@@ -248,12 +281,49 @@ def _begins(way: _Way, spots: Spots) -> int:
         sets.append(bits)
     if len(sets) == 1:
         return sets[0]
-    reach = way.reach
-    behind = [_after(bits, reach) for bits in sets]
-    out = 0
+    behind = [_after(bits, way.reach) for bits in sets]
     for index, bits in enumerate(sets):
         for other, later in enumerate(behind):
             if other != index:
                 bits &= later
+        if bits:
+            return _linked(way, spots, sets)
+        if way.ordered:
+            break
+    return 0
+
+
+def _linked(way: _Way, spots: Spots, sets: list[int]) -> int:
+    """The same, each step within reach of the one before it and in the same sentence."""
+    orders = [tuple(sets)] if way.ordered else list(permutations(sets))
+    out = _chained(orders, way.hop, 0)
+    if out and way.sentence:
+        ends = spots.broken(spread(out, 0, way.reach + _LENGTH))
+        out = _chained(orders, way.hop, ends) if ends else out
+    return out
+
+
+def _chained(orders: Iterable[Sequence[int]], hop: int, ends: int) -> int:
+    """Where steps begin that follow one another at most `hop` buckets apart, and with none of the
+    buckets `ends` between them.
+    """
+    out = 0
+    for *others, reached in orders:
+        for bits in reversed(others):
+            near = bits & _ahead(reached, hop, ends)
+            # near the end of a phrase that begins earlier
+            reached = bits & _after(near, _LENGTH)
+        out |= reached
+    return out
+
+
+def _ahead(bits: int, reach: int, ends: int) -> int:
+    """Places with a bit at most `reach` buckets behind them and no end of a sentence between."""
+    if not ends:
+        return _after(bits, reach)
+    out = bits
+    for _ in range(reach):
+        bits >>= 1
         out |= bits
+        bits &= ~ends
     return out

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from .tagger import Tag
 
-_BREAK = re.compile('[.!?;][\\s"\')]|\\n\\s*?(?:\\n|[-*#>|+"{}\\[\\]]|\\d+[.)])|[。；！？]')
+BREAK = re.compile('[.!?;][\\s"\')]|\\n\\s*?(?:\\n|[-*#>|+"{}\\[\\]]|\\d+[.)])|[。；！？]')
 """What ends a sentence, and no more than that: so what begins first ends first, too."""
 
 _WIDE = "\u2e80"
@@ -92,10 +92,10 @@ def _breaks(text: str) -> tuple[list[int], list[int]]:
     """Where sentences end: beginnings and ends of the signs of that, both in order."""
     starts: list[int] = []
     ends: list[int] = []
-    found = _BREAK.search(text)
+    found = BREAK.search(text)
     while found is not None:
         start, end = found.span()
         starts.append(start)
         ends.append(end)
-        found = _BREAK.search(text, start + 1)
+        found = BREAK.search(text, start + 1)
     return starts, ends

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from . import gibberish
 from .fold import fold
 from .grid import BLOCK, MARGIN, Frame
-from .locate import BUCKET, Matches, Spots, around, spread
+from .locate import BUCKET, Matches, Spots, around, ones, spread
 from .phrases import SLIPPED
 from .plan import STRIDE, UNSEEN, Plan
 from .spelling import SLIPS_MIN
@@ -32,7 +32,7 @@ from .views import from_lookalikes, hidden_places
 from .words import split
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from .fold import View
     from .linear import Linear
@@ -225,7 +225,7 @@ class Surveyor:
             if shape not in near:
                 places = _bits(view.sources(self._planner.starts(shape, view.data)))
                 near[shape] = _blocks(around(places, NEAR // BUCKET))
-            for bit in _ones(near[shape]):
+            for bit in ones(near[shape]):
                 wanted.setdefault(bit // _PLACES, []).append((confirm, words))
         out = 0
         sure = 0
@@ -290,11 +290,3 @@ def _blocks(bits: int) -> int:
         reach *= 2
     firsts = int.from_bytes(b"\x01" * (bits.bit_length() // 8 + 1), "little")
     return bits & firsts
-
-
-def _ones(bits: int) -> Iterator[int]:
-    """The numbers of the bits that are set."""
-    while bits:
-        low = bits & -bits
-        yield low.bit_length() - 1
-        bits ^= low
