@@ -53,9 +53,6 @@ TAKEN_MAX = 12
 """Most matches of one rule in one window. Repeating a rule adds nothing to its score, and text
 made of nothing but matches would cost the square of its length."""
 
-_CACHE_MAX = 4096
-"""Most combinations of concepts whose rules are remembered."""
-
 
 class Candidate:
     """A match of a concept rule in a view: character span and score."""
@@ -69,58 +66,70 @@ class Candidate:
         self.score = score
 
 
-_Ways = tuple[tuple["ConceptRule", tuple["Match", ...]], ...]
-"""Rules, each with matches of its own, surest first."""
+class _Way:
+    """One match of a rule, its steps as bits of concepts."""
+
+    __slots__ = ("match", "needs", "number", "rule")
+
+    def __init__(self, number: int, rule: ConceptRule, match: Match, bits: dict[str, int]) -> None:
+        self.number = number
+        self.rule = rule
+        self.match = match
+        self.needs = tuple(sum(bits[name] for name in set(step)) for step in match.steps)
 
 
 class Concepts:
-    """The concept rules by what they need. Thread-safe; built once."""
+    """The concept rules by what they need. Immutable after construction."""
 
-    __slots__ = ("_cache", "_rules")
+    __slots__ = ("_bits", "_ways")
 
     def __init__(self, rules: Iterable[ConceptRule]) -> None:
-        self._rules: _Ways = tuple(
-            (rule, tuple(sorted(rule.matches, key=lambda one: -one.score))) for rule in rules
-        )
-        self._cache: dict[tuple[frozenset[str], str], _Ways] = {}
+        # surest first, so that a weaker match of the same words is not looked at
+        matches = [
+            (rule, match)
+            for rule in rules
+            for match in sorted(rule.matches, key=lambda one: -one.score)
+        ]
+        names = sorted({name for _, match in matches for step in match.steps for name in step})
+        self._bits = {name: 1 << index for index, name in enumerate(names)}
+        # by the narrowest of their needs: most texts meet few of those
+        groups: dict[int, list[_Way]] = {}
+        for number, (rule, match) in enumerate(matches):
+            way = _Way(number, rule, match, self._bits)
+            groups.setdefault(min(way.needs, key=int.bit_count), []).append(way)
+        self._ways = tuple((need, tuple(ways)) for need, ways in groups.items())
 
     def candidates(
         self, scene: Scene, kind: str, categories: frozenset[str] | None
     ) -> Iterator[Candidate]:
         """The matches of the rules of some categories in a text of a kind."""
-        for rule, matches in self._possible(scene.concepts, kind):
-            if categories is not None and rule.category not in categories:
+        rule: ConceptRule | None = None
+        taken: list[tuple[int, int]] = []
+        for way in self._possible(scene.concepts):
+            match = way.match
+            if match.kinds and kind not in match.kinds:
                 continue
-            taken: list[tuple[int, int]] = []
-            # surest first, so that a weaker match of the same words is not looked at
-            for match in matches:
-                for low, high in _matches(scene, match, taken):
-                    taken.append((low, high))
-                    yield Candidate(rule, low, high, match.score)
-                    if len(taken) >= TAKEN_MAX:
-                        break
+            if categories is not None and way.rule.category not in categories:
+                continue
+            if way.rule is not rule:
+                rule = way.rule
+                taken = []
+            if len(taken) >= TAKEN_MAX:
+                continue
+            for low, high in _matches(scene, match, taken):
+                taken.append((low, high))
+                yield Candidate(rule, low, high, match.score)
                 if len(taken) >= TAKEN_MAX:
                     break
 
-    def _possible(self, present: frozenset[str], kind: str) -> _Ways:
-        """The rules that the concepts of a text of a kind can satisfy, and by which matches."""
-        known = self._cache.get((present, kind))
-        if known is None:
-            some = (
-                (rule, tuple(one for one in matches if _satisfied(one, present, kind)))
-                for rule, matches in self._rules
-            )
-            known = tuple((rule, matches) for rule, matches in some if matches)
-            if len(self._cache) >= _CACHE_MAX:
-                self._cache.clear()
-            self._cache[present, kind] = known
-        return known
-
-
-def _satisfied(match: Match, present: frozenset[str], kind: str) -> bool:
-    if match.kinds and kind not in match.kinds:
-        return False
-    return not any(map(present.isdisjoint, match.steps))
+    def _possible(self, concepts: Iterable[str]) -> list[_Way]:
+        """What the concepts of a text can satisfy, rule by rule."""
+        bits = self._bits
+        present = sum([bits[name] for name in concepts if name in bits])
+        found = [way for need, ways in self._ways if present & need for way in ways]
+        found = [way for way in found if all(map(present.__and__, way.needs))]
+        found.sort(key=lambda way: way.number)
+        return found
 
 
 def _matches(scene: Scene, match: Match, taken: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:

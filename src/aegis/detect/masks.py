@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from string import ascii_letters, digits
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,14 +17,18 @@ if TYPE_CHECKING:
 
 
 _ALNUM = re.compile(r"[^\W_]")
+_STARRED = str.maketrans(dict.fromkeys(ascii_letters + digits, "*"))
 
 
 def _stars(value: str, keep_end: int = 0) -> str:
     """Letters and digits as `*`, except the last few; separators stay."""
-    places = [found.start() for found in _ALNUM.finditer(value)]
-    kept = min(keep_end, len(places) // 2)
-    low = places[-kept] if kept else len(value)
-    return _ALNUM.sub("*", value[:low]) + value[low:]
+    starred = value.translate(_STARRED) if value.isascii() else _ALNUM.sub("*", value)
+    kept = min(keep_end, sum(map(str.isalnum, value)) // 2)
+    low = len(value)
+    while kept:
+        low -= 1
+        kept -= value[low].isalnum()
+    return starred[:low] + value[low:]
 
 
 def _last4(value: str, type: str) -> str:

@@ -22,7 +22,7 @@ CERTAIN = 12
 be hostile, and text made of nothing but attacks would cost the most."""
 
 WINDOWS_MAX = 64
-"""Most windows of one text whose raw hits are kept: tables, logs and padding repeat themselves, and
+"""Most windows of one text whose hits are kept: tables, logs and padding repeat themselves, and
 so do most texts made to be slow."""
 
 SECRET_MAX = 16_384
@@ -101,12 +101,14 @@ class Reader:
         if known is None:
             frame = survey.frame(left, low, right, cut) if survey else Frame(cut, low - left)
             frame.certain = key[-1]
-            known = self._engine.window(window, self._kind, self._categories, frame)
+            hits = self._engine.window(window, self._kind, self._categories, frame)
+            if self._leak is not None:
+                hits += self._leak.hits(window)
+            own = range(low - left, low - left + BLOCK)
+            known = _best([hit for hit in hits if hit.start in own])
             if len(self._windows) < WINDOWS_MAX:
                 self._windows[key] = known
-        hits = known if self._leak is None else [*known, *self._leak.hits(window)]
-        own = [_moved(hit, left) for hit in hits if low <= hit.start + left < low + BLOCK]
-        out = self._scorer.take(_best(own))
+        out = self._scorer.take([_moved(hit, left) for hit in known])
         self._sure += sum(hit.score >= CONFIDENT and hit.category in EVIDENCE for hit in out)
         if self._open is not None:
             out += self._continued(text, base, right)

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from .tagger import Tag
 
@@ -46,9 +46,9 @@ class Scene:
         self.wide = not text.isascii() and max(text) >= _WIDE
 
     @property
-    def concepts(self) -> frozenset[str]:
+    def concepts(self) -> Iterable[str]:
         """The concepts of all tags."""
-        return frozenset(self._by_name)
+        return self._by_name
 
     def numbers(self, step: tuple[str, ...]) -> list[int]:
         """The tags with one of some concepts."""

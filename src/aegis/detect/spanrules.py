@@ -92,7 +92,7 @@ class Confirm:
 
     def values(self, view: View, own: range | None = None) -> Iterator[Value]:
         """The confirmed values of this rule in a view; where `own` is given, all that begin in
-        those bytes of its data, and of the others as few as it takes to find these.
+        those bytes of its data and no others.
         """
         if not self._patterns:
             self._compile()
@@ -111,8 +111,9 @@ class Confirm:
                     continue
                 value = self._confirmed(data, start, end)
                 if value is not None:
-                    yield value
                     position = max(value.end, start + 1)
+                    if own is None or value.start in own:
+                        yield value
 
     def _confirmed(self, data: bytes, start: int, end: int) -> Value | None:
         rule = self.rule
