@@ -103,6 +103,12 @@ def test_a_key_that_is_a_secret_is_not_measured_by_its_reference() -> None:
     assert config.parse(text, resolve=False)
 
 
+def test_a_secret_that_is_not_there_is_said_once() -> None:
+    text = "guardrails: { pii: { options: { masks: { EMAIL: hash }, hash_key: secret://env/NO } } }"
+    (problem,) = problems(text)
+    assert "environment variable `NO` is not set" in problem
+
+
 def test_types_that_packs_may_bring_are_left_to_their_load() -> None:
     text = (
         "guardrails: { packs: { options: { use: [a] } }, pii: { options: { types: { X: log } } } }"

@@ -67,13 +67,20 @@ def mailbox(value: str) -> bool:
 
 
 _STAND_IN = re.compile(r"[$<{%*]|x{3}", re.IGNORECASE)
+_SPOKEN = frozenset(
+    (user, password) for user in ("user", "username") for password in ("pass", "password")
+)
+"""What manuals write where a login goes."""
+
 _HOSTS = frozenset({"host", "hostname", "server", "address"})
 
 
 def url_login(value: str) -> bool:
     """A URL with a password that is not a stand-in (`user:password@host`, `${TOKEN}`)."""
     login, _, rest = value.partition("://")[2].rpartition("@")
-    password = login.partition(":")[2]
+    user, _, password = login.partition(":")
+    if (user.lower(), password.lower()) in _SPOKEN:
+        return False
     host = re.split(r"[:/?#]", rest, maxsplit=1)[0]
     return host.lower() not in _HOSTS and _STAND_IN.match(password) is None
 

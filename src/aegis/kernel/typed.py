@@ -112,9 +112,12 @@ class Reader:
                 source, line, column = self._places[at], 0, 0
                 break
             at = at[:-1]
-        self.problems.append(
-            Problem(message, source=source, line=line, column=column, path=dotted(path), hint=hint)
+        problem = Problem(
+            message, source=source, line=line, column=column, path=dotted(path), hint=hint
         )
+        # a plugin's options are read twice: as plain values, then as what the plugin takes
+        if str(problem) not in map(str, self.problems):
+            self.problems.append(problem)
 
     def _value(self, type_: shape.Type, node: Node, path: Path) -> Any:
         type_ = bare(type_)
