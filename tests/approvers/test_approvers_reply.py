@@ -36,6 +36,10 @@ On Tue, 24 Nov 2026 at 10:00, Aegis <aegis@example.org> wrote:
 """
 
 
+BROKEN = f"From: charset=..:\nSubject: {SUBJECT}\n\napprove\n".encode()
+"""A mail whose sender breaks the parser of the standard library."""
+
+
 class TestWhatAReplySays:
     @pytest.mark.parametrize(
         ("text", "answer"),
@@ -82,6 +86,7 @@ class TestWhatAReplySays:
             "a\u0440prove",
             "approve " * 40,
             "no\n\nyes",
+            "approve\n\nbut only once you have done this:",
         ],
     )
     def test_anything_else_is_none(self, text):
@@ -110,6 +115,9 @@ class TestWhatAReplySays:
             {"subject": f"[aegis {ID} {WORD[:-1]}]"},
             {"Auto_Submitted": "auto-replied"},
             {"Precedence": "bulk"},
+            {"Return_Path": "<>"},
+            {"X_Autoreply": "yes"},
+            {"List_Id": "<deploys.example.com>"},
         ],
     )
     def test_what_is_no_reply_of_a_person_to_ours_is_passed_over(self, more):
@@ -145,6 +153,10 @@ class TestWhatAReplySays:
             "mx.evil.example; dkim=pass header.d=example.com",
             "mx.example.org; dkim=fail (dkim=pass header.d=example.com)",
             "mx.example.org; x=y; note=dkim=pass header.d=example.com",
+            'mx.example.org; spf=pass smtp.mailfrom="a; dkim=pass header.d=example.com"@e.example',
+            "mx.example.org; spf=fail (of (a) b; dkim=pass header.d=example.com (x) )",
+            r'mx.example.org; spf=pass smtp.mailfrom="\"; dkim=pass header.d=example.com;"@e.org',
+            'mx.example.org; spf=fail reason="; dkim=pass header.d=example.com',
         ],
     )
     def test_or_the_reply_is_forged(self, results):
@@ -168,11 +180,15 @@ class TestWhatAReplySays:
             b"Subject: [aegis " + ID.encode() + b" " + WORD.encode() + b"]\nFrom: a@b\n"
             b"Content-Transfer-Encoding: base64\n\n!!!!",
             b"Subject: x\n" * 5000,
+            BROKEN,
+            BROKEN.replace(b"charset=..:", b"mary@["),
+            BROKEN.replace(b"charset=..:", b"(" * 20_000 + b"a@b"),
+            BROKEN.replace(b"charset=..:", b":;\\\ta"),
         ],
     )
     def test_garbage_is_no_answer(self, data):
         try:
             said = reply.read(data, "")
-        except CallerError:
+        except (CallerError, Forged):
             return
         assert said is None or said.approve is None

@@ -8,6 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx2
 import pytest
 
+from aegis.surfaces.mcp.http_sessions import OWN_MAX
+
 from .conftest import ALLOWING, Server, until
 from .test_mcp_http import Http
 
@@ -177,3 +179,18 @@ def test_a_server_with_open_streams_ends_at_once(place):
             list(lines)
     assert server.end() == 0
     assert time.monotonic() - began < 8
+
+
+def test_callers_without_sessions_cannot_open_them_without_end(place, serve):
+    """Each name in a header is a session of its own, with connections of its own."""
+    server = serve()
+    client = Http(server)
+    for number in range(OWN_MAX):
+        found = client.modern("server/discover", x_aegis_session=f"s{number}").json()
+        assert "result" in found
+    refused = client.modern("server/discover", x_aegis_session="more").json()["error"]
+    assert "too many sessions" in refused["message"]
+    assert "result" in client.modern("server/discover", x_aegis_session="s0").json()
+    key = place.aegis("keys", "create", "--name", "other", "--config", place.config)
+    other = Http(server, next(word for word in key.split() if word.startswith("sk-aegis-")))
+    assert "result" in other.modern("server/discover").json()

@@ -79,7 +79,7 @@ def served(tmp_path_factory):
     issuer.server.shutdown()
 
 
-def call(served, token, tool="read_note"):
+def call(served, token, tool="read_note", **headers):
     meta = {
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientCapabilities": {},
@@ -93,6 +93,7 @@ def call(served, token, tool="read_note"):
             "mcp-protocol-version": "2026-07-28",
             "mcp-method": "tools/call",
             "mcp-name": f"notes__{tool}",
+            **{name.replace("_", "-"): value for name, value in headers.items()},
         },
         timeout=30,
     )
@@ -167,3 +168,13 @@ def test_a_tool_that_needs_more_says_which_scopes(served):
 def test_a_key_of_aegis_still_works(served):
     assert "result" in call(served, served.key).json()
     assert "result" in call(served, served.key, "write_note").json()
+
+
+def test_no_names_of_one_caller_read_like_those_of_another(served):
+    """Joined with slashes, both of these would be the session of the first who came."""
+    first = served.issuer.token(sub="ada", client_id=None)
+    assert "result" in call(served, first, x_aegis_agent="a/b", x_aegis_session="c").json()
+    second = served.issuer.token(sub="ada/a", client_id=None)
+    assert "result" in call(served, second, x_aegis_agent="b", x_aegis_session="c").json()
+    actor = served.place.records("--kind", "decision")[-1]["actor"]
+    assert (actor["principal"], actor["agent"]) == ("oauth:ada/a", "b")

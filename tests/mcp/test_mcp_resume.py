@@ -100,6 +100,21 @@ def test_what_is_said_between_requests_waits_for_the_client(place, serve):
     assert told["method"] == "notifications/tools/list_changed"
 
 
+def test_a_stream_is_read_by_its_own_caller_only(place, serve):
+    server = serve()
+    client = begin(server)
+    with stream(client) as listening:
+        last = next(line[4:] for line in listening.iter_lines() if line.startswith("id: "))
+    key = place.aegis("keys", "create", "--name", "other", "--config", place.config)
+    other = Http(server, next(word for word in key.split() if word.startswith("sk-aegis-")))
+    other.session = client.session
+    with stream(other, last) as refused:
+        assert refused.status_code == 404
+    assert other.http.delete(other.url, headers={"mcp-session-id": client.session}).is_error
+    with stream(client, last) as resumed:
+        assert resumed.status_code == 200
+
+
 def test_streams_are_not_mixed_and_unknown_events_are_refused(serve):
     client = begin(serve())
     for last in ("none-1", "", "-", "x-99999999999999999999", "x-é"):

@@ -1,8 +1,16 @@
 """Calls that go on after their request was answered (the tasks extension of 2026-07-28)."""
 
+import asyncio
+import gc
 import json
+import weakref
 
 import pytest
+
+from aegis.model import Actor
+from aegis.surfaces.mcp import tasks as kept_tasks
+from aegis.surfaces.mcp.session import Asker, Session
+from aegis.surfaces.mcp.tasks import Tasks
 
 from .conftest import ALLOWING, tool, until
 from .test_mcp_http import Http
@@ -198,3 +206,44 @@ def test_a_cancelled_task_is_cancelled_at_the_upstream(far, serve):
     ask(client, "cancel", task)
     until(lambda: "tasks/cancel" in far.methods)
     assert ended(client, task)["status"] == "cancelled"
+
+
+class Result(dict):
+    """A result that can be watched."""
+
+
+def test_a_caller_with_many_tasks_pushes_out_none_of_others_and_keeps_no_memory(monkeypatch):
+    monkeypatch.setattr(kept_tasks, "OWN_MAX", 3)
+    monkeypatch.setattr(kept_tasks, "TASKS_MAX", 5)
+
+    async def story():
+        tasks, results = Tasks(), []
+
+        async def made(principal):
+            actor = Actor(principal, "a", f"{principal}/mcp/x")
+            asker = Asker(Session(actor, {}, None), None, {"_meta": ABLE})
+
+            told = asyncio.Event()
+
+            async def work():
+                asker.task.detach()
+                await told.wait()
+                result = Result(content=principal)
+                results.append(weakref.ref(result))
+                return result
+
+            handle = await tasks.run(asker, work())
+            told.set()
+            await asker.task.work
+            return asker, handle.get("taskId")
+
+        asker, first = await made("first")
+        asker.capabilities = {"extensions": {EXTENSION: {}}}
+        for _ in range(20):
+            await made("second")
+        # the other caller's result is still there to be fetched, and the pushed out ones are not
+        assert tasks.find(asker, {"taskId": first}).shown()["result"]["content"] == "first"
+        gc.collect()
+        assert sum(result() is not None for result in results) <= 4
+
+    asyncio.run(story())

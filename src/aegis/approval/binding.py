@@ -26,6 +26,10 @@ PENDING, APPROVED, DENIED, EXPIRED, CONSUMED = (
 TTL_SECONDS = 1800
 """How long a request waits for a person before it counts as denied."""
 
+SKEW = 300_000_000
+"""How far in the future a request may have been filed, in microseconds: clocks are set back by
+seconds as they are kept in time; by more, nobody knows how old a request is."""
+
 ONCE, TASK, ALWAYS = "once", "task", "always"
 SCOPES = (ONCE, TASK, ALWAYS)
 """What an approval is given for: this action once; this action as often as its task needs it; this
@@ -147,7 +151,7 @@ def refusal(request: Request, by: str, now: int) -> str:
     if request.state != PENDING:
         who = f" by `{request.by}`" if request.by else ""
         return f"approval `{request.id}` is already {request.state}{who}"
-    if now >= request.expires:
+    if not current(request, now):
         return f"approval `{request.id}` has expired; the action has to be requested again"
     if not by.strip():
         return "an answer needs a name: who gives it"
@@ -199,6 +203,13 @@ def state_at(request: Request, now: int) -> str:
     """The state as of a time: pending turns into expired by itself, and so does an approval
     that was given but not used before its expiry.
     """
-    if request.state in (PENDING, APPROVED) and now >= request.expires:
+    if request.state in (PENDING, APPROVED) and not current(request, now):
         return EXPIRED
     return request.state
+
+
+def current(request: Request, now: int) -> bool:
+    """Whether a request is neither past its time nor, because the clock was set back, from a time
+    to come: how old it is can then not be told.
+    """
+    return request.created - SKEW <= now < request.expires

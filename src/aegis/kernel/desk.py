@@ -27,6 +27,7 @@ from ..approval import (
     Vote,
     answered,
     approvers_of,
+    current,
     refusal,
     state_at,
     task_digest,
@@ -114,7 +115,7 @@ class Desk:
         request = self._request(ask, now, run)
         if request.covers:
             given = self._state.grant(request.covers, now, TASK_USES_MAX)
-            if given is not None:
+            if given is not None and current(given, now):
                 comment = f"given for the whole task with `{given.id}`"
                 return Answer(APPROVED, given.by, comment, given.channel, now)
         if self._state.add_approval(request, self.courier.posts(request)):

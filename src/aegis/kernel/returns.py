@@ -49,7 +49,7 @@ log = logging.getLogger("aegis.credentials")
 
 class Out(msgspec.Struct):
     """A credential that was lent, for so many `seconds` at first. `why` says what ends it before
-    its action does; `due` is when it is renewed, in microseconds since the Unix epoch (0: never).
+    its action does; `due` is when it is renewed, in seconds of the monotonic clock (0: never).
     """
 
     id: str
@@ -59,7 +59,7 @@ class Out(msgspec.Struct):
     at: int = 0
     why: str = ""
     tries: int = 0
-    due: int = 0
+    due: float = 0.0
     seconds: int = 0
 
 
@@ -171,10 +171,9 @@ class Returns:
             for one in out:
                 if self.killed(one.actor):
                     self.end(one.id, "the agent was switched off")
-        now = time.time_ns() // 1000
         for one in out:
-            if one.due and one.due <= now and one.id in self._out:
-                self._renew(one, now)
+            if one.due and one.due <= time.monotonic() and one.id in self._out:
+                self._renew(one, time.time_ns() // 1000)
 
     def _end(self, out: Out) -> None:
         """Try to revoke one credential; what became of it in the end is a record."""
@@ -210,16 +209,18 @@ class Returns:
             except AegisError as error:
                 log.warning("credential `%s`: %s", out.id, error)
 
-    def _renewal(self, out: Out, begins: int) -> int:
-        """When a credential is to be renewed that is good from a time to its expiry."""
+    def _renewal(self, out: Out, begins: int) -> float:
+        """When a credential is to be renewed that is good from now, a time, to its expiry. No
+        clock that is set makes it later.
+        """
         credential = out.credential
         if not credential.renewable or not credential.expires:
-            return 0
-        return begins + int((credential.expires - begins) * RENEW_AT)
+            return 0.0
+        return time.monotonic() + (credential.expires - begins) / 1e6 * RENEW_AT
 
     def _renew(self, out: Out, now: int) -> None:
         """Let a credential live longer; what cannot be renewed ends when it would have."""
-        out.due = 0
+        out.due = 0.0
         credential = out.credential
         most = (out.at - credential.expires) // 1_000_000 + RENEWED_SECONDS_MAX
         broker = self._broker(out.broker)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from email import policy
-from email.errors import MessageError
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.utils import getaddresses
@@ -31,8 +30,10 @@ LINES_MAX = 200
 MARK = "Reply above this line with nothing but the word approve, or the word deny."
 """What stands at the top of a mail, and so at the top of what replies quote."""
 
+_PROGRAMS = ("x-autoreply", "x-autorespond", "x-auto-reply-from", "list-id")
+"""Headers that programs put into what they write or pass on, beside the one of RFC 3834."""
+
 _TAG = re.compile(r"\[aegis (ap_[0-9a-f]{16}) ([a-z2-7]{26})\]")
-_COMMENT = re.compile(r"\([^()]*\)")
 _PASS = re.compile(r"(dkim|dmarc)\s*=\s*pass\b(.*)", re.IGNORECASE | re.DOTALL)
 _DOMAIN = re.compile(r"header\.(?:d|from|i)\s*=\s*@?([A-Za-z0-9.-]+)", re.IGNORECASE)
 
@@ -68,7 +69,10 @@ def read(data: bytes, server: str) -> Said | None:
         if server and not _genuine(mail, server, sender):
             raise Forged(f"`{server}` did not find the sender of this mail genuine")
         said = _answer(_text(mail))
-    except (MessageError, LookupError, ValueError) as error:
+    except Forged:
+        raise
+    except Exception as error:
+        # the parser breaks on hostile headers in many ways, and one mail may not hold up the others
         raise CallerError(f"the mail cannot be read: {type(error).__name__}") from None
     id = str(mail.get("message-id", "")).strip()
     approval, word = found[0]
@@ -76,10 +80,18 @@ def read(data: bytes, server: str) -> Said | None:
 
 
 def _automatic(mail: EmailMessage) -> bool:
-    """Whether a program wrote it: an absence notice quotes the subject, too (RFC 3834)."""
+    """Whether a program wrote it, or passed it on to many: an absence notice quotes the subject,
+    too (RFC 3834; a list says its name, RFC 2919).
+    """
     submitted = str(mail.get("auto-submitted", "no")).strip().lower()
     kind = str(mail.get("precedence", "")).strip().lower()
-    return submitted != "no" or kind in ("bulk", "junk", "list", "auto_reply")
+    return (
+        submitted != "no"
+        or kind in ("bulk", "junk", "list", "auto_reply")
+        or str(mail.get("return-path", "")).strip() == "<>"
+        or mail.get_content_type() == "multipart/report"
+        or any(name in mail for name in _PROGRAMS)
+    )
 
 
 def _sender(mail: EmailMessage) -> str:
@@ -97,7 +109,7 @@ def _genuine(mail: EmailMessage, server: str, sender: str) -> bool:
     """
     domain = sender.rpartition("@")[2]
     for line in mail.get_all("authentication-results", []):
-        name, *results = _COMMENT.sub("", str(line)).split(";")
+        name, *results = _bare(str(line)).split(";")
         if name.split()[:1] != [server]:
             continue
         for result in results:
@@ -110,6 +122,28 @@ def _genuine(mail: EmailMessage, server: str, sender: str) -> bool:
     return False
 
 
+def _bare(line: str) -> str:
+    """A header without its comments, which nest, and its quoted strings (RFC 5322, 3.2): both may
+    hold what the sender wrote. What has no end takes everything behind it along.
+    """
+    kept: list[str] = []
+    depth, quoted, escaped = 0, False, False
+    for char in line:
+        if escaped:
+            escaped = False
+        elif char == "\\" and (depth or quoted):
+            escaped = True
+        elif char == '"' and not depth:
+            quoted = not quoted
+        elif char == "(" and not quoted:
+            depth += 1
+        elif char == ")" and not quoted:
+            depth = max(0, depth - 1)
+        elif not depth and not quoted:
+            kept.append(char)
+    return "".join(kept)
+
+
 def _text(mail: EmailMessage) -> str:
     part = mail.get_body(("plain",))
     return part.get_content() if part is not None else ""
@@ -119,12 +153,14 @@ def _answer(text: str) -> bool | None:
     """The answer that is all somebody wrote above what they quoted."""
     lines = [line.rstrip() for line in text.splitlines()[:LINES_MAX]]
     written: list[str] = []
+    quotes = False
     for line in lines:
-        if line.startswith(">") or MARK in line or line in ("--", "-- "):
+        quotes = line.startswith(">") or MARK in line
+        if quotes or line in ("--", "-- "):
             break
         written.append(line)
     paragraphs = [part.strip() for part in re.split(r"\n\s*\n", "\n".join(written)) if part.strip()]
     # who wrote what is quoted below, and when: one paragraph, in whatever language, that ends so
-    if len(paragraphs) == 2 and paragraphs[1].endswith(":"):
+    if quotes and len(paragraphs) == 2 and paragraphs[1].endswith(":"):
         paragraphs.pop()
     return words.answer(paragraphs[0]) if len(paragraphs) == 1 else None

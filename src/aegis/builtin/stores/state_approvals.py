@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ...approval import APPROVED, CONSUMED, PENDING, TASK, Request
+from ...approval import APPROVED, CONSUMED, PENDING, SKEW, TASK, Request
 from ...kernel.state import Post
 from ...model import AegisError
 from .state_database import Database, pack
@@ -25,6 +25,11 @@ POSTS_AT_ONCE = 100
 
 NONCES_MAX = 200_000
 """Most nonces kept; beyond it callbacks are refused: a forgotten one could be replayed."""
+
+
+_FORGOTTEN = ""
+"""In the place of a channel: until when the nonces of the channel that stands there as the nonce
+are forgotten."""
 
 
 # made with the module: two threads that decode into a new type at once crash msgspec 0.22
@@ -111,8 +116,9 @@ class ApprovalTables(Database):
         """
         with self.transaction() as db:
             row = db.execute(
-                "SELECT state, body FROM approvals WHERE id=? AND state=? AND expires>?",
-                (id, APPROVED, now),
+                "SELECT state, body FROM approvals"
+                " WHERE id=? AND state=? AND expires>? AND created<=?",
+                (id, APPROVED, now, now + SKEW),
             ).fetchone()
             if row is None:
                 return False
@@ -175,9 +181,24 @@ class ApprovalTables(Database):
         )
 
     def first_use(self, channel: str, nonce: str, now: int, expires: int) -> bool:
-        """Whether a channel never saw this nonce; it is kept until it `expires`."""
+        """Whether a channel never saw this nonce; it is kept until it `expires`.
+
+        Where the clock was ahead and nonces were forgotten, others of that time count as seen: when
+        it is set back, what was used could be used again.
+        """
         with self.transaction() as db:
-            db.execute("DELETE FROM nonces WHERE expires<=?", (now,))
+            db.execute(
+                "INSERT INTO nonces SELECT ?, channel, max(expires) FROM nonces"
+                " WHERE expires<=? AND channel!=? GROUP BY channel"
+                " ON CONFLICT DO UPDATE SET expires=max(expires, excluded.expires)",
+                (_FORGOTTEN, now, _FORGOTTEN),
+            )
+            db.execute("DELETE FROM nonces WHERE expires<=? AND channel!=?", (now, _FORGOTTEN))
+            until = db.execute(
+                "SELECT expires FROM nonces WHERE channel=? AND nonce=?", (_FORGOTTEN, channel)
+            ).fetchone()
+            if until is not None and expires <= until[0]:
+                return False
             (count,) = db.execute("SELECT count(*) FROM nonces").fetchone()
             if count >= NONCES_MAX:
                 raise AegisError(f"{count} answers came in a short time; try again later")

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 MCP_PATH = "/mcp"
 SSE_PATH = "/sse"
 
+LEFT_MAX = 1_000
+"""Most requests that go on although their client left; it may come back for what they bring."""
+
 STATUSES = {
     rpc.PARSE_ERROR: 400,
     rpc.INVALID_REQUEST: 400,
@@ -194,7 +197,7 @@ class Mounted:
         try:
             await asyncio.wait((work,))
         except asyncio.CancelledError:
-            if turn.reason == "left" and reply.leave():
+            if turn.reason == "left" and len(self._left) < LEFT_MAX and reply.leave():
                 self._left.add(work)  # the client may come back for the rest of the stream
                 work.add_done_callback(self._left.discard)
             else:

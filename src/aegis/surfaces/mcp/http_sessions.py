@@ -41,22 +41,21 @@ class HttpSessions:
 
     async def open(self, principal: Principal, agent: str) -> tuple[str, Session]:
         """A new session and its id. Raises RpcError where there are too many."""
-        own = sum(1 for owner, _ in self._sessions.values() if owner == principal.id)
-        if len(self._sessions) >= SESSIONS_MAX or own >= OWN_MAX:
-            raise rpc.RpcError(
-                rpc.LIMITED,
-                "too many sessions are open; end some (DELETE), or wait until they are forgotten",
-            )
+        self._check_room(principal)
         name = str(uuid_utils.uuid7())
         id, session = self._kept(secrets.token_urlsafe(24), principal, agent, name)
         session.kept = Kept(asyncio.get_running_loop().time)
         return id, session
 
     def stateless(self, principal: Principal, agent: str, name: str) -> Session:
-        """The session of a caller whose requests carry everything themselves."""
-        key = f"/{principal.id}/{agent}/{name}"
+        """The session of a caller whose requests carry everything themselves. Raises RpcError where
+        there are too many.
+        """
+        # names are the callers' own: joined, those of one could read like those of another
+        key = f"/{(principal.id, agent, name)!r}"
         known = self._sessions.get(key)
         if known is None:
+            self._check_room(principal)
             _, session = self._kept(key, principal, agent, name or "stateless")
         else:
             session = known[1]
@@ -70,6 +69,15 @@ class HttpSessions:
             raise rpc.RpcError(rpc.INVALID_REQUEST, "there is no such session; initialize anew")
         session.used = asyncio.get_running_loop().time()
         return session
+
+    def _check_room(self, principal: Principal) -> None:
+        """Raise RpcError where there is no room for a session more."""
+        own = sum(1 for owner, _ in self._sessions.values() if owner == principal.id)
+        if len(self._sessions) >= SESSIONS_MAX or own >= OWN_MAX:
+            raise rpc.RpcError(
+                rpc.LIMITED,
+                "too many sessions are open; end some (DELETE), or wait until they are forgotten",
+            )
 
     async def end(self, id: str, principal: Principal) -> None:
         """End a session. Raises RpcError."""

@@ -38,6 +38,7 @@ class Task:
         self.detached = asyncio.Event()
         self.created = self.updated = _now()
         self.open: tuple[str, Frame] | None = None
+        self.timer: asyncio.TimerHandle | None = None
         self._asked = 0
         self._answer: asyncio.Future[Frame] | None = None
         self._one = asyncio.Lock()

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 TASKS_MAX = 1_000
 """Most tasks kept at once, over or not; where all are under way, a call is answered without one."""
 
+OWN_MAX = 200
+"""Most tasks of one caller: what many are made for pushes out no result of others."""
+
 
 def declared(capabilities: Frame) -> bool:
     """Whether a client, or a server, said that it knows the extension."""
@@ -39,7 +42,7 @@ class Tasks:
 
     async def run(self, asker: Asker, work: Coroutine[Any, Any, Frame]) -> Frame:
         """The result of a call, or the handle under which it goes on."""
-        if not self._room():
+        if not self._room(owner_of(asker)):
             return await work
         task = asker.task = asker.asks = Task(owner_of(asker), work)
         waiting = asyncio.get_running_loop().create_task(task.detached.wait())
@@ -95,19 +98,27 @@ class Tasks:
         running = asker.session.running
         running[task] = task.work
         task.work.add_done_callback(lambda _: running.pop(task, None))
-        asyncio.get_running_loop().call_later(TASK_SECONDS, self._forget, task)
+        task.timer = asyncio.get_running_loop().call_later(TASK_SECONDS, self._forget, task)
 
     def _forget(self, task: Task) -> None:
         task.work.cancel()
         self._tasks.pop(task.id, None)
+        if task.timer is not None:
+            task.timer.cancel()  # it would keep the result until then
 
-    def _room(self) -> bool:
-        """Whether one more can be kept; the oldest that is over makes room."""
-        if len(self._tasks) >= TASKS_MAX:
-            over = next((task for task in self._tasks.values() if task.work.done()), None)
-            if over is None:
-                return False
-            self._forget(over)
+    def _room(self, owner: tuple[str, str, str]) -> bool:
+        """Whether one more can be kept; the caller's oldest that is over makes room, and where all
+        callers have too many, the oldest of any.
+        """
+        own = [task for task in self._tasks.values() if task.owner[0] == owner[0]]
+        full = len(self._tasks) >= TASKS_MAX
+        if len(own) < OWN_MAX and not full:
+            return True
+        among = own if len(own) >= OWN_MAX else self._tasks.values()
+        over = next((task for task in among if task.work.done()), None)
+        if over is None:
+            return False
+        self._forget(over)
         return True
 
 
