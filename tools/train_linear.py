@@ -57,7 +57,9 @@ FEATURES_MAX = 14_000
 """Most features kept, those with the largest weights."""
 
 EPOCHS, RATE, RIDGE = 30, 0.1, 20.0
-"""Passes over the data, AdaGrad's step, and the strength of the regularisation."""
+"""Passes over the data, AdaGrad's step, and the strength of the regularisation: of 1, 3, 10 and 20
+the last found most in sources left out at the same rate of false positives.
+"""
 
 
 def segments(text: str) -> list[list[bytes]]:

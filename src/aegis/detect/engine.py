@@ -344,7 +344,7 @@ class _Heard:
         """The words from a place on; none where their weights say that they mean nothing."""
         # the edge of the window has been seen to by the cut
         (first, _), (_, last) = self.words.bounds((low, len(self.view.text) + 1))
-        if sum([word.gain for word in self.said[first:last]]) < 0:
+        if sum([word.gain for word in self.said[first:last]]) < linear.GAIN_MIN:
             return ()
         return [part for part in self.words.parts[first:last] if part]
 

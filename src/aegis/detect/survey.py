@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from . import gibberish
 from .fold import fold
 from .grid import BLOCK, MARGIN, Frame
+from .linear import GAIN_MIN
 from .locate import BUCKET, Matches, Spots, around, ones, spread
 from .phrases import SLIPPED
 from .plan import STRIDE, UNSEEN, Plan
@@ -194,7 +195,7 @@ class Surveyor:
         """Where the wording is that of attacks, as bits: the beginnings of such blocks."""
         gains = [word.gain for word in said]
         if size <= BLOCK:
-            return int(sum(gains) >= 0 and self._reminds(words.parts))
+            return int(sum(gains) >= GAIN_MIN and self._reminds(words.parts))
         gains = list(accumulate(gains, initial=0))
         out = 0
         offsets = [view.at(start) for start in range(0, size, BLOCK)]
@@ -203,7 +204,7 @@ class Surveyor:
             first = bounds[block][0]
             last = bounds[min(block + _WINDOW, len(offsets))][1]
             # nearly all texts end here: what words weigh one by one says enough
-            if gains[last] < gains[first]:
+            if gains[last] - gains[first] < GAIN_MIN:
                 continue
             if self._reminds(words.parts[first:last]):
                 out |= 1 << block * _PLACES
