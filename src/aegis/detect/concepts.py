@@ -259,7 +259,7 @@ def _discussed(candidate: Candidate, scene: Scene) -> bool:
         if end <= low:
             if low - end <= _NEAR and not scene.broken(end, low):
                 return True
-        elif start < high or start - high <= _JOINED:
+        elif start < high or (start - high <= _JOINED and not scene.broken(high, start)):
             # `prompt leakage`: a noun made of the words of an order
             return True
         elif not scene.broken(high, start) and not _opens(scene.text, low):
