@@ -221,7 +221,7 @@ def test_a_caller_with_many_tasks_pushes_out_none_of_others_and_keeps_no_memory(
 
         async def made(principal):
             actor = Actor(principal, "a", f"{principal}/mcp/x")
-            asker = Asker(Session(actor, {}, None), None, {"_meta": ABLE})
+            asker = Asker(Session(actor, {}, None, None), None, {"_meta": ABLE})
 
             told = asyncio.Event()
 
