@@ -1,6 +1,9 @@
 """Google Cloud and Azure, against services that speak their wire and their errors."""
 
+import contextlib
 import json
+import socket
+import threading
 import time
 import urllib.parse
 from pathlib import Path
@@ -11,6 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from aegis.builtin import client
 from aegis.builtin.brokers.azure import AzureBroker
 from aegis.builtin.brokers.gcp import GcpBroker
 from aegis.model import Action, AegisError, CallerError
@@ -145,7 +149,15 @@ class TestGcp:
             broker.mint(wanted({"service_account": account, "scopes": [READ]}))
         assert service.received == []
 
-    @pytest.mark.parametrize("answer", ["[]", "{}", "", '{"accessToken": "t", "expireTime": "x"}'])
+    @pytest.mark.parametrize(
+        "answer",
+        ["[]", "{}", "", "\xff", "null", '{"accessToken": "t", "expireTime": "x"}',
+         '{"accessToken": "t", "expireTime": "2020-01-01T00:00:00Z"}',
+         '{"accessToken": "t", "expireTime": "2999-01-01T00:00:00"}',
+         '{"accessToken": "t", "expireTime": "0001-01-01T00:00:00+23:59"}',
+         '{"accessToken": "", "expireTime": "2999-01-01T00:00:00Z"}',
+         '{"accessToken": 7, "expireTime": "2999-01-01T00:00:00Z"}'],
+    )  # fmt: skip
     def test_nonsense_is_no_token(self, serve, answer):
         service, broker = self.broker(serve, client_email="b@p", private_key=pem(KEY))
         token = {"access_token": "own"}
@@ -178,6 +190,17 @@ def microsoft(got):
             "error": "invalid_client", "error_description": said, "error_codes": [7000215],
         }  # fmt: skip
     return 200, {"token_type": "Bearer", "expires_in": 3599, "access_token": "minted"}
+
+
+def drips(server):
+    """Answer a byte at a time."""
+    link, _ = server.accept()
+    with link, contextlib.suppress(OSError):
+        link.recv(65_536)
+        link.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
+        for _ in range(400):
+            link.sendall(b" ")
+            time.sleep(0.05)
 
 
 class TestAzure:
@@ -228,6 +251,40 @@ class TestAzure:
         service.answers = {"": (200, {"access_token": "forever"})}
         with pytest.raises(AegisError, match="when the token ends"):
             broker.mint(wanted({"scope": self.SCOPE}))
+
+    @pytest.mark.parametrize(
+        "answer",
+        ["", "[]", "<html>", {"access_token": "", "expires_in": 60},
+         {"access_token": "t", "expires_in": -60}, {"access_token": "t", "expires_in": "60"},
+         {"access_token": ["t"], "expires_in": 60}],
+    )  # fmt: skip
+    def test_nonsense_is_no_token(self, serve, answer):
+        service, broker = self.broker(serve, client_secret=SECRET)
+        service.answers = {"": (200, answer)}
+        with pytest.raises(AegisError, match="no token"):
+            broker.mint(wanted({"scope": self.SCOPE}))
+
+    @pytest.mark.parametrize("status", [301, 302, 307, 308, 500, 503])
+    def test_a_secret_follows_no_redirect(self, serve, status):
+        elsewhere = serve({"": microsoft})
+        service, broker = self.broker(serve, client_secret=SECRET)
+        service.answers = {"": (status, {"error": SECRET}, {"location": elsewhere.url + "/x"})}
+        with pytest.raises(AegisError) as caught:
+            broker.mint(wanted({"scope": self.SCOPE}))
+        assert str(caught.value) == f"cloud: status {status}"
+        assert elsewhere.received == []
+
+    def test_a_service_that_drips_is_not_waited_for(self, monkeypatch):
+        monkeypatch.setattr(client, "WHOLE_SECONDS", 0.5)
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            threading.Thread(target=drips, args=(server,), daemon=True).start()
+            url = f"http://127.0.0.1:{server.getsockname()[1]}"
+            given = {"tenant": "t", "client_id": "c", "client_secret": SECRET, "base_url": url}
+            broker, began = made(AzureBroker, **given), time.monotonic()
+            with pytest.raises(AegisError, match="too slow"):
+                broker.mint(wanted({"scope": self.SCOPE}))
+            assert time.monotonic() - began < 5
+            broker.close()
 
     @pytest.mark.parametrize(
         "options", [{}, {"assertion": "a", "client_secret": "b"}, {"tenant": "../x"}]

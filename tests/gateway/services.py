@@ -39,7 +39,9 @@ class Received:
 
 
 class Service:
-    """An HTTP service. `answers` maps the end of a path to (status, JSON) or to a function."""
+    """An HTTP service. `answers` maps the end of a path to (status, JSON), with headers behind
+    them where there are some, or to a function.
+    """
 
     def __init__(self, answers):
         self.answers = answers
@@ -54,11 +56,13 @@ class Service:
                 size = int(self.headers.get("content-length") or 0)
                 got = Received(self.command, self.path, self.headers, self.rfile.read(size))
                 service.received.append(got)
-                status, answer = service.answer(got)
+                status, answer, *more = service.answer(got)
                 data = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
                 self.send_response(status)
                 self.send_header("content-type", "application/json")
                 self.send_header("content-length", str(len(data)))
+                for name, value in (more[0] if more else {}).items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(data)
 

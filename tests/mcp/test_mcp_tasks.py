@@ -221,7 +221,7 @@ def test_a_caller_with_many_tasks_pushes_out_none_of_others_and_keeps_no_memory(
 
         async def made(principal):
             actor = Actor(principal, "a", f"{principal}/mcp/x")
-            asker = Asker(Session(actor, {}, None), None, {"_meta": ABLE})
+            asker = Asker(Session(actor, {}, None, lambda _: None), None, {"_meta": ABLE})
 
             told = asyncio.Event()
 
@@ -242,7 +242,9 @@ def test_a_caller_with_many_tasks_pushes_out_none_of_others_and_keeps_no_memory(
         for _ in range(20):
             await made("second")
         # the other caller's result is still there to be fetched, and the pushed out ones are not
-        assert tasks.find(asker, {"taskId": first}).shown()["result"]["content"] == "first"
+        told = await tasks.get(asker, {"taskId": first})
+        assert told["result"]["content"] == "first"
+        del told
         gc.collect()
         assert sum(result() is not None for result in results) <= 4
 

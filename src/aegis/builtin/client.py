@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,7 +15,12 @@ if TYPE_CHECKING:
     import httpx2
 
 TIMEOUT_SECONDS = 10.0
-"""How long one request may take."""
+"""How long each step of a request may take."""
+
+WHOLE_SECONDS = 30.0
+"""How long an answer may take to come in whole: a service that sends a byte now and then would keep
+an action waiting for ever.
+"""
 
 BODY_MAX = 1 << 20
 """Largest answer that is read, in bytes; ours are a few kilobytes."""
@@ -75,12 +81,15 @@ class Client:
         data = body if isinstance(body, bytes) else msgspec.json.encode(body)
         sent = {"content-type": "application/json", "user-agent": "aegis", **(headers or {})}
         content = b""
+        ends = time.monotonic() + WHOLE_SECONDS
         try:
             with self._client.stream(
                 method, url, content=data if body is not None else None, headers=sent
             ) as response:
                 for piece in response.iter_bytes():
                     content += piece
+                    if time.monotonic() > ends:
+                        raise ServiceError(f"{self._name}: the answer is too slow")
                     if len(content) > BODY_MAX:
                         raise ServiceError(f"{self._name}: the answer is too large")
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:

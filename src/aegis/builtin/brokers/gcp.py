@@ -103,10 +103,13 @@ class GcpBroker:
         answer = self._client.send("POST", f"{url}:generateAccessToken", body, headers)
         try:
             made = _GENERATED.convert(answer)
-            expires = int(datetime.fromisoformat(made.expire_time).timestamp() * 1e6)
-        except (msgspec.ValidationError, ValueError):
+            ends = datetime.fromisoformat(made.expire_time)
+            expires = int(ends.timestamp() * 1e6)
+        except (msgspec.ValidationError, ValueError, OverflowError):
             raise AegisError(f"{self._name}: the answer is no token") from None
         token = made.access_token
+        if not token or ends.tzinfo is None or expires <= time.time() * 1e6:
+            raise AegisError(f"{self._name}: the answer is no token, or one that has ended")
         if scope.boundary:
             bounded = self._bounded(token, scope)
             token, expires = bounded.access_token, min(bounded.expires or expires, expires)

@@ -76,9 +76,12 @@ def granted(
     except ServiceError as error:
         raise AegisError(f"{error}{_said(error.content)}") from None
     try:
-        return _TOKEN.decode(answer)
+        token = _TOKEN.decode(answer)
     except msgspec.DecodeError:
         raise AegisError(f"{name}: the answer is no token") from None
+    if not token.access_token or token.expires_in < 0:
+        raise AegisError(f"{name}: the answer is no token, or one that has ended")
+    return token
 
 
 def _said(content: bytes) -> str:

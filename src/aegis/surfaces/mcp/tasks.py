@@ -106,7 +106,7 @@ class Tasks:
         if task.timer is not None:
             task.timer.cancel()  # it would keep the result until then
 
-    def _room(self, owner: tuple[str, str, str]) -> bool:
+    def _room(self, owner: Owner) -> bool:
         """Whether one more can be kept; the caller's oldest that is over makes room, and where all
         callers have too many, the oldest of any.
         """
