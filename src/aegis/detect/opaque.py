@@ -119,7 +119,7 @@ def unbroken(value: str) -> bool:
 
 
 _NAME = re.compile(
-    r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|[a-z]+(?:[_-][a-z0-9]+){2,}|[/.~].*"
+    r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|[a-z]+(?:[_-][a-z0-9]+){2,}|(?:[/.~]|\\f[A-Z]).*"
     r"|[$@*&]?[A-Za-z_]+(?:(?:\.|::|->|\?\.)[A-Za-z_]+)+(?:[-:]>?)?"
     r"|[a-z]+(?:\.[a-z0-9_]+)*\.[a-z0-9]*_[a-z0-9_]*"
     r"|(?:u?int|float|string|varchar|char|text|sha|md|utf|base|argon|aes|rsa|hmac|pbkdf)[-_]?[0-9]+"
