@@ -25,20 +25,20 @@ from .concepts import Concepts, weighed
 from .fold import View, fold
 from .gate import ScanError
 from .grid import BLOCK, MARGIN, Frame
+from .heard import Heard
 from .hit import Hit
 from .locate import Locator
 from .payloads import by_kind
-from .phrases import SLIPPED
 from .plan import Plan, Planner
 from .reader import Reader
 from .ruleset import load
 from .scene import Scene
 from .score import REACH as SCORE_REACH
-from .spelling import MENDED, PARTED, SLIPS_MIN
+from .spelling import MENDED, PARTED
 from .survey import WORDING_MIN, Surveyor
 from .tagger import Tag, Tagger
 from .views import DECODERS, from_lookalikes, from_tags
-from .words import UNCUT, split
+from .words import UNCUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from .ruleset import RuleSet
     from .spanrules import Confirm
     from .survey import Survey
-    from .words import Cut
 
 TEXT_MIN = 3
 """Shorter texts hold nothing that any rule describes."""
@@ -174,8 +173,8 @@ class Engine:
         frame: Frame | None = None,
     ) -> list[Hit]:
         """Raw hits of one window of text, offsets counting from its start."""
-        view = fold(text)
         frame = frame or Frame()
+        view = frame.heard.view if frame.heard else fold(text)
         payloads = self._payloads.get(kind)
         begins = not frame.cut[0]
         hits: list[Hit] = []
@@ -213,7 +212,7 @@ class Engine:
         hits = self._values(view, plan.spans, own, kind, categories)
         derived = _decoded(view, plan, respelled=self._respelled(frame, kind))
         if not frame.certain:
-            heard = _Heard(self._tags(), view, frame.cut)
+            heard = frame.heard or Heard(self._tags(), view, frame.cut)
             if not frame.silent:
                 hits += self._worded(heard, plan, frame, kind, categories)
             joined = not _RUN_TOGETHER.isdisjoint(plan.triggers) or "spaced" in view.name
@@ -230,7 +229,7 @@ class Engine:
         """Whether other spellings count: numbers in them are no values."""
         return not frame.certain or kind in self._payloads
 
-    def _spelt(self, heard: _Heard, *, joined: bool) -> Iterator[View]:
+    def _spelt(self, heard: Heard, *, joined: bool) -> Iterator[View]:
         """A view with its spelling put right, each way once."""
         view = heard.view
         spelling = self._tags().spelling
@@ -240,12 +239,12 @@ class Engine:
             yield from spelling.parted(view)
 
     def _worded(
-        self, heard: _Heard, plan: Plan, frame: Frame, kind: str, categories: frozenset[str] | None
+        self, heard: Heard, plan: Plan, frame: Frame, kind: str, categories: frozenset[str] | None
     ) -> list[Hit]:
         """What the words of a view say: to the rules, and to the model."""
         view = heard.view
         hits: list[Hit] = []
-        tags = self._tags().named(heard.words, heard.said, view.text, frame.cut)
+        tags = self._tags().named(heard.words, heard.said, heard.phrases)
         tags = self._tags().completed(tags, view, marked=plan.marked)
         if tags:
             hits += self._ideas(view, tags, kind, categories)
@@ -319,34 +318,6 @@ class Engine:
                     None, view.name)
             )  # fmt: skip
         return hits
-
-
-class _Heard:
-    """The words of a view and what each says."""
-
-    __slots__ = ("_cut", "_tagger", "said", "view", "words")
-
-    def __init__(self, tagger: Tagger, view: View, cut: Cut) -> None:
-        self.view = view
-        self.words = split(view.text, cut)
-        self.said = tagger.read(self.words)
-        self._tagger = tagger
-        self._cut = cut
-
-    def slipped(self) -> bool:
-        """Whether letters are in disorder in enough words, those at the edges included."""
-        count = self.said.count(SLIPPED)
-        if count < SLIPS_MIN <= count + sum(self._cut):
-            count = self._tagger.read(split(self.view.text)).count(SLIPPED)
-        return count >= SLIPS_MIN
-
-    def segment(self, low: int) -> Sequence[bytes]:
-        """The words from a place on; none where their weights say that they mean nothing."""
-        # the edge of the window has been seen to by the cut
-        (first, _), (_, last) = self.words.bounds((low, len(self.view.text) + 1))
-        if sum([word.gain for word in self.said[first:last]]) < linear.GAIN_MIN:
-            return ()
-        return [part for part in self.words.parts[first:last] if part]
 
 
 def _unwritten(view: View) -> Iterator[Hit]:

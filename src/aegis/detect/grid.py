@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from .words import UNCUT
 
 if TYPE_CHECKING:
+    from .heard import Heard
     from .plan import Plan
     from .words import Cut
 
@@ -25,14 +26,16 @@ class Frame:
 
     `cut` says at which edges the text goes on, `start` where the block begins in the window;
     `plan` is None where it has to be found. `silent` says that no words that count begin there.
-    `certain` says that enough has been found in the text to read it for values only.
+    `certain` says that enough has been found in the text to read it for values only. `heard` are
+    its words, where they have been read.
     """
 
-    __slots__ = ("certain", "cut", "plan", "silent", "start")
+    __slots__ = ("certain", "cut", "heard", "plan", "silent", "start")
 
     def __init__(self, cut: Cut = UNCUT, start: int = 0, *, certain: bool = False) -> None:
         self.cut = cut
         self.start = start
         self.certain = certain
+        self.heard: Heard | None = None
         self.plan: Plan | None = None
         self.silent = False

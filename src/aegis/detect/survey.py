@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from . import gibberish
 from .fold import fold
 from .grid import BLOCK, MARGIN, Frame
+from .heard import Heard
 from .linear import GAIN_MIN
 from .locate import BUCKET, Matches, Spots, around, ones, spread
 from .phrases import SLIPPED
@@ -30,7 +31,6 @@ from .plan import STRIDE, UNSEEN, Plan
 from .spelling import SLIPS_MIN
 from .tagger import singles
 from .views import from_lookalikes, hidden_places
-from .words import split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -60,17 +60,19 @@ _WHOLE = (1 << _PLACES) - 1
 
 
 class Survey:
-    """What a look at a stretch of text from offset `low` on saw.
+    """What a look at a stretch of `size` code points from offset `low` on saw.
 
     `bits` are the places to be read: `shaped` where a value or a disguise stands, `worded` where
-    the words may count. `marked` says whether there are marks.
+    the words may count. `marked` says whether there are marks, `heard` are the words.
     """
 
-    __slots__ = ("bits", "low", "marked", "shaped", "view", "worded")
+    __slots__ = ("_size", "bits", "heard", "low", "marked", "shaped", "view", "worded")
 
-    def __init__(self, view: View, low: int) -> None:
+    def __init__(self, view: View, low: int, size: int) -> None:
         self.view = view
         self.low = low
+        self._size = size
+        self.heard: Heard | None = None
         self.bits = 0
         self.shaped = 0
         self.worded = 0
@@ -87,6 +89,8 @@ class Survey:
         if not self.shaped >> first & ((1 << last - first) - 1):
             frame.plan = Plan(marked=self.marked)
         frame.silent = not self.worded >> (low - self.low) // BUCKET & _WHOLE
+        if not any(cut) and right - left == self._size:
+            frame.heard = self.heard
         return frame
 
 
@@ -116,13 +120,13 @@ class Surveyor:
         gave up.
         """
         view = fold(text)
-        survey = Survey(view, low)
+        survey = Survey(view, low, len(text))
         seen = Matches()
         self._look(survey, text, kind, threshold, seen)
         alike = survey.worded
         others = list(from_lookalikes(view)) if view.rest else []
         for other in others:
-            disguised = Survey(other, low)
+            disguised = Survey(other, low, len(text))
             self._look(disguised, text, kind, threshold, seen)
             alike |= disguised.worded
             survey.shaped |= around(disguised.shaped, MARGIN // BUCKET)
@@ -155,15 +159,14 @@ class Surveyor:
             marks = sorted(planner.marks(look, view.data), key=itemgetter(1))
             survey.marked = bool(marks)
         tagger = self._tagger()
-        words = split(view.text)
-        said = tagger.read(words)
+        heard = survey.heard = Heard(tagger, view)
+        words, said = heard.words, heard.said
         if said.count(SLIPPED) >= SLIPS_MIN:
             survey.shaped |= _slips(view, words, said)
         survey.worded = self._resembling(view, words, said, len(text))
         alone = singles(said)
-        tags = tagger.phrases(words, said, view.text)
-        if self._locator.hears(alone, tags, marks):
-            spots = Spots(view, words, alone, tags, marks)
+        if self._locator.hears(alone, heard.phrases, marks):
+            spots = Spots(view, words, alone, heard.phrases, marks)
             self._locator.matches(spots, kind, threshold, seen)
 
     def shaped(self, text: str) -> bool:

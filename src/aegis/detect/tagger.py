@@ -211,11 +211,9 @@ class Tagger:
         """What each word of a text says."""
         return list(map(self._vocabulary.__getitem__, words.parts))
 
-    def named(self, words: Words, said: list[Word], text: str, cut: Cut = UNCUT) -> list[Tag]:
-        """The words and phrases of a text in order, without those that touch an edge where the
-        text was cut. `said` is what the words say.
-        """
-        out = self.phrases(words, said, text, cut)
+    def named(self, words: Words, said: Sequence[Word], phrases: Iterable[Tag]) -> list[Tag]:
+        """The words that say something by themselves, and the phrases, in order."""
+        out = list(phrases)
         sums, parts = words.sums, words.parts
         for concepts, places in singles(said).items():
             for index in places:
