@@ -57,42 +57,56 @@ _LEVELS = (
 was reached by 1.1 % of ordinary English texts, 2.2 by 0.5 %, 2.9 by 0.1 %."""
 
 
-def _stem(word: bytes) -> bytes:
-    return STEM + word[:_STEM_SIZE]
+def _features(
+    words: Sequence[bytes],
+) -> tuple[set[bytes], set[bytes], set[tuple[bytes, bytes]]]:
+    """What a segment holds: its words, their stems and pairs of neighbours, numbers alike."""
+    plain = [b"0" if word.isdigit() else word[:_WORD_MAX] for word in words]
+    alone = set(plain)
+    stems = {word[:_STEM_SIZE] for word in alone if len(word) > _STEM_SIZE}
+    return alone, stems, set(pairwise(plain))
 
 
 def grams(words: Sequence[bytes]) -> frozenset[bytes]:
-    """The features of a segment: its words, their stems and pairs of neighbours, numbers alike."""
-    plain = [b"0" if word.isdigit() else word[:_WORD_MAX] for word in words]
-    stems = [_stem(word) for word in plain if len(word) > _STEM_SIZE]
-    return frozenset(plain).union(stems, map(b" ".join, pairwise(plain)))
+    """The features of a segment as they are written in FILE."""
+    alone, stems, pairs = _features(words)
+    return frozenset(alone).union(map(STEM.__add__, stems), map(b" ".join, pairs))
 
 
 class Linear:
     """The model. Immutable, safe for any number of threads."""
 
-    __slots__ = ("_bias", "_unit", "_weights", "singles")
+    __slots__ = ("_alone", "_bias", "_pairs", "_stems", "_unit", "singles")
 
     def __init__(self, text: str) -> None:
         head, *lines = text.splitlines()
         bias, unit = head.split()
         self._bias = float(bias)
         self._unit = float(unit) * SCALE
-        pairs = (line.split("\t") for line in lines)
-        self._weights = {feature.encode(): int(weight) for feature, weight in pairs}
-        known = self._weights.get
+        self._alone: dict[bytes, int] = {}
+        self._stems: dict[bytes, int] = {}
+        self._pairs: dict[tuple[bytes, bytes], int] = {}
+        for feature, weight in (line.encode().split(b"\t") for line in lines):
+            first, _, second = feature.partition(b" ")
+            if second:
+                self._pairs[first, second] = int(weight)
+            elif first.startswith(STEM):
+                self._stems[first.removeprefix(STEM)] = int(weight)
+            else:
+                self._alone[first] = int(weight)
         self.singles = {
-            word: gain + (known(_stem(word), 0) if len(word) > _STEM_SIZE else 0)
-            for word, gain in self._weights.items()
-            if b" " not in word and not word.startswith(STEM)
+            word: gain + (self._stems.get(word[:_STEM_SIZE], 0) if len(word) > _STEM_SIZE else 0)
+            for word, gain in self._alone.items()
         }
         """What each word weighs by itself and by its stem, apart from the pairs."""
 
     def logit(self, words: Sequence[bytes]) -> float:
         """How much a segment resembles the attacks it was trained on; 0 means undecided."""
-        features = grams(words)
-        total = sum(map(self._weights.get, features, repeat(0)))
-        return self._bias + self._unit * total / math.sqrt(len(features))
+        alone, stems, pairs = _features(words)
+        total = sum(map(self._alone.get, alone, repeat(0)))
+        total += sum(map(self._stems.get, stems, repeat(0)))
+        total += sum(map(self._pairs.get, pairs, repeat(0)))
+        return self._bias + self._unit * total / math.sqrt(len(alone) + len(stems) + len(pairs))
 
     def gains(self, words: Sequence[bytes]) -> list[int]:
         """What each word counts by itself."""
