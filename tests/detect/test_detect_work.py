@@ -161,3 +161,17 @@ def test_no_text_takes_more_than_its_length_allows(name: str) -> None:
     assert whole <= LINES_MAX * SIZE
     # a little for what is done once
     assert whole <= GROWTH_MAX * half + SIZE
+
+
+PLAIN = (
+    "She planted tomatoes along the fence, where the wall keeps the wind away. The committee met "
+    "twice, and each time it postponed the question of the roof until somebody had seen the bill."
+)
+
+PLAIN_LINES_MAX = 660
+"""Most lines for PLAIN: a rule whose gate lets every text through adds eighty to 620."""
+
+
+def test_a_plain_text_is_let_go_at_the_gate() -> None:
+    scan(PLAIN)
+    assert work(PLAIN + " It was the bill.") <= PLAIN_LINES_MAX
