@@ -108,13 +108,9 @@ class Linear:
         total += sum(map(self._pairs.get, pairs, repeat(0)))
         return self._bias + self._unit * total / math.sqrt(len(alone) + len(stems) + len(pairs))
 
-    def gains(self, words: Sequence[bytes]) -> list[int]:
-        """What each word counts by itself."""
-        return list(map(self.singles.get, words, repeat(0)))
-
     def score(self, words: Sequence[bytes]) -> int:
         """The logit in thousandths, comparable with the scores of the rules."""
-        gain = sum(self.gains(words))
+        gain = sum(map(self.singles.get, words, repeat(0)))
         if len(words) < WORDS_MIN or gain < GAIN_MIN or gain * gain < GAIN_SQUARE_MIN * len(words):
             return 0
         logit = self.logit(words)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from ..model import Prepared
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -118,8 +120,7 @@ class RuleSet(msgspec.Struct, frozen=True):
     keywords: tuple[str, ...]
 
 
-_DECODER = msgspec.json.Decoder(RuleSet)
-"""Made with the module: two threads that decode into a new type at once crash msgspec 0.22."""
+_DECODER = Prepared(RuleSet)
 
 _SHARED = "#"
 """Stands for no shared letters, the character after it for one, and so on."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..model import LedgerError
+from ..model import LedgerError, Prepared
 from .effects import ANSWERS, Abandoned, Append, Emit, Interrupted, Next, Parked, Settle
 
 if TYPE_CHECKING:
@@ -149,9 +149,8 @@ def pack(trail: Trail) -> bytes:
     return msgspec.json.encode([[name, answer] for name, answer in trail])
 
 
-# made with the module: two threads that decode into a new type at once crash msgspec 0.22
-_TRAIL = msgspec.json.Decoder(list[tuple[str, msgspec.Raw]])
-_ANSWERS = {effect.__name__: msgspec.json.Decoder(answer) for effect, answer in ANSWERS.items()}
+_TRAIL = Prepared(list[tuple[str, msgspec.Raw]])
+_ANSWERS = {effect.__name__: Prepared(answer) for effect, answer in ANSWERS.items()}
 
 
 def unpack(data: bytes) -> Trail:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..model import CallerError
+from ..model import CallerError, Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,8 +44,7 @@ class Ticket(msgspec.Struct, frozen=True, array_like=True):
     nonce: str
 
 
-_TICKET = msgspec.json.Decoder(Ticket)
-"""Made with the module: two threads that decode into a new type at once crash msgspec 0.22."""
+_TICKET = Prepared(Ticket)
 
 
 class Links:

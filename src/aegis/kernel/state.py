@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from ..model import Action
+from ..model import Action, Prepared
 from ..session.behaviour import Alert
 from .session_settings import ManifestSettings
 
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
 ACTIVE, PAUSED = "active", "paused"
 
-ACTION = msgspec.json.Decoder(Action)
-"""Made with the module: two threads that decode into a new type at once crash msgspec 0.22."""
+ACTION = Prepared(Action)
 
 
 class Key(msgspec.Struct, frozen=True):

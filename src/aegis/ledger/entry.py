@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
-from ..model import LedgerError
+from ..model import LedgerError, Prepared
 from .canonical import quoted
 from .record import KINDS, Body
 
@@ -154,8 +154,7 @@ class Filter:
         return all(found.get(name) == value for name, value in self._exact)
 
 
-_DECODERS = {kind: msgspec.json.Decoder(body) for kind, body in KINDS.items()}
-"""Made with the module: two threads that decode into a new type at once crash msgspec 0.22."""
+_DECODERS = {kind: Prepared(body) for kind, body in KINDS.items()}
 
 
 class Record(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ import msgspec
 
 from ...approval import DENIED
 from ...kernel.state import Agent, Key, Loan, Pin, Run
-from ...model import AegisError
+from ...model import AegisError, Prepared
 from .state_approvals import REQUEST
 from .state_database import pack
 from .state_sessions import SessionTables
@@ -29,12 +29,11 @@ PINS_SINCE = 3
 """The schema that brought pins; an older store, opened for reading, has none."""
 
 
-# made with the module: two threads that decode into a new type at once crash msgspec 0.22
-_AGENT = msgspec.json.Decoder(Agent)
-_KEY = msgspec.json.Decoder(Key)
-_LOAN = msgspec.json.Decoder(Loan)
-_PIN = msgspec.json.Decoder(Pin)
-_RUN = msgspec.json.Decoder(Run)
+_AGENT = Prepared(Agent)
+_KEY = Prepared(Key)
+_LOAN = Prepared(Loan)
+_PIN = Prepared(Pin)
+_RUN = Prepared(Run)
 
 
 class SqliteState(SessionTables):

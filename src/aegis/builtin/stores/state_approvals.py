@@ -8,7 +8,7 @@ import msgspec
 
 from ...approval import APPROVED, CONSUMED, PENDING, SKEW, TASK, Request
 from ...kernel.state import Post
-from ...model import AegisError
+from ...model import AegisError, Prepared
 from .state_database import Database, pack
 
 if TYPE_CHECKING:
@@ -32,9 +32,8 @@ _FORGOTTEN = ""
 are forgotten."""
 
 
-# made with the module: two threads that decode into a new type at once crash msgspec 0.22
-_POST = msgspec.json.Decoder(Post)
-REQUEST = msgspec.json.Decoder(Request)
+_POST = Prepared(Post)
+REQUEST = Prepared(Request)
 
 
 class ApprovalTables(Database):

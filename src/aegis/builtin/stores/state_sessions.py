@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ...kernel.state import Conduct, Task
-from ...model import AegisError
+from ...model import AegisError, Prepared
 from .state_approvals import ApprovalTables
 from .state_database import pack
 
@@ -31,9 +31,8 @@ SINCE = 4
 """The schema that brought alerts and tasks; an older store, opened for reading, has none."""
 
 
-# made with the module: two threads that decode into a new type at once crash msgspec 0.22
-_CONDUCT = msgspec.json.Decoder(Conduct)
-_TASK = msgspec.json.Decoder(Task)
+_CONDUCT = Prepared(Conduct)
+_TASK = Prepared(Task)
 
 
 class SessionTables(ApprovalTables):
