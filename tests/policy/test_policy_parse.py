@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import time
 from pathlib import Path
 
 import jsonschema
@@ -120,11 +119,12 @@ def test_agents_that_fold_to_one_name_are_refused():
         "rules: [{name: 'x', <<: *y}]",
     ],
 )
-def test_hostile_documents_are_refused_quickly(text):
-    start = time.process_time()
-    with pytest.raises(PolicyError):
-        Policy.from_text(text)
-    assert time.process_time() - start < 5
+def test_hostile_documents_are_refused_quickly(text, yardsticks):
+    def read():
+        with pytest.raises(PolicyError):
+            Policy.from_text(text)
+
+    assert yardsticks(read) < 1_000_000
 
 
 def test_too_many_rules_are_refused():
@@ -321,14 +321,13 @@ def test_the_schema_refuses_no_less_than_names(text, line, column, path, said):
         jsonschema.validate(YAML(typ="safe").load(text), schema())
 
 
-def test_loading_is_fast_enough():
+def test_loading_is_fast_enough(yardsticks):
     text = "rules:\n" + "".join(
         f"  - name: r{i}\n    match: {{ type: 'read{i}*' }}\n    approval: auto\n"
         for i in range(500)
     )
-    start = time.process_time()
     assert len(Policy.from_text(text).rules) == 500
-    assert time.process_time() - start < 3  # 0.4 s where nothing else runs
+    assert yardsticks(lambda: Policy.from_text(text)) < 1_200_000
 
 
 JSON = st.recursive(
