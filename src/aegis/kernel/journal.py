@@ -151,11 +151,11 @@ class Journal:
                 blob = _HEADER % (seq, _KINDS[kind], word, prev, data)
             except KeyError:
                 raise LedgerError(f"unknown kind of record `{kind}`") from None
-            digest = sha256(blob)
-            receipt = Receipt(seq, digest.hexdigest())
+            leaf = sha256(blob).digest()
+            receipt = Receipt(seq, leaf.hex())
             self._heads[session] = (word, receipt.hash.encode())
             queue = committer.queue
-            queue.append((seq, kind, word, body if plain else None, digest.digest(), blob))
+            queue.append((seq, kind, word, body if plain else None, leaf, blob))
             committer.appended = seq + 1
             committer.bytes += len(blob)
             if durability == "synced":
