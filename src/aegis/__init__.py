@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 from .surfaces.library.aliases import FINDER, Spelled
 
 if TYPE_CHECKING:
+    from .detect import Hit as Hit
+    from .detect import Inspection as Inspection
     from .detect import inspect_text as inspect_text
     from .model import Action as Action
     from .model import ActionError as ActionError
@@ -85,7 +87,7 @@ if TYPE_CHECKING:
     from .surfaces.library.toolsets import wrap_tools as wrap_tools
 
 _HOMES: dict[str, str] = {
-    "aegis.detect": "inspect_text",
+    "aegis.detect": "Hit Inspection inspect_text",
     "aegis.model": "Action ActionError Actor AegisError Approval ApprovalDenied ApprovalTimeout"
     " BlockedError CallerError ConfigError Decision Finding GuardrailError HeldError"
     " KillSwitchError LedgerError LimitError Outcome PluginError PolicyError RiskLevel"

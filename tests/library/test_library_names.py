@@ -30,6 +30,8 @@ PUBLIC = [
     "Finding",
     "GuardrailError",
     "HeldError",
+    "Hit",
+    "Inspection",
     "KillSwitchError",
     "LedgerError",
     "LimitError",

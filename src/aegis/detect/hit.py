@@ -23,3 +23,8 @@ class Hit(msgspec.Struct, frozen=True, gc=False, order=True):
     mask: str | None = None
     view: str = ""
     reason: str = ""
+
+    @property
+    def confidence(self) -> float:
+        """How sure, from 0 to 1: `score` in units."""
+        return self.score / 1000
