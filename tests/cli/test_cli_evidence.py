@@ -242,6 +242,17 @@ class TestEvidence:
         aegis("evidence", "export", "--out", "e.txt")
         assert "lane-missing" in aegis("verify", "e.txt", code=1).out
 
+    def test_a_ledger_that_disappears_does_not_begin_anew_unseen(self, aegis, folder, recorded):
+        (folder / ".aegis/ledger.db").unlink()
+        for verb in (["verify"], ["audit"], ["evidence", "export", "--out", "e.txt"], ["doctor"]):
+            said = aegis(*verb, code=1)
+            assert "there was a ledger" in said.out + said.err
+        aegis("keys", "create", "--name", "after")
+        for verb in (["verify"], ["verify", ".aegis/ledger.db"], ["doctor"]):
+            assert "lane-missing" in aegis(*verb, code=1).out
+        aegis("evidence", "export", "--out", "e.txt")
+        assert "lane-missing" in aegis("verify", "e.txt", code=1).out
+
     def test_an_old_export_is_not_replaced_unless_told_to(self, aegis, folder, recorded):
         (folder / "e.txt").write_text("precious")
         assert "`--force`" in aegis("evidence", "export", "--out", "e.txt", code=2).err

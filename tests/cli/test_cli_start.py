@@ -171,6 +171,16 @@ def test_a_reader_that_goes_away_is_no_error(folder):
         assert running.wait(30) == 0
 
 
+@pytest.mark.parametrize("closed", [">&-", "<&-", ">&- <&- 2>&-"])
+def test_closed_standard_files_are_no_fault(folder, closed):
+    code = "import sys; from aegis.cli.main import main; main(['why', 'read_x'])"
+    shell = f'exec "$0" -c "$1" {closed}'
+    done = subprocess.run(
+        ["sh", "-c", shell, sys.executable, code], capture_output=True, cwd=folder, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_colour_and_boxes_stay_out_of_pipes(process, folder):
     process("init")
     done = process("simulate", "aegis.yaml", "read", env={"FORCE_COLOR": "", "TERM": "xterm"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import select
 import socket
 import subprocess
 import sys
@@ -216,6 +217,21 @@ def test_what_is_no_request_is_refused_behind_the_answers_before_it(gateway, con
     unfinished = plain.replace(b"\r\n\r\n", b"\r\ntransfer-encoding: chunked\r\n\r\n!\r\n")
     connection = connect()
     assert exchange(connection, plain * 3 + unfinished, 9) == [200] * 3 + [400]
+
+
+def test_a_body_that_breaks_is_answered_and_its_connection_closed(gateway, connect):
+    top = head(gateway).replace(b"content-length: %d" % SIZE, b"transfer-encoding: chunked")
+    open_before = psutil.Process(gateway.process.pid).num_fds()
+    # the head and the fault in one piece, a fault behind a chunk, and one that comes later
+    for before, after in ((top + b"!\r\n", b""), (top + b"1\r\n{\r\n!\r\n", b""), (top, b"!\r\n")):
+        connection = connect()
+        connection.sendall(before)
+        if after:
+            assert not select.select([connection], [], [], 0.1)[0]
+            connection.sendall(after)
+        assert exchange(connection, b"") == [400]
+        assert connection.recv(1) == b""
+    assert psutil.Process(gateway.process.pid).num_fds() <= open_before
 
 
 def test_heads_are_remembered_within_bounds():

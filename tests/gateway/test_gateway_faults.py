@@ -177,6 +177,15 @@ def head(gateway, length, extra=""):
     ).encode()
 
 
+def test_head_is_get_without_the_body(gateway):
+    for path, status in (("/health/liveness", 200), ("/metrics", 200), ("/v1/nothing", 404)):
+        asked = f"HEAD {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode()
+        answer = raw(gateway, asked)
+        assert answer.startswith(b"HTTP/1.1 %d" % status)
+        assert answer.endswith(b"\r\n\r\n")
+        assert b"content-length: 0" not in answer
+
+
 def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_read(gateway):
     answer = raw(gateway, head(gateway, 1 << 40))
     assert answer.startswith(b"HTTP/1.1 413")

@@ -232,6 +232,29 @@ def test_a_lane_that_is_gone_is_not_made_again(tmp_path, bodies):
         assert "lane-missing" in codes(out.getvalue())
 
 
+def test_a_ledger_whose_only_lane_is_gone_does_not_begin_anew(tmp_path, bodies):
+    decision, _ = bodies
+    base = tmp_path / "ledger.db"
+    journal = opened(tmp_path)
+    journal.append("decision", "s", decision(1, "s"))
+    journal.close()
+    base.write_bytes(b"")
+    with pytest.raises(LedgerError, match="is empty, and was a lane"):
+        opened(tmp_path)
+    for path in tmp_path.glob("ledger.db*"):
+        path.unlink()
+    journal = opened(tmp_path)
+    journal.append("decision", "s", decision(2, "s"))
+    journal.close()
+    assert [path.name for path in lane_paths(base)] == ["ledger.1.db"]
+    faults = [[(f.code, f.lane) for f in found.faults] for _, found in verify_lanes(base)]
+    name = load_signer(tmp_path).identity.name
+    assert faults == [[("lane-missing", name)], []]
+    out = io.BytesIO()
+    export_lanes(lanes(tmp_path, base, SqliteStore), out, created=AT)
+    assert codes(out.getvalue()) == ["lane-missing"]
+
+
 def test_a_roll_that_was_changed_is_refused(tmp_path):
     opened(tmp_path).close()
     roll = roll_path(tmp_path / "ledger.db")
@@ -239,7 +262,7 @@ def test_a_roll_that_was_changed_is_refused(tmp_path):
     with pytest.raises(LedgerError, match="not what was signed"):
         opened(tmp_path)
     # whoever moves all files of a ledger away starts a new one
-    for path in tmp_path.glob("ledger*.db*"):
+    for path in (*tmp_path.glob("ledger*.db*"), roll):
         path.unlink()
     opened(tmp_path).close()
     assert all(found.faults[0].code == "empty" for _, found in verify_lanes(tmp_path / "ledger.db"))

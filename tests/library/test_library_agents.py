@@ -76,6 +76,21 @@ def test_what_is_listed_decides(ledger):
     ]
 
 
+def test_a_tool_is_named_by_place_or_by_keyword(ledger):
+    @monitor(name="lookup")
+    def first():
+        return 1
+
+    @monitor("lookup", target="crm")
+    def second():
+        return 2
+
+    aegis.register_agent("Bot", allows=["lookup"])
+    with agent_context("Bot"):
+        assert (first(), second()) == (1, 2)
+    assert [record["type"] for record in ledger(kind="decision")] == ["lookup"] * 2
+
+
 def test_the_same_tool_under_different_agents():
     agent("Support", allows=["lookup_balance"])
     agent("Fraud", allows=["access_ssn"])

@@ -186,6 +186,17 @@ def test_the_terminal(line, ok, monkeypatch, capsys, ledger):
     assert run_one(CLIApprovalHandler()).ok is ok
 
 
+def test_what_waits_says_so_where_nobody_else_is_told(home, caplog):
+    assert run_one(None).status == "denied"
+    (said,) = [r.getMessage() for r in caplog.records if "waits for a person" in r.getMessage()]
+    assert said.startswith("`pay` waits for a person; answer with `aegis approve ap_")
+    aegis.shutdown()
+    caplog.clear()
+    (home / "aegis.yaml").write_text("approvals: { channels: [notice] }\n")
+    assert run_one(None, {"amount": 6}).status == "denied"
+    assert "waits for a person" not in caplog.text
+
+
 def test_without_a_terminal_and_without_people_it_expires(ledger):
     result = run_one(None)
     assert result.status is ResultStatus.DENIED

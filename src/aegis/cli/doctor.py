@@ -206,7 +206,7 @@ def _folder(found: Loaded) -> Iterator[Check]:
 
 def _ledger(found: Loaded) -> Iterator[Check]:
     from ..builtin.stores.sqlite_lanes import verify_lanes
-    from ..kernel.lanes import lane_paths
+    from ..kernel.lanes import begun
     from ..ledger.entry import Query
     from ..ledger.keys import PUBLIC_FILE, load_identity
     from .copies import readable
@@ -216,10 +216,10 @@ def _ledger(found: Loaded) -> Iterator[Check]:
     if settings.ledger.store == "memory":
         yield Check("ledger", WARN, "kept in memory: evidence is lost when the process ends")
         return
-    paths = lane_paths(base)
-    if not paths:
+    if not begun(base):
         yield Check("ledger", OK, f"{base} is made on first use")
         return
+    home.ledger(found)  # raises where its files are gone
     identity = load_identity(Path(settings.home) / PUBLIC_FILE)
     yield Check("ledger", OK, f"signed with {identity.fingerprint}")
     if settings.ledger.store == "sqlite":

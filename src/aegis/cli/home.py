@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..model import CallerError
+from ..model import CallerError, LedgerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,14 +109,21 @@ def lanes(found: Loaded) -> list[Lane]:
 
 
 def ledger(found: Loaded) -> Path:
-    """Where the ledger begins. Raises CallerError where another process cannot read it."""
-    from ..kernel.lanes import lane_paths
+    """Where the ledger begins. Raises CallerError where another process cannot read it, and
+    LedgerError where all of it is gone.
+    """
+    from ..kernel.lanes import begun, lane_paths, roll_path
 
     settings = found.settings
     if settings.ledger.store == "memory":
         raise CallerError("this ledger is kept in memory; only the process that has it can read it")
     base = Path(settings.home) / settings.ledger.path
     if not lane_paths(base):
+        if begun(base):
+            raise LedgerError(
+                f"`{base}` is gone: `{roll_path(base).name}` beside it says that there was a "
+                "ledger; bring its files back"
+            )
         raise CallerError(f"there is no ledger at `{base}` yet; it begins with the first action")
     return base
 

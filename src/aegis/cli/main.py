@@ -166,6 +166,11 @@ def app(asked: Sequence[str] = ()) -> App:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and leave the process with its exit code."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            # closed by who started it: the lowest number free is its own again, before a file is
+            os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, open(number, "w" if number else "r"))  # noqa: SIM115
     sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
 
 

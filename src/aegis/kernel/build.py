@@ -28,7 +28,7 @@ from .follow import Follow, Stricter, standard
 from .grants import build_brokers, grants_of
 from .journal import Journal
 from .keys import Keys
-from .lanes import idle_lanes, lane_paths, open_lane, recover_lanes
+from .lanes import begun, idle_lanes, open_lane, recover_lanes
 from .lender import Lender
 from .links import PURPOSE, Links
 from .ports import now
@@ -342,7 +342,7 @@ def need_key(home: Path, base: Path) -> None:
     Raises LedgerError.
     """
     key = home / KEY_FILE
-    if not key.exists() and lane_paths(base):
+    if not key.exists() and begun(base):
         raise LedgerError(
             f"`{key}` is gone, and the ledger `{base}` was signed with it; bring the key back, or "
             "move the ledger's files away and start a new one"

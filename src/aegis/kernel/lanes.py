@@ -4,7 +4,7 @@ A lane is a complete ledger file (its own tree and checkpoints, signed with the 
 lane's own name). The first process on a home folder writes `ledger.db`, the next one, while the
 first still runs, `ledger.1.db`, and so on; a lane that was left is taken up again by the next
 process that starts. Readers see all lanes. How many lanes there have been is a signed note beside
-them, the roll (`ledger.lanes`), so that a lane file that disappears is missed.
+them, the roll (`ledger.lanes`), so that a lane file that disappears is missed, be it the only one.
 """
 
 from __future__ import annotations
@@ -50,6 +50,11 @@ def lane_paths(base: Path) -> list[Path]:
     return [path for path in paths if path.exists()]
 
 
+def begun(base: Path) -> bool:
+    """Whether there is a ledger, or has been one: its roll outlives its lanes."""
+    return bool(lane_paths(base)) or roll_path(base).exists()
+
+
 def lane_files(base: Path, identity: Identity) -> list[Path]:
     """The files of all lanes there have been, in order; what does not exist is missing.
 
@@ -76,11 +81,10 @@ def open_lane(home: Path, base: Path, make: Callable[[Path], LedgerStore]) -> Jo
     are busy.
     """
     signer = load_signer(home)
-    fresh = not lane_paths(base)
-    known = 0 if fresh else _enrolled(base, signer.identity)
+    known = _enrolled(base, signer.identity)
     for lane in range(LANES_MAX):
         path = lane_path(base, lane)
-        if lane < known and not path.exists():
+        if lane < known and _gone(path):
             # a lane in its place would hide that it is gone
             log.warning("`%s` is missing; `aegis doctor` says more", path)
             continue
@@ -89,7 +93,7 @@ def open_lane(home: Path, base: Path, make: Callable[[Path], LedgerStore]) -> Jo
         except LedgerBusy:
             continue
         try:
-            _enroll(base, signer, lane + 1, fresh=fresh and lane == 0)
+            _enroll(base, signer, lane + 1)
         except BaseException:
             journal.close()
             raise
@@ -139,6 +143,22 @@ def idle_lanes(home: Path, base: Path, make: Callable[[Path], LedgerStore]) -> s
     return idle
 
 
+def _gone(path: Path) -> bool:
+    """Whether the file of a lane is not there. Raises LedgerError where nothing is left in it."""
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        raise LedgerError(f"`{path}`: {error.strerror}") from None
+    if size == 0:
+        raise LedgerError(
+            f"`{path}` is empty, and was a lane of the ledger; bring it back, or remove it to go "
+            "on without its records: verification will name the lane as missing"
+        )
+    return False
+
+
 def _recover(journal: Journal, at: int) -> int:
     count = 0
     try:
@@ -184,11 +204,10 @@ def _enrolled(base: Path, identity: Identity) -> int:
     return number
 
 
-def _enroll(base: Path, signer: Signer, count: int, fresh: bool) -> None:
-    """See that the roll has this many lanes; a fresh ledger begins a roll of its own."""
+def _enroll(base: Path, signer: Signer, count: int) -> None:
+    """See that the roll has this many lanes."""
     with _locked(base):
-        fresh = fresh and len(lane_paths(base)) == 1
-        if fresh or _enrolled(base, signer.identity) < count:
+        if _enrolled(base, signer.identity) < count:
             replace_file(roll_path(base), signer.sign(f"{ROLL}\n{count}\n").encode())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...kernel.lanes import lane_files
+from ...kernel.lanes import lane_files, lane_paths
 from ...ledger.checkpoint import Identity
 from ...ledger.walk import Fault, Report
 from .sqlite_reader import SqliteReader, verify_store
@@ -18,12 +18,8 @@ def verify_lanes(base: Path, trusted_key: bytes | None = None) -> list[tuple[Pat
 
     Raises LedgerError where `base` is no ledger, or the roll of its lanes was changed.
     """
-    named = SqliteReader(base).identity
-    if not named:
-        return [(base, verify_store(base, trusted_key))]
-    identity = Identity.parse(named)
-    if "/" in identity.name.partition("/")[2]:
-        # a later lane, named by itself
+    identity = _first(base)
+    if identity is None:
         return [(base, verify_store(base, trusted_key))]
     found = []
     for number, path in enumerate(lane_files(base, identity)):
@@ -31,15 +27,35 @@ def verify_lanes(base: Path, trusted_key: bytes | None = None) -> list[tuple[Pat
             report = verify_store(path, trusted_key)
             _same_key(report, path, identity, number)
         else:
-            fault = Fault("lane-missing", -1, f"`{path.name}` is gone", f"{identity.name}/{number}")
+            fault = Fault("lane-missing", -1, f"`{path.name}` is gone", _name(identity, number))
             report = Report([fault], scope="full", origin=identity.name)
         found.append((path, report))
     return found
 
 
+def _first(base: Path) -> Identity | None:
+    """Whose ledger begins at `base`; None where that is a later lane, named by itself, or none.
+
+    The first lane may be gone: then the others tell.
+    """
+    own = SqliteReader(base).identity
+    if own:
+        identity = Identity.parse(own)
+        return None if "/" in identity.name.partition("/")[2] else identity
+    for path in [] if base.exists() else lane_paths(base):
+        if named := SqliteReader(path).identity:
+            later = Identity.parse(named)
+            return Identity(later.public, later.name.rpartition("/")[0])
+    return None
+
+
+def _name(identity: Identity, number: int) -> str:
+    return identity.name if number == 0 else f"{identity.name}/{number}"
+
+
 def _same_key(report: Report, path: Path, identity: Identity, number: int) -> None:
     """A lane must be signed with the key of the first one, under its own name."""
     named = SqliteReader(path).identity
-    name = identity.name if number == 0 else f"{identity.name}/{number}"
+    name = _name(identity, number)
     if named and named != str(Identity(identity.public, name)):
         report.faults.append(Fault("wrong-key", -1, f"it belongs to `{named[:80]}`", name))

@@ -117,7 +117,8 @@ class Gateway:
 
     def _handled(self, turn: Turn) -> Awaitable[None]:
         """The work of the turn's route, for a caller that is known. Raises Failure."""
-        key = (turn.method, turn.path)
+        # HEAD is GET without the body (RFC 9110, 9.3.2): load balancers ask that way
+        key = ("GET" if turn.method == "HEAD" else turn.method, turn.path)
         handler = self.routes.get(key)
         if handler is None:
             handler = self.open_routes.get(key)

@@ -317,6 +317,12 @@ class Front(asyncio.Protocol):
         """Answer what is no request once the answers before it have left, and close."""
         if self._transport is None or self.lost:
             return
+        turn = self._turn
+        if turn is not None and not (turn.complete or turn.started):
+            # the body of this very request is broken. Its task may not have run yet, and a task
+            # that is cancelled before it runs tells nobody that it ended
+            self._turn = None
+            turn.stop("left")
         if self._turn is None:
             body = failure.body()
             reason = REASONS.get(failure.status, "").encode()

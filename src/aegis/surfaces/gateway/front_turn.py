@@ -89,7 +89,8 @@ class FrontTurn(Turn):
         self.started = True
         lines = self._head(status, headers)
         lines.append(b"content-length: %d\r\n\r\n" % len(body))
-        lines.append(body)
+        if self.method != "HEAD":
+            lines.append(body)
         self.front.write(b"".join(lines))
         self.front.finished(self)
 

@@ -15,11 +15,13 @@ from ...kernel.build import open_runtime, reload
 from ...kernel.lanes import lane_paths
 from ...kernel.reload import Watch
 from ...ledger.entry import Query, record_of
+from ...model import shown
 from .approvals import ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ...approval import Request
     from ...kernel.config import Loaded
 
 log = logging.getLogger("aegis")
@@ -34,6 +36,7 @@ class Home:
 
     def __init__(self, loaded: Loaded, load: Callable[[], Loaded]) -> None:
         self.runtime = open_runtime(loaded, asker=ask)
+        self.runtime.desk.watchers.append(self._filed)
         self.pid = os.getpid()
         self._watch = Watch(loaded, load, self._apply, _report)
         self._looked = time.monotonic()
@@ -74,6 +77,17 @@ class Home:
     def close(self) -> None:
         """Write everything out and release the files."""
         self.runtime.close()
+
+    def _filed(self, request: Request) -> None:
+        """Say what the call waits for, where nobody else is told: it would look as if it hung."""
+        settings = self.runtime.desk.settings
+        if not settings.channels and settings.wait_seconds:
+            log.warning(
+                "%s waits for a person; answer with `aegis approve %s` or `aegis deny %s`",
+                shown(f"`{request.type}`"),
+                request.id,
+                request.id,
+            )
 
     def _apply(self, loaded: Loaded) -> None:
         reload(self.runtime, loaded)

@@ -17,17 +17,17 @@ F = TypeVar("F", bound="Callable[..., Any]")
 @overload
 def monitor(function: F, /) -> F: ...
 @overload
-def monitor(name: str = "", /, *, target: str = "") -> Callable[[F], F]: ...
-def monitor(subject: Any = "", /, *, target: str = "") -> Any:
-    """Govern a tool: `@monitor`, `@monitor()` or `@monitor("tool name")`.
+def monitor(name: str = "", *, target: str = "") -> Callable[[F], F]: ...
+def monitor(name: Any = "", *, target: str = "") -> Any:
+    """Govern a tool: `@monitor`, `@monitor()`, `@monitor("tool name")` or `@monitor(name=…)`.
 
     Its name is what agents' lists and rules match as the action's type; without one it is the
     function's. Refusals raise BlockedError and its kinds; the function is then not called. A call
     outside any `agent_context` waits for a person, unless a rule says otherwise.
     """
-    if isinstance(subject, str):
-        return lambda function: _monitored(function, subject, target)
-    return _monitored(subject, "", target)
+    if isinstance(name, str):
+        return lambda function: _monitored(function, name, target)
+    return _monitored(name, "", target)
 
 
 def _monitored(function: Any, name: str, target: str) -> Any:
