@@ -177,13 +177,14 @@ class Engine:
         view = frame.heard.view if frame.heard else fold(text)
         payloads = self._payloads.get(kind)
         begins = not frame.cut[0]
+        injection = categories is None or "injection" in categories
         hits: list[Hit] = []
-        if not frame.certain and (categories is None or "injection" in categories):
+        if injection and not frame.certain:
             hits += gibberish.hits(text, frame.start, BLOCK)
         views = [view]
         hidden = list(from_tags(text, view))
         views += hidden
-        if hidden and any(len(one.text) >= 4 for one in hidden):
+        if injection and any(len(one.text) >= 4 for one in hidden):
             hits.append(_invisible(hidden[0], kind))
         if view.rest and self._respelled(frame, kind):
             views += from_lookalikes(view)

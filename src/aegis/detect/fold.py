@@ -231,11 +231,9 @@ class View:
         shifts = self._shifts if self._parent is None else self._parent._shifts
         return None if shifts is None else shifts.back
 
-    def sources(self, offsets: Iterable[int]) -> Iterable[int]:
-        """Offsets in the original text of rising offsets in `data`; for the same views."""
-        chars = self._rising(offsets) if self._wide else offsets
-        whence = self.whence
-        return chars if whence is None else map(whence, chars)
+    def characters(self, offsets: Iterable[int]) -> Iterable[int]:
+        """Offsets in `text` of rising offsets in `data`."""
+        return self._rising(offsets) if self._wide else offsets
 
     def _rising(self, offsets: Iterable[int]) -> Iterator[int]:
         last = char = 0

@@ -5,6 +5,9 @@ concept becomes one large integer with a bit for every BUCKET code points in whi
 stands, and each rule a few shifts and intersections of such integers. What is left over is a
 superset of the places where a rule matches: a block that is not named here would have been read
 in vain, so leaving it out changes nothing.
+
+Distances are those of the view, as they are when a rule is confirmed: what folding leaves out keeps
+no words apart. Only what comes out is told in places of the original text.
 """
 
 from __future__ import annotations
@@ -89,6 +92,24 @@ def ones(bits: int) -> Iterator[int]:
         bits ^= low
 
 
+def original(places: int, view: View) -> int:
+    """Places of a view as those of the original text it was read from."""
+    whence = view.whence
+    if whence is None:
+        return places
+    out, size, end = 0, len(view.text), 0
+    # marks are told as more places than the text has
+    places &= (1 << -(-size // BUCKET)) - 1
+    while places:
+        gap = (places & -places).bit_length() - 1
+        run = (~(places >> gap) & (places >> gap) + 1).bit_length() - 1
+        start, end = end + gap, end + gap + run
+        first, last = whence(start * BUCKET), whence(min(end * BUCKET, size) - 1)
+        out |= (1 << last // BUCKET + 1) - (1 << first // BUCKET)
+        places >>= gap + run
+    return out
+
+
 class Spots:
     """Where the concepts of a view stand. What is never asked for is never worked out.
 
@@ -96,7 +117,7 @@ class Spots:
     `marks` are concepts that are no words with their rising byte offsets into the data of the view.
     """
 
-    __slots__ = ("_broken", "_groups", "_known", "_read", "_text", "_whence", "_words", "present")
+    __slots__ = ("_broken", "_groups", "_known", "_read", "_text", "_words", "present", "view")
 
     def __init__(
         self,
@@ -106,8 +127,8 @@ class Spots:
         tags: Iterable[Tag],
         marks: Sequence[tuple[str, int]],
     ) -> None:
+        self.view = view
         self._words = words
-        self._whence = view.whence
         self._text = view.text
         self._read = 0
         self._broken = 0
@@ -116,7 +137,7 @@ class Spots:
         for tag in tags:
             bits = self._places(tag.start, tag.end)
             longer[tag.concepts] = longer.get(tag.concepts, 0) | bits
-        places = view.sources(offset for _, offset in marks)
+        places = view.characters(offset for _, offset in marks)
         for (name, _), place in zip(marks, places, strict=True):
             one = frozenset({name})
             longer[one] = longer.get(one, 0) | 7 << place // BUCKET
@@ -126,7 +147,7 @@ class Spots:
         self.present: frozenset[str] = frozenset().union(*singles, *longer)
 
     def bits(self, name: str) -> int:
-        """The places of a concept: a bit for each BUCKET code points of the original text."""
+        """The places of a concept: a bit for each BUCKET code points of the view."""
         known = self._known.get(name)
         if known is None:
             known = 0
@@ -151,12 +172,11 @@ class Spots:
                     self.present |= {name}
 
     def broken(self, places: int) -> int:
-        """Which of some places hold the end of a sentence; none are told where places shift."""
-        if self._whence is None:
-            for place in ones(places & ~self._read):
-                if BREAK.search(self._text, place * BUCKET, (place + 1) * BUCKET) is not None:
-                    self._broken |= 1 << place
-            self._read |= places
+        """Which of some places hold the end of a sentence."""
+        for place in ones(places & ~self._read):
+            if BREAK.search(self._text, place * BUCKET, (place + 1) * BUCKET) is not None:
+                self._broken |= 1 << place
+        self._read |= places
         return self._broken
 
     def _singles(self, places: Iterable[int]) -> int:
@@ -167,11 +187,9 @@ class Spots:
             out |= self._places(end - len(parts[index]), end)
         return out
 
-    def _places(self, start: int, end: int) -> int:
-        last = end - 1
-        if self._whence is not None:
-            start, last = self._whence(start), self._whence(last)
-        return 1 << start // BUCKET | 1 << last // BUCKET
+    @staticmethod
+    def _places(start: int, end: int) -> int:
+        return 1 << start // BUCKET | 1 << (end - 1) // BUCKET
 
 
 class Matches:
@@ -249,14 +267,19 @@ class Locator:
     def matches(self, spots: Spots, kind: str, threshold: int, seen: Matches) -> None:
         """Add where matches can begin in a view to what other views of the same text gave."""
         spots.compose(self._composites)
+        found: dict[tuple[str, str], int] = {}
         for way in self._possible(spots.present, kind):
             begins = _begins(way, spots)
-            if not begins:
-                continue
-            if way.score >= threshold or way.category not in EVIDENCE:
-                seen.strong[way.category] = seen.strong.get(way.category, 0) | begins
+            if begins:
+                counts = way.score >= threshold or way.category not in EVIDENCE
+                key = way.category, "" if counts else way.rule
+                found[key] = found.get(key, 0) | begins
+        for (category, rule), begins in found.items():
+            places = original(begins, spots.view)
+            if rule:
+                seen.weak.setdefault(category, []).append((rule, places))
             else:
-                seen.weak.setdefault(way.category, []).append((way.rule, begins))
+                seen.strong[category] = seen.strong.get(category, 0) | places
 
     def _possible(self, concepts: Iterable[str], kind: str) -> Iterator[_Way]:
         present = sum(map(self._bits.__getitem__, concepts))

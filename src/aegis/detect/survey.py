@@ -25,7 +25,7 @@ from .fold import fold
 from .grid import BLOCK, MARGIN, Frame
 from .heard import Heard
 from .linear import GAIN_MIN
-from .locate import BUCKET, Matches, Spots, around, ones, spread
+from .locate import BUCKET, Matches, Spots, around, ones, original, spread
 from .phrases import SLIPPED
 from .plan import STRIDE, UNSEEN, Plan
 from .spelling import SLIPS_MIN
@@ -49,7 +49,8 @@ WORDING_MIN = 350
 """Lowest score of the model that counts as evidence: the threshold of high sensitivity."""
 
 NEAR = 128
-"""Code points between the place that gives a value away and its beginning, or the next one."""
+"""Code points of a view between the place that gives a value away and its beginning, or the next
+one."""
 
 CONFIRMED_MAX = 8
 """Blocks with a value after which the others of the stretch are not asked first."""
@@ -191,8 +192,9 @@ class Surveyor:
 
     def _disguised(self, view: View, look: Look) -> int:
         """Where a disguise is within reach, as bits."""
-        places = _bits(view.sources(sorted(self._planner.disguised(look, view.data))))
-        return spread(places, MARGIN // BUCKET, (MARGIN + STRIDE) // BUCKET)
+        places = _bits(view.characters(sorted(self._planner.disguised(look, view.data))))
+        # the planner names one in STRIDE bytes
+        return around(original(spread(places, 0, STRIDE // BUCKET), view), MARGIN // BUCKET)
 
     def _resembling(self, view: View, words: Words, said: list[Word], size: int) -> int:
         """Where the wording is that of attacks, as bits: the beginnings of such blocks."""
@@ -227,8 +229,8 @@ class Surveyor:
             if kind and confirm.rule.kinds and kind not in confirm.rule.kinds:
                 continue
             if shape not in near:
-                places = _bits(view.sources(self._planner.starts(shape, view.data)))
-                near[shape] = _blocks(around(places, NEAR // BUCKET))
+                places = _bits(view.characters(self._planner.starts(shape, view.data)))
+                near[shape] = _blocks(original(around(places, NEAR // BUCKET), view))
             for bit in ones(near[shape]):
                 wanted.setdefault(bit // _PLACES, []).append((confirm, words))
         out = 0
@@ -279,7 +281,7 @@ def _slips(view: View, words: Words, said: list[Word]) -> int:
 
 
 def _bits(offsets: Iterable[int]) -> int:
-    """Offsets in the original text as bits for BUCKET code points each."""
+    """Offsets as bits for BUCKET code points each."""
     out = 0
     for offset in offsets:
         out |= 1 << offset // BUCKET
