@@ -218,7 +218,9 @@ def test_a_value_inside_an_encoding_is_found_where_the_encoding_stands() -> None
 
 
 def test_a_flag_cut_by_a_window_does_not_cover_for_hidden_text() -> None:
+    letters = " ".join(f"item {number}" for number in range(1, 150))
     for place in range(248, 258):
-        text = "x" * place + flag("gbsct")
-        text += " word" * 68 + tagged("We meet at the station.")
+        text = letters[:place] + flag("gbsct") + letters[place : place + 340]
+        assert not inspect_text(text, kind="document").findings
+        text += tagged("We meet at the station.")
         assert inspect_text(text, kind="document").flagged, place
