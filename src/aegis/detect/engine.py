@@ -38,6 +38,7 @@ from .score import REACH as SCORE_REACH
 from .spelling import MENDED, PARTED
 from .survey import WORDING_MIN, Surveyor
 from .tagger import Tag, Tagger
+from .triggers import TABLED
 from .views import DECODERS, from_lookalikes
 from .words import UNCUT
 
@@ -210,6 +211,9 @@ class Engine:
         plan = frame.plan or self._planner.plan(view.data, values=not respelled)
         own = None if view.name else view.own(frame.start, frame.start + BLOCK)
         hits = self._values(view, plan.spans, own, kind, categories)
+        if view.name.endswith(TABLED):
+            # its words have been read where they stand
+            return hits, []
         spelt = self._respelled(frame, kind)
         derived = _decoded(view, plan, respelled=spelt)
         if view.rest and spelt:

@@ -16,6 +16,7 @@ from . import triggers
 from .confusables import CONFUSABLES, latinised
 from .fold import fold
 from .hidden import from_tags
+from .tables import from_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -379,5 +380,6 @@ DECODERS: dict[str, Callable[[View], Iterator[View]]] = {
     triggers.LEETED: from_leet,
     triggers.SPACED: from_spaced,
     triggers.BROKEN: from_broken,
+    triggers.TABLED: from_table,
 }
 """Disguised readings by the trigger that calls for them."""
