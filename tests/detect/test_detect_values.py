@@ -12,6 +12,7 @@ VALID = {
     "aadhaar": "234123412346",
     "birth_date": "1984-03-12",
     "card": "378282246310005",
+    "common_password": "sunshine",
     "cn_id": "11010519491231002X",
     "cpf": "529.982.247-25",
     "dea": "BG1318460",
@@ -40,6 +41,7 @@ VALID = {
     "unbroken": "sk-q7Lm9Zt4Vb8Nc3Wp",
     "url_login": "redis://:hunter22@cache:6379/0",
     "wallet": "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa",
+    "worded_password": "wheelbarrow",
 }
 NATIONAL = {
     "ar_cuit": "20-12345678-6",

@@ -15,6 +15,7 @@ import pytest
 
 from aegis.model import Action, Text, Verdict
 from aegis.plugin.contracts import Guard
+from aegis.plugin.options import Entry, taken
 
 HERE = Path(__file__).parent
 GATEWAY = HERE.parent / "gateway" / "gateway_process.py"
@@ -139,8 +140,8 @@ def test_more_than_the_judge_is_given_is_refused_and_not_cut(build):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"base_url": "judge"}, "`base_url` has to be an address"),
-        ({"model": ""}, "`model` must not be empty"),
+        ({"base_url": "judge"}, "`base_url`: has to be an address"),
+        ({"model": ""}, "`model`: must not be empty"),
         ({"treshold": 1}, "did you mean `threshold`"),
         ({"threshold": 1001}, "`threshold`"),
         ({"timeout_seconds": 0}, "`timeout_seconds`"),
@@ -153,6 +154,15 @@ def test_more_than_the_judge_is_given_is_refused_and_not_cut(build):
 def test_settings_that_make_no_sense(build, options, said):
     with pytest.raises(ValueError, match=said):
         build(**options)
+
+
+def test_a_configuration_hears_where_each_wrong_value_stands(build):
+    from aegis_guard_llm_judge import build as made_by
+
+    options = taken(made_by, "llm_judge")("judge", "judge-1", threshold=2000)
+    said = {one.path: one.message for one in options.complaints(Entry("llm_judge", "mask"))}
+    assert list(said) == [("action",), ("options", "base_url"), ("options", "threshold")]
+    assert "cannot be masked" in said["action",]
 
 
 class Gateway:

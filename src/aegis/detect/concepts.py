@@ -7,6 +7,7 @@ languages differ in, does not matter unless a rule says so.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,9 @@ _REACH = 14
 _UNLESS_REACH = 16
 """Most code points between a match and a word that speaks against it."""
 
+_EXCUSE_REACH = 24
+"""Most code points between a match and a word behind it that gives it another meaning."""
+
 _QUOTES = frozenset("\"'`「『(“")
 
 DISCUSSED = 550
@@ -33,10 +37,16 @@ QUOTED = 800
 CITED = 620
 """Factor (thousandths) for words of a sentence that stand between quotation marks."""
 
+TITLED = 700
+"""Factor (thousandths) for words written as the title of a film, a song or a book."""
+
 CODED = 600
 """Factor (thousandths) for words with many signs of program text between them."""
 
 _CLOSING = frozenset("\"'`」』)”.,!")
+
+_NAMED = re.compile(r"[A-Z][\w']*|\w{4,}")
+_WORD_BEFORE = re.compile(r"(?:^|[^\w'])[a-z]\w* [\"'`“‘]?$")
 
 _CODE = "{}<>=$\\|;`[]"
 
@@ -151,6 +161,8 @@ def _matches(scene: Scene, match: Match, taken: list[tuple[int, int]]) -> Iterat
             continue
         if match.without and _denied(scene, anchor, high, match):
             continue
+        if match.unless_after and _excused(scene, low, high, match):
+            continue
         yield span
 
 
@@ -204,7 +216,8 @@ def _attempt(scene: Scene, anchor: int, match: Match) -> tuple[int, int] | None:
             if forward:
                 right = size
             else:
-                left = -1
+                # a phrase that begins further ahead may end nearer
+                left = left - 1 if low - start <= match.gap + scene.longest else -1
             continue
         else:
             concepts = scene.means[at]
@@ -239,6 +252,17 @@ def _denied(scene: Scene, anchor: int, high: int, match: Match) -> bool:
         and not scene.means[number].isdisjoint(match.without)
         for number in range(anchor + 1, last)
     )
+
+
+def _excused(scene: Scene, low: int, high: int, match: Match) -> bool:
+    """Whether a match goes on to mean something else: `kill you` with `laughing` behind it."""
+    for number in scene.numbers(match.unless_after):
+        start, end = scene.starts[number], scene.ends[number]
+        if start > high + _EXCUSE_REACH:
+            return False
+        if low <= start and high < end and not scene.broken(min(start, high), start):
+            return True
+    return False
 
 
 def _opens(text: str, at: int) -> bool:
@@ -278,6 +302,13 @@ def _quoted(text: str, low: int, high: int) -> int:
     return QUOTED
 
 
+def _titled(text: str, low: int, high: int) -> bool:
+    """Whether words begin with capital letters where the word before them does not."""
+    names = _NAMED.findall(text[low:high])
+    before = _WORD_BEFORE.search(text[max(0, low - _EXCUSE_REACH) : low])
+    return before is not None and len(names) > 1 and all(map(str.istitle, names))
+
+
 def weighed(candidate: Candidate, scene: Scene, kind: str) -> int:
     """The score of a candidate in its surroundings."""
     score = candidate.score
@@ -289,6 +320,8 @@ def weighed(candidate: Candidate, scene: Scene, kind: str) -> int:
     if _discussed(candidate, scene):
         score = score * DISCUSSED // 1000
     score = score * _quoted(text, low, high) // 1000
+    if candidate.rule.category == "toxicity" and _titled(text, low, high):
+        score = score * TITLED // 1000
     if sum(map(text[low:high].count, _CODE)) * 16 > high - low:
         score = score * CODED // 1000
     return score

@@ -26,6 +26,7 @@ from .fold import View, fold
 from .gate import ScanError
 from .grid import BLOCK, MARGIN, Frame
 from .heard import Heard
+from .hidden import from_tags
 from .hit import Hit
 from .locate import Locator
 from .payloads import by_kind
@@ -37,7 +38,8 @@ from .score import REACH as SCORE_REACH
 from .spelling import MENDED, PARTED
 from .survey import WORDING_MIN, Surveyor
 from .tagger import Tag, Tagger
-from .views import DECODERS, from_lookalikes, from_tags
+from .triggers import TABLED
+from .views import DECODERS, from_lookalikes
 from .words import UNCUT
 
 if TYPE_CHECKING:
@@ -67,11 +69,12 @@ WORDING = "attack_wording"
 """Name of the rule of findings that come from the linear model."""
 
 SMUGGLED, HIDDEN = 900, 450
-"""Scores of text in characters that nobody sees: in what others brought, and in what people and
-models say. There it is read like any other, but hiding alone is no attack."""
+"""Scores of text in characters that nobody sees: in what others brought to be read, and elsewhere.
+There it is read like any other, but hiding alone is no attack: what it says decides."""
 
-BROUGHT = frozenset({"tool_result", "tool_description", "document", "arguments"})
-"""Kinds of text that come from elsewhere."""
+BROUGHT = frozenset({"tool_result", "document", "arguments"})
+"""Kinds of text whose hidden parts have no honest reader. Descriptions of tools are read as a whole
+for orders; one that hides nothing but a description orders nothing."""
 
 _CHUNK = 32_768
 """Code points looked at at once when looking for the blocks worth reading."""
@@ -186,8 +189,6 @@ class Engine:
         views += hidden
         if injection and any(len(one.text) >= 4 for one in hidden):
             hits.append(_invisible(hidden[0], kind))
-        if view.rest and self._respelled(frame, kind):
-            views += from_lookalikes(view)
         read = 0
         while views:
             current = views.pop(0)
@@ -211,7 +212,13 @@ class Engine:
         plan = frame.plan or self._planner.plan(view.data, values=not respelled)
         own = None if view.name else view.own(frame.start, frame.start + BLOCK)
         hits = self._values(view, plan.spans, own, kind, categories)
-        derived = _decoded(view, plan, respelled=self._respelled(frame, kind))
+        if view.name.endswith(TABLED):
+            # its words have been read where they stand
+            return hits, []
+        spelt = self._respelled(frame, kind)
+        derived = _decoded(view, plan, respelled=spelt)
+        if view.rest and spelt:
+            derived += from_lookalikes(view)
         if not frame.certain:
             heard = frame.heard or Heard(self._tags(), view, frame.cut)
             if not frame.silent:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_left, bisect_right
+from functools import partial
 from itertools import accumulate
 from operator import add
 from typing import TYPE_CHECKING
@@ -188,6 +189,16 @@ class View:
         view._parent = self
         return view
 
+    def folded(self) -> View:
+        """A derived view as a reader sees it: what was decoded is folded as the text itself is."""
+        if self.text.isascii():
+            return self
+        plain = fold(self.text)
+        view = View(plain.text, self.name, plain.rest)
+        view._parent = self._parent
+        view._places = partial(_beneath, self, plain)
+        return view
+
     def _mapping(self) -> Places:
         if self._known is None:
             places = self._places
@@ -260,6 +271,13 @@ class View:
     def origin(self, start: int, end: int) -> tuple[int, int]:
         """The span of the original text behind a byte span of `data`."""
         return self.back(*self.chars(start, end))
+
+
+def _beneath(view: View, plain: View) -> Places:
+    """Where the characters of `plain`, the folding of the text of a view, stood below the view."""
+    starts, ends = view._mapping()
+    spans = [plain.back(place, place + 1) for place in range(len(plain.text))]
+    return [starts[low] for low, _ in spans], [ends[high - 1] for _, high in spans]
 
 
 def fold(text: str) -> View:

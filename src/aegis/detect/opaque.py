@@ -27,7 +27,7 @@ _RUNS = ("abcdef", "123456789", "00000000")
 """Runs that people type; a key whose prefix says what it is may hold one by chance."""
 
 
-_SAMPLES = re.compile("|".join(map(re.escape, _STAND_INS)))
+SAMPLES = re.compile("|".join(map(re.escape, _STAND_INS)))
 _PLACEHOLDERS = re.compile("|".join(map(re.escape, _STAND_INS + _RUNS)))
 
 
@@ -45,7 +45,7 @@ def not_sample(value: str) -> bool:
     """As `not_placeholder`, for keys whose prefix already says what they are: runs such as
     `abcdef` or `123456789` do not excuse those.
     """
-    return not _stand_in(value, _SAMPLES)
+    return not _stand_in(value, SAMPLES)
 
 
 def minted(value: str) -> bool:
@@ -116,35 +116,6 @@ def unbroken(value: str) -> bool:
     """As `not_sample`, with a long row of letters and digits: hyphens join words, not keys."""
     longest = max(map(len, _PART.findall(value)), default=0)
     return longest >= _PART_MIN and not_sample(value)
-
-
-_NAME = re.compile(
-    r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|[a-z]+(?:[_-][a-z0-9]+){2,}|(?:[/.~]|\\f[A-Z]).*"
-    r"|[$@*&]?[A-Za-z_]+(?:(?:\.|::|->|\?\.)[A-Za-z_]+)+(?:[-:]>?)?"
-    r"|[a-z]+(?:\.[a-z0-9_]+)*\.[a-z0-9]*_[a-z0-9_]*"
-    r"|(?:u?int|float|string|varchar|char|text|sha|md|utf|base|argon|aes|rsa|hmac|pbkdf)[-_]?[0-9]+"
-)
-"""What is no password though it has digits or signs: names, paths, members, types."""
-
-_SAID = re.compile("encrypt|hashed|required|protected|(?:^|[^a-z])(?:my|your)?pass(?:word)?$")
-
-
-def password(value: str) -> bool:
-    """A string that was chosen as a password rather than said: letters with digits or signs."""
-    value = value.rstrip(".!?:")
-    lowered = value.lower()
-    if len(value) < 6 or _NAME.fullmatch(value) or _SAID.search(lowered):
-        return False
-    if _SAMPLES.search(lowered.replace("password", "")):
-        return False
-    kinds = (
-        any(char.isdigit() for char in value)
-        + any(char.isupper() for char in value[1:])
-        + any(not char.isalnum() for char in value)
-    )
-    if len(set(lowered)) <= 3:
-        return False
-    return kinds >= 2 or any(map(str.isdigit, value))
 
 
 _BODY = re.compile(r"[A-Za-z0-9+/]{16}")

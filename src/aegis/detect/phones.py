@@ -85,8 +85,16 @@ def _stamp(number: str) -> bool:
 
 
 def phone(value: str) -> bool:
-    """A telephone number as people write it: seven to fifteen digits, not a date, not all alike."""
+    """A telephone number as people write it: seven to fifteen digits, not a date, not all alike.
+
+    Broken over two lines it is one where its first line is none, or ends with a hyphen.
+    """
     body = value.lower()
+    if "\n" in body:
+        first, _, rest = body.partition("\n")
+        if "\n" in rest or (not first.endswith("-") and phone(first)):
+            return False
+        body = f"{first.rstrip()}{'' if first.endswith('-') else ' '}{rest.lstrip()}"
     for mark in ("x", "e"):
         body = body.partition(mark)[0]
     body = body.strip()

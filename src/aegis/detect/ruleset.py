@@ -65,7 +65,8 @@ class Match(msgspec.Struct, frozen=True, omit_defaults=True):
     `steps` are sets of concepts (one of each must occur), `gap` the most bytes between
     neighbours, `ordered` whether their order counts, `unless` the concepts that, standing within
     the gap before the first step, speak against it, `without` those that speak against it between
-    the steps. `kinds` limits the match to kinds of text.
+    the steps, and `unless_after` those that begin in the match or right behind it, end behind it,
+    and give it another meaning. `kinds` limits the match to kinds of text.
     `sentence` keeps the steps within one sentence.
     """
 
@@ -77,6 +78,7 @@ class Match(msgspec.Struct, frozen=True, omit_defaults=True):
     kinds: tuple[str, ...] = ()
     sentence: bool = True
     without: tuple[str, ...] = ()
+    unless_after: tuple[str, ...] = ()
 
 
 class ConceptRule(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -24,13 +24,14 @@ from . import gibberish
 from .fold import fold
 from .grid import BLOCK, MARGIN, Frame
 from .heard import Heard
+from .hidden import hidden_places
 from .linear import GAIN_MIN
 from .locate import BUCKET, Matches, Spots, around, ones, original, spread
 from .phrases import SLIPPED
 from .plan import STRIDE, UNSEEN, Plan
 from .spelling import SLIPS_MIN
 from .tagger import singles
-from .views import from_lookalikes, hidden_places
+from .views import from_lookalikes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

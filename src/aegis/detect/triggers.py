@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .tables import TABLE
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -15,9 +17,9 @@ LEET = {
 }  # fmt: skip
 """Letters and what stands for them in leet writing."""
 
-RUN, SPLIT, HEX, URL, ENTITY, ESCAPE, ROT13, REVERSED, LEETED, SPACED, JOINED, BROKEN = (
+RUN, SPLIT, HEX, URL, ENTITY, ESCAPE, ROT13, REVERSED, LEETED, SPACED, JOINED, BROKEN, TABLED = (
     "run", "split", "hex", "url", "entity", "escape", "rot13", "reversed", "leet", "spaced",
-    "joined", "broken",
+    "joined", "broken", "table",
 )  # fmt: skip
 
 _SYLLABLE = r"[\x{3041}-\x{30FF}\x{4E00}-\x{9FFF}\x{AC00}-\x{D7A3}]"
@@ -38,6 +40,7 @@ SHAPES = {
     JOINED: r"[a-z][-_.*][a-z]+[-_.*][a-z]+[-_.*][a-z]+[-_.*][a-z]",
     BROKEN: r"[a-z]-\s*\n\s*[a-z]|\n[a-z]{1,3}\n[a-z]{1,3}\n|[a-z][*~`|^]+[a-z]"
     r"|[a-z][\x{2600}-\x{27BF}\x{1F000}-\x{1FAFF}]+[a-z]",
+    TABLED: TABLE,
 }
 """Patterns that allow a decoding."""
 

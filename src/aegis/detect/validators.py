@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from .dates import birth_date, real_date
 from .nationals import NATIONALS
-from .opaque import generated, key_body, minted, not_sample, password, unbroken
+from .opaque import generated, key_body, minted, not_sample, unbroken
+from .passwords import common_password, password, worded_password
 from .phones import phone
 from .shapes import icd10, identifier, ipv4, ipv4_plain, ipv6, mac, mailbox, passport, url_login
 from .wallets import solana, wallet
@@ -225,6 +226,7 @@ VALIDATORS: dict[str, Callable[[str], bool]] = {
     "birth_date": birth_date,
     "card": card,
     "cn_id": cn_id,
+    "common_password": common_password,
     "cpf": cpf,
     "dea": dea,
     "generated": generated,
@@ -252,6 +254,7 @@ VALIDATORS: dict[str, Callable[[str], bool]] = {
     "unbroken": unbroken,
     "url_login": url_login,
     "wallet": wallet,
+    "worded_password": worded_password,
     **NATIONALS,
 }
 """Validators by the name that rule files use."""

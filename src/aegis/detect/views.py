@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING
 
 from . import triggers
 from .confusables import CONFUSABLES, latinised
-from .fold import View
+from .fold import fold
+from .hidden import from_tags
+from .tables import from_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from .fold import Places
-
-_FLAG_MAX = 6
-"""Most tag characters of the flag of a region."""
+    from .fold import Places, View
 
 DECODED_MIN = 6
 """Fewest characters of decoded text worth reading."""
@@ -49,22 +48,34 @@ _ESCAPE = re.compile(
     r"|[Uu]\+([0-9A-Fa-f]{4,6})\s?"
 )
 _SPACED = re.compile(r"(?<![^\W_])[^\W_]((?:[ ._*|/~-]{1,3}|\n)[^\W_]\b){3,}", re.IGNORECASE)
+_LETTERS = re.compile(r"[^\W\d_]")
 _BROKEN = re.compile(
     r"(?<=[A-Za-z])(?:-\s*\n\s*|[*_~`|^]{1,2}|\n|[\u2600-\u27bf\U0001f000-\U0001faff]+)"
     r"(?=[A-Za-z])"
 )
-_LETTERS = re.compile(r"[^\W\d_]")
-_PRINTABLE = re.compile(r"[^\w\s.,;:!?'\"()\[\]{}<>/@#$%&*+=|\\~`^-]")
+_PRINTABLE = re.compile(
+    r"[^\w\s.,;:!?'\"()\[\]{}<>/@#$%&*+=|\\~`^\u2600-\u27bf\U0001f000-\U0001faff-]"
+)
 
 
 def readable(text: str) -> bool:
-    """Whether decoded text looks like words rather than like bytes, or is hexadecimal again."""
+    """Whether decoded text, as a reader sees it, looks like writing rather than like bytes, or is
+    encoded again.
+    """
+    text = fold(text).text
     if len(text) < DECODED_MIN:
         return False
-    if _HEX.fullmatch(text) is not None:
+    if _HEX.fullmatch(text) is not None or "&#" in text:
         return True
     strange = len(_PRINTABLE.findall(text))
-    return strange * 12 <= len(text) and len(_LETTERS.findall(text)) * 2 >= len(text)
+    return strange * 12 <= len(text) and len(_LETTERS.findall(text)) * 4 >= len(text)
+
+
+def _as_read(view: View) -> Iterator[View]:
+    """A decoded view as a reader sees it, and what it hides from readers."""
+    seen = view.folded()
+    yield seen
+    yield from from_tags(view.text, seen, view)
 
 
 def _decode(raw: bytes) -> str | None:
@@ -105,7 +116,7 @@ def _together(view: View, name: str, runs: Sequence[_Run]) -> Iterator[View]:
     """
     if runs:
         text = "\n".join(decoded for decoded, _ in runs)
-        yield view.derive(text, name, partial(_together_places, runs))
+        yield from _as_read(view.derive(text, name, partial(_together_places, runs)))
 
 
 def _together_places(runs: Sequence[_Run]) -> Places:
@@ -226,7 +237,7 @@ def _char(code: int) -> str:
 def from_url(view: View) -> Iterator[View]:
     """Percent-encoding (RFC 3986 section 2.1) and plus signs."""
     text = _URL.sub(_unquoted, view.text)
-    yield view.derive(text, triggers.URL, partial(_url_places, view.text))
+    yield from _as_read(view.derive(text, triggers.URL, partial(_url_places, view.text)))
 
 
 def _unquoted(found: re.Match[str]) -> str:
@@ -252,7 +263,8 @@ def _url_places(text: str) -> Places:
 
 def from_entities(view: View) -> Iterator[View]:
     """HTML character references."""
-    return _substitute(view, _ENTITY, lambda m: html.unescape(m.group()), triggers.ENTITY)
+    for read in _substitute(view, _ENTITY, lambda m: html.unescape(m.group()), triggers.ENTITY):
+        yield from _as_read(read)
 
 
 def from_escapes(view: View) -> Iterator[View]:
@@ -261,7 +273,8 @@ def from_escapes(view: View) -> Iterator[View]:
     def new(found: re.Match[str]) -> str:
         return _char(int(next(group for group in found.groups() if group), 16))
 
-    return _substitute(view, _ESCAPE, new, triggers.ESCAPE)
+    for read in _substitute(view, _ESCAPE, new, triggers.ESCAPE):
+        yield from _as_read(read)
 
 
 def _same_length(view: View, text: str, name: str) -> View:
@@ -355,26 +368,6 @@ def from_lookalikes(view: View) -> Iterator[View]:
         yield _same_length(view, latinised(view.text), "lookalike")
 
 
-_TAGS = frozenset(map(chr, range(0xE0020, 0xE007F)))
-"""Tag characters (Unicode, "Tags" block): ASCII that no reader sees."""
-
-
-def hidden_places(text: str, view: View) -> list[int]:
-    """Where the tag characters of a text stand; `view` is its folding."""
-    if view.rest.isdisjoint(_TAGS):
-        return []
-    return [i for i, char in enumerate(text) if char in _TAGS]
-
-
-def from_tags(text: str, view: View) -> Iterator[View]:
-    """What is written in tag characters of a text; `view` is its folding."""
-    places = hidden_places(text, view)
-    # flags of regions are written with tags (UTS 51, emoji tag sequences)
-    if places and not (len(places) <= _FLAG_MAX and "\U0001f3f4" in view.rest):
-        letters = "".join(chr(ord(text[i]) - 0xE0000) for i in places)
-        yield View("").derive(letters, "tags", (places, [i + 1 for i in places]))
-
-
 DECODERS: dict[str, Callable[[View], Iterator[View]]] = {
     triggers.RUN: from_run,
     triggers.SPLIT: from_split_base64,
@@ -387,5 +380,6 @@ DECODERS: dict[str, Callable[[View], Iterator[View]]] = {
     triggers.LEETED: from_leet,
     triggers.SPACED: from_spaced,
     triggers.BROKEN: from_broken,
+    triggers.TABLED: from_table,
 }
 """Disguised readings by the trigger that calls for them."""

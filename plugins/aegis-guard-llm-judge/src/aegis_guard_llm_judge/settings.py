@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
 
-from aegis.model import KINDS, Prepared, Verdict
+from aegis.model import KINDS, Verdict
+from aegis.plugin.options import Complaint, options_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+    from aegis.plugin.options import Entry
 
 VERDICTS = {
     "": Verdict.BLOCK,
@@ -49,6 +51,28 @@ class JudgeOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     characters_max: int = 20_000
     json_mode: bool = False
 
+    def complaints(self, entry: Entry) -> Iterator[Complaint]:
+        """What the types do not say: an action, an address, a model, kinds, bounds."""
+        if entry.action not in VERDICTS:
+            said = f"`{entry.action}`: a whole text cannot be masked"
+            yield Complaint(("action",), said, "use block, review, warn or log")
+        at = urlsplit(self.base_url)
+        if at.scheme not in ("http", "https") or not at.hostname:
+            said = "has to be an address such as `https://api.example.com/v1`"
+            yield Complaint(("options", "base_url"), said)
+        if not self.model:
+            yield Complaint(("options", "model"), "must not be empty")
+        if not self.kinds or any(kind not in KINDS for kind in self.kinds):
+            yield Complaint(("options", "kinds"), f"has to list some of {', '.join(KINDS)}")
+        if not 0 <= self.threshold <= 1000:
+            yield Complaint(("options", "threshold"), "has to be from 0 to 1000 thousandths")
+        if not 0 < self.timeout_seconds <= SECONDS_MAX:
+            said = f"has to be more than 0 and at most {SECONDS_MAX}"
+            yield Complaint(("options", "timeout_seconds"), said)
+        if not 0 < self.characters_max <= CHARACTERS_MAX:
+            said = f"has to be from 1 to {CHARACTERS_MAX}"
+            yield Complaint(("options", "characters_max"), said)
+
 
 class JudgeSettings(JudgeOptions, frozen=True):
     """The options, and what a finding asks for."""
@@ -56,43 +80,9 @@ class JudgeSettings(JudgeOptions, frozen=True):
     verdict: Verdict = Verdict.BLOCK
 
 
-_SETTINGS = Prepared(JudgeSettings)
-
-
-OPTIONS = JudgeOptions.__struct_fields__
-
-
 def resolve(raw: Mapping[str, Any]) -> JudgeSettings:
     """The settings of a configuration. Raises ValueError that says what to write instead."""
-    given = {key: value for key, value in raw.items() if key not in ("action", "sensitivity")}
-    for key in given:
-        if key not in OPTIONS:
-            near = get_close_matches(key, OPTIONS, 1)
-            hint = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(OPTIONS)}"
-            raise ValueError(f"unknown option `{key}`; {hint}")
-    action = str(raw.get("action", "") or "")
-    if action not in VERDICTS:
-        raise ValueError(f"`{action}`: a whole text cannot be masked; use block, review or warn")
-    try:
-        made = _SETTINGS.convert({**given, "verdict": VERDICTS[action].value})
-    except msgspec.ValidationError as error:
-        raise ValueError(str(error)) from None
-    _check(made)
-    return msgspec.structs.replace(made, base_url=made.base_url.rstrip("/"))
-
-
-def _check(made: JudgeSettings) -> None:
-    at = urlsplit(made.base_url)
-    if at.scheme not in ("http", "https") or not at.hostname:
-        raise ValueError("`base_url` has to be an address such as `https://api.example.com/v1`")
-    if not made.model:
-        raise ValueError("`model` must not be empty")
-    unknown = [kind for kind in made.kinds if kind not in KINDS]
-    if unknown or not made.kinds:
-        raise ValueError(f"`kinds` has to list some of {', '.join(KINDS)}")
-    if not 0 <= made.threshold <= 1000:
-        raise ValueError("`threshold` has to be from 0 to 1000 thousandths")
-    if not 0 < made.timeout_seconds <= SECONDS_MAX:
-        raise ValueError(f"`timeout_seconds` has to be more than 0 and at most {SECONDS_MAX}")
-    if not 0 < made.characters_max <= CHARACTERS_MAX:
-        raise ValueError(f"`characters_max` has to be from 1 to {CHARACTERS_MAX}")
+    options, action = options_of(JudgeOptions, "llm_judge", raw)
+    given = msgspec.structs.asdict(options)
+    given["base_url"] = options.base_url.rstrip("/")
+    return JudgeSettings(**given, verdict=VERDICTS[action])

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from aegis.model import KINDS, Prepared, Verdict
+from aegis.model import KINDS, Verdict
+from aegis.plugin.options import Complaint, options_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+    from aegis.plugin.options import Entry
 
 VERDICTS = {
     "": Verdict.BLOCK,
@@ -45,6 +47,28 @@ class OnnxOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     overlap: int = 64
     threads: int = 1
 
+    def complaints(self, entry: Entry) -> Iterator[Complaint]:
+        """What the types do not say: an action, labels, kinds and bounds that exist."""
+        if entry.action not in VERDICTS:
+            said = f"`{entry.action}`: a whole text cannot be masked"
+            yield Complaint(("action",), said, "use block, review, warn or log")
+        if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
+            said = "has to name every class of the model, in its order"
+            yield Complaint(("options", "labels"), said)
+        if not self.findings or not set(self.findings) <= set(self.labels):
+            said = "has to list those `labels` that are findings"
+            yield Complaint(("options", "findings"), said)
+        if not self.kinds or any(kind not in KINDS for kind in self.kinds):
+            yield Complaint(("options", "kinds"), f"has to list some of {', '.join(KINDS)}")
+        if not 0 <= self.threshold <= 1000:
+            yield Complaint(("options", "threshold"), "has to be from 0 to 1000 thousandths")
+        if not 8 <= self.window <= WINDOW_MAX:
+            yield Complaint(("options", "window"), f"has to be from 8 to {WINDOW_MAX}")
+        elif not 0 <= self.overlap <= self.window // 2:
+            yield Complaint(("options", "overlap"), "has to be at most half of `window`")
+        if not 1 <= self.threads <= THREADS_MAX:
+            yield Complaint(("options", "threads"), f"has to be from 1 to {THREADS_MAX}")
+
 
 class OnnxSettings(OnnxOptions, frozen=True):
     """The options, and what a finding asks for."""
@@ -52,42 +76,7 @@ class OnnxSettings(OnnxOptions, frozen=True):
     verdict: Verdict = Verdict.BLOCK
 
 
-_SETTINGS = Prepared(OnnxSettings)
-
-
-OPTIONS = OnnxOptions.__struct_fields__
-
-
 def resolve(raw: Mapping[str, Any]) -> OnnxSettings:
     """The settings of a configuration. Raises ValueError that says what to write instead."""
-    given = {key: value for key, value in raw.items() if key not in ("action", "sensitivity")}
-    for key in given:
-        if key not in OPTIONS:
-            near = get_close_matches(key, OPTIONS, 1)
-            hint = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(OPTIONS)}"
-            raise ValueError(f"unknown option `{key}`; {hint}")
-    action = str(raw.get("action", "") or "")
-    if action not in VERDICTS:
-        raise ValueError(f"`{action}`: a whole text cannot be masked; use block, review or warn")
-    try:
-        made = _SETTINGS.convert({**given, "verdict": VERDICTS[action].value})
-    except msgspec.ValidationError as error:
-        raise ValueError(str(error)) from None
-    _check(made)
-    return made
-
-
-def _check(made: OnnxSettings) -> None:
-    if len(made.labels) < 2 or len(set(made.labels)) != len(made.labels):
-        raise ValueError("`labels` has to name every class of the model, in its order")
-    unknown = [label for label in made.findings if label not in made.labels]
-    if unknown or not made.findings:
-        raise ValueError("`findings` has to list those `labels` that are findings")
-    if not made.kinds or any(kind not in KINDS for kind in made.kinds):
-        raise ValueError(f"`kinds` has to list some of {', '.join(KINDS)}")
-    if not 0 <= made.threshold <= 1000:
-        raise ValueError("`threshold` has to be from 0 to 1000 thousandths")
-    if not 8 <= made.window <= WINDOW_MAX or not 0 <= made.overlap <= made.window // 2:
-        raise ValueError(f"`window` has to be 8 to {WINDOW_MAX}, `overlap` at most half of it")
-    if not 1 <= made.threads <= THREADS_MAX:
-        raise ValueError(f"`threads` has to be from 1 to {THREADS_MAX}")
+    options, action = options_of(OnnxOptions, "onnx", raw)
+    return OnnxSettings(**msgspec.structs.asdict(options), verdict=VERDICTS[action])
