@@ -158,7 +158,7 @@ class Engine:
             low = max(0, first - _AROUND)
             stop = min(first + _CHUNK, size)
             stretch = text[low : stop + _AROUND]
-            survey = self._surveyor.survey(stretch, low, kind, reader.threshold)
+            survey = self._surveyor.survey(stretch, low, kind, reader.threshold, reader.tokens)
             if not (survey.bits or every or reader.follows):
                 continue
             for block in range(first // BLOCK, -(-stop // BLOCK)):
@@ -192,7 +192,7 @@ class Engine:
             current = views.pop(0)
             read += 1
             if read > 1:
-                frame = Frame(UNCUT, frame.start, certain=frame.certain)
+                frame = Frame(UNCUT, frame.start, frame.tokens, certain=frame.certain)
             found, derived = self._read(current, frame, kind, categories)
             hits += found
             views += derived
@@ -208,8 +208,7 @@ class Engine:
         """The hits of one reading, and the readings it calls for."""
         respelled = not _OPAQUE.isdisjoint(view.name.split("+"))
         plan = frame.plan or self._planner.plan(view.data, values=not respelled)
-        own = None if view.name else view.own(frame.start, frame.start + BLOCK)
-        hits = self._values(view, plan.spans, own, kind, categories)
+        hits = self._values(view, plan.spans, frame, kind, categories)
         derived = _decoded(view, plan, respelled=self._respelled(frame, kind))
         if not frame.certain:
             heard = frame.heard or Heard(self._tags(), view, frame.cut)
@@ -278,13 +277,14 @@ class Engine:
         self,
         view: View,
         confirms: Iterable[Confirm],
-        own: range | None,
+        frame: Frame,
         kind: str,
         categories: frozenset[str] | None,
     ) -> list[Hit]:
-        """The values in a view, or those that begin in some bytes of it: what has a shape and
+        """The values in a view, of a window those that begin in its block: what has a shape and
         passes its validators.
         """
+        own = None if view.name else view.own(frame.start, frame.start + BLOCK)
         hits: list[Hit] = []
         for confirm in confirms:
             rule = confirm.rule
@@ -294,7 +294,7 @@ class Engine:
                 continue
             if view.name and not rule.decoded:
                 continue
-            for value in confirm.values(view, own):
+            for value in confirm.values(view, own, frame.tokens):
                 start, end = view.origin(value.start, value.end)
                 replacement = value.mask if not view.name else f"[{rule.type}]"
                 hits.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 import re2
@@ -13,16 +14,21 @@ from .trims import TRIMS
 from .validators import VALIDATORS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from .fold import View
     from .ruleset import SpanRule
+
+    _Find = Callable[[bytes, int, int], Sequence[tuple[int, int]]]
 
 THRESHOLD = 500
 """Lowest score (thousandths) at which a value is reported at medium sensitivity."""
 
 REFUSE_REACH = 40
 """Bytes before a value in which a word that makes it something else is looked for."""
+
+TOKENS_MAX = 512
+"""Most tokens of one rule remembered while a text is read: a window holds a quarter of that."""
 
 _LINK = (
     r"(?:[ _-]?(?:number|numero|nummer|code|ref|no|nr|id|is|was"
@@ -52,6 +58,41 @@ class Value:
         self.mask = mask
 
 
+class _Token:
+    """What a rule makes of a matched text, wherever that stands: all places count from where it
+    begins. `start` and `end` are those of the value as matched, `low` and `high` of what is left
+    of it trimmed: `text`, None where a check speaks against it.
+    """
+
+    __slots__ = ("checked", "end", "high", "low", "start", "text")
+
+    def __init__(self, start: int, end: int) -> None:
+        self.start = start
+        self.end = end
+        self.low = 0
+        self.high = 0
+        self.text: str | None = None
+        self.checked = False
+
+
+class Tokens(dict["Confirm", "dict[tuple[object, ...], _Token]"]):
+    """What the rules made of the tokens of one text, of each once: it is read in up to three
+    windows, and lists repeat themselves.
+    """
+
+    def __missing__(self, rule: Confirm) -> dict[tuple[object, ...], _Token]:
+        known: dict[tuple[object, ...], _Token] = {}
+        self[rule] = known
+        return known
+
+
+def _finder(pattern: str, *, captures: bool) -> _Find:
+    """A search for a pattern: text, where to begin and end; gives the spans of match and groups."""
+    compiled = re2.compile(pattern, options(captures=captures))
+    # what the public method wraps it in takes longer than most searches
+    return partial(compiled._regexp.Match, re2._Anchor.UNANCHORED)
+
+
 class Confirm:
     """One span rule, compiled. Thread-safe; the patterns compile on first use."""
 
@@ -68,8 +109,8 @@ class Confirm:
         self._refuse: re2._Regexp | None = None
         self._unless_before: re2._Regexp | None = None
         self._unless_after: re2._Regexp | None = None
-        # with the number of the group that is the value
-        self._patterns: tuple[tuple[re2._Regexp, int], ...] = ()
+        # each twice: where a match is; and where in it the value is, which takes thrice as long
+        self._patterns: tuple[tuple[_Find, _Find], ...] = ()
 
     def _compile(self) -> None:
         rule = self.rule
@@ -87,45 +128,62 @@ class Confirm:
             self._unless_before = re2.compile(f"(?:{rule.unless_before})$", options())
         if rule.unless_after:
             self._unless_after = re2.compile(f"^(?:{rule.unless_after})", options())
-        compiled = [re2.compile(pattern, options(captures=True)) for pattern in rule.patterns]
-        self._patterns = tuple((pattern, min(1, pattern.groups)) for pattern in compiled)
+        self._patterns = tuple(
+            (_finder(pattern, captures=False), _finder(pattern, captures=True))
+            for pattern in rule.patterns
+        )
 
-    def values(self, view: View, own: range | None = None) -> Iterator[Value]:
+    def values(
+        self, view: View, own: range | None = None, tokens: Tokens | None = None
+    ) -> Iterator[Value]:
         """The confirmed values of this rule in a view; where `own` is given, all that begin in
-        those bytes of its data and no others.
+        those bytes of its data and no others. `tokens` are those of the same text.
         """
         if not self._patterns:
             self._compile()
+        known = (Tokens() if tokens is None else tokens)[self]
         data = view.data
-        for pattern, group in self._patterns:
+        size = len(data)
+        stop = size if own is None else own.stop
+        # what is trimmed says where the search goes on, so it is read from the beginning
+        first = 0 if own is None or self._trim is not None else own.start
+        for find, find_groups in self._patterns:
             position = 0
-            while (found := pattern.search(data, position)) is not None:
-                start, end = found.span(group)
-                if start < 0:
-                    start, end = found.span()
-                if own is not None and start >= own.stop:
+            while True:
+                low, high = find(data, position, size)[0]
+                if not 0 <= low < stop:
+                    break
+                # the same characters between the same neighbours
+                key = find, low == 0, high == size, data[max(0, low - 1) : high + 1]
+                token = known.get(key)
+                if token is None:
+                    token = _token(low, find_groups(data, low, size))
+                    if len(known) >= TOKENS_MAX:
+                        known.clear()
+                    known[key] = token
+                start, end = low + token.start, low + token.end
+                if start >= stop:
                     break
                 # what ends one value may begin the next: search on from the value's own end
                 position = max(end, position + 1)
-                if own is not None and end <= own.start and self._trim is None:
+                if end <= first:
                     continue
-                value = self._confirmed(data, start, end)
+                value = self._confirmed(data, low, token)
                 if value is not None:
                     position = max(value.end, start + 1)
                     if own is None or value.start in own:
                         yield value
 
-    def _confirmed(self, data: bytes, start: int, end: int) -> Value | None:
-        rule = self.rule
-        text = data[start:end].decode("utf-8", "ignore")
-        if self._trim is not None:
-            low, high = self._trim(text)
-            start, end = start + len(text[:low].encode()), start + len(text[:high].encode())
-            text = text[low:high]
-        if not all(check(text) for check in self._checks):
+    def _confirmed(self, data: bytes, place: int, token: _Token) -> Value | None:
+        """The value that stands there if the token at that place is one."""
+        if not token.checked:
+            self._check(token, data[place + token.start : place + token.end])
+        if token.text is None:
             return None
+        start, end = place + token.low, place + token.high
         if self._spoken_against(data, start, end):
             return None
+        rule = self.rule
         score = rule.score
         if self._context is not None:
             near = (
@@ -137,7 +195,19 @@ class Confirm:
                 return None
         if score < THRESHOLD:
             return None
-        return Value(start, end, score, mask(rule.mask, text, rule.type))
+        return Value(start, end, score, mask(rule.mask, token.text, rule.type))
+
+    def _check(self, token: _Token, raw: bytes) -> None:
+        """Trim a token, and ask the checks about it."""
+        text = raw.decode("utf-8", "ignore")
+        token.low, token.high = token.start, token.end
+        if self._trim is not None:
+            low, high = self._trim(text)
+            token.low = token.start + len(text[:low].encode())
+            token.high = token.start + len(text[:high].encode())
+            text = text[low:high]
+        token.text = text if all(check(text) for check in self._checks) else None
+        token.checked = True
 
     def _spoken_against(self, data: bytes, start: int, end: int) -> bool:
         """Whether what stands right beside a value makes it something else."""
@@ -149,3 +219,11 @@ class Confirm:
         if self._unless_after is None:
             return False
         return self._unless_after.search(data[end : end + REFUSE_REACH]) is not None
+
+
+def _token(low: int, spans: Sequence[tuple[int, int]]) -> _Token:
+    """A match from `low` on; its first group, where it has one, is the value."""
+    start, end = spans[min(1, len(spans) - 1)]
+    if start < 0:
+        start, end = spans[0]
+    return _Token(start - low, end - low)

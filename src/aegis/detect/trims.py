@@ -42,6 +42,8 @@ def country(text: str) -> tuple[int, int]:
 
 def card_groups(text: str) -> tuple[int, int]:
     """The longest run of whole digit groups that is a card number; everything where none is."""
+    if text.isdigit() and text.isascii():
+        return (0, len(text)) if card(text) else (0, 0)
     groups = [found.span() for found in _DIGITS.finditer(text)]
     sizes = [end - start for start, end in groups]
     before = list(accumulate(sizes, initial=0))
