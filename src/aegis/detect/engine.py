@@ -178,7 +178,8 @@ class Engine:
         payloads = self._payloads.get(kind)
         begins = not frame.cut[0]
         hits: list[Hit] = []
-        if not frame.certain and (categories is None or "injection" in categories):
+        unsure = not (frame.certain or frame.written)
+        if unsure and (categories is None or "injection" in categories):
             hits += gibberish.hits(text, frame.start, BLOCK)
         views = [view]
         hidden = list(from_tags(text, view))

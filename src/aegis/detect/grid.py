@@ -29,9 +29,10 @@ class Frame:
     `plan` is None where it has to be found. `silent` says that no words that count begin there.
     `certain` says that enough has been found in the text to read it for values only. `heard` are
     its words, where they have been read, `tokens` what looks like values in the same text.
+    `written` says that no machine made the text of the block.
     """
 
-    __slots__ = ("certain", "cut", "heard", "plan", "silent", "start", "tokens")
+    __slots__ = ("certain", "cut", "heard", "plan", "silent", "start", "tokens", "written")
 
     def __init__(
         self,
@@ -48,3 +49,4 @@ class Frame:
         self.heard: Heard | None = None
         self.plan: Plan | None = None
         self.silent = False
+        self.written = False

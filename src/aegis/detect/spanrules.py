@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import re
-from functools import partial
 from typing import TYPE_CHECKING
 
 import re2
 
-from .gate import options
+from .gate import finder, options
 from .masks import mask
 from .trims import TRIMS
 from .validators import VALIDATORS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from .fold import View
+    from .gate import Finder
     from .ruleset import SpanRule
-
-    _Find = Callable[[bytes, int, int], Sequence[tuple[int, int]]]
 
 THRESHOLD = 500
 """Lowest score (thousandths) at which a value is reported at medium sensitivity."""
@@ -86,13 +84,6 @@ class Tokens(dict["Confirm", "dict[tuple[object, ...], _Token]"]):
         return known
 
 
-def _finder(pattern: str, *, captures: bool) -> _Find:
-    """A search for a pattern: text, where to begin and end; gives the spans of match and groups."""
-    compiled = re2.compile(pattern, options(captures=captures))
-    # what the public method wraps it in takes longer than most searches
-    return partial(compiled._regexp.Match, re2._Anchor.UNANCHORED)
-
-
 class Confirm:
     """One span rule, compiled. Thread-safe; the patterns compile on first use."""
 
@@ -110,7 +101,7 @@ class Confirm:
         self._unless_before: re2._Regexp | None = None
         self._unless_after: re2._Regexp | None = None
         # each twice: where a match is; and where in it the value is, which takes thrice as long
-        self._patterns: tuple[tuple[_Find, _Find], ...] = ()
+        self._patterns: tuple[tuple[Finder, Finder], ...] = ()
 
     def _compile(self) -> None:
         rule = self.rule
@@ -129,7 +120,7 @@ class Confirm:
         if rule.unless_after:
             self._unless_after = re2.compile(f"^(?:{rule.unless_after})", options())
         self._patterns = tuple(
-            (_finder(pattern, captures=False), _finder(pattern, captures=True))
+            (finder(pattern, options()), finder(pattern, options(captures=True)))
             for pattern in rule.patterns
         )
 

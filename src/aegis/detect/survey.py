@@ -64,11 +64,14 @@ class Survey:
     """What a look at a stretch of `size` code points from offset `low` on saw.
 
     `bits` are the places to be read: `shaped` where a value or a disguise stands, `worded` where
-    the words may count. `marked` says whether there are marks, `heard` are the words, `tokens` what
-    looks like values.
+    the words may count. `unwritten` are those where a block begins that a machine may have made.
+    `marked` says whether there are marks, `heard` are the words, `tokens` what looks like values.
     """
 
-    __slots__ = ("_size", "bits", "heard", "low", "marked", "shaped", "tokens", "view", "worded")
+    __slots__ = (
+        "_size", "bits", "heard", "low", "marked", "shaped", "tokens", "unwritten", "view",
+        "worded",
+    )  # fmt: skip
 
     def __init__(self, view: View, low: int, size: int, tokens: Tokens) -> None:
         self.tokens = tokens
@@ -77,6 +80,7 @@ class Survey:
         self._size = size
         self.heard: Heard | None = None
         self.bits = 0
+        self.unwritten = 0
         self.shaped = 0
         self.worded = 0
         self.marked = False
@@ -91,6 +95,7 @@ class Survey:
         first, last = (left - self.low) // BUCKET, -((self.low - right) // BUCKET)
         if not self.shaped >> first & ((1 << last - first) - 1):
             frame.plan = Plan(marked=self.marked)
+        frame.written = not self.unwritten >> (low - self.low) // BUCKET & 1
         frame.silent = not self.worded >> (low - self.low) // BUCKET & _WHOLE
         if not any(cut) and right - left == self._size:
             frame.heard = self.heard
@@ -136,7 +141,7 @@ class Surveyor:
         if view.rest:
             survey.shaped |= around(_bits(hidden_places(text, view)), MARGIN // BUCKET)
         # what disguises say counts as evidence for words in the open, and nobody knows yet
-        survey.bits = _unwritten(text)
+        survey.bits = survey.unwritten = _unwritten(text)
         survey.worded = alike
         if seen:
             survey.worded |= seen.counting(alike, survey.shaped | survey.bits)
