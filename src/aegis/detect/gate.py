@@ -48,12 +48,14 @@ def options(*, longest: bool = False, captures: bool = False) -> re2.Options:
     return chosen
 
 
-def finder(pattern: str, chosen: re2.Options) -> Finder:
+def finder(
+    pattern: str, chosen: re2.Options, anchor: re2._Anchor = re2._Anchor.UNANCHORED
+) -> Finder:
     """A search for one pattern: takes a text, where to begin and where to end, and gives the spans
     of the match and its groups, (-1, -1) where there is none.
     """
     # the match object and the generator around it take longer than most searches
-    return partial(re2.compile(pattern, chosen)._regexp.Match, re2._Anchor.UNANCHORED)
+    return partial(re2.compile(pattern, chosen)._regexp.Match, anchor)
 
 
 _FAMILIES = (

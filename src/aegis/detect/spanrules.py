@@ -26,7 +26,7 @@ REFUSE_REACH = 40
 """Bytes before a value in which a word that makes it something else is looked for."""
 
 TOKENS_MAX = 512
-"""Most tokens of one rule remembered while a text is read: a window holds a quarter of that."""
+"""Most tokens of one pattern remembered while a text is read: a window holds a quarter of that."""
 
 _LINK = (
     r"(?:[ _-]?(?:number|numero|nummer|code|ref|no|nr|id|is|was"
@@ -35,13 +35,13 @@ _LINK = (
 """What may stand between such a word and the value: `order number: #…`."""
 
 
-def words_near(words: Iterable[str], tail: str = "") -> re2._Regexp:
+def _words(words: Iterable[str]) -> str:
     r"""One pattern for words of any script: `\b` marks the edge of an ASCII word."""
     parts = [
         "".join(r"\b" if part == r"\b" else re.escape(part) for part in re.split(r"(\\b)", word))
         for word in words
     ]
-    return re2.compile(f"(?:{'|'.join(parts)}){tail}", options())
+    return f"(?:{'|'.join(parts)})"
 
 
 class Value:
@@ -73,14 +73,14 @@ class _Token:
         self.checked = False
 
 
-class Tokens(dict["Confirm", "dict[tuple[object, ...], _Token]"]):
-    """What the rules made of the tokens of one text, of each once: it is read in up to three
-    windows, and lists repeat themselves.
+class Tokens(dict["Finder", dict[bytes, _Token]]):
+    """What the patterns matched in one text, by the text and its neighbours, and what was made of
+    it: it is read in up to three windows, and lists repeat themselves.
     """
 
-    def __missing__(self, rule: Confirm) -> dict[tuple[object, ...], _Token]:
-        known: dict[tuple[object, ...], _Token] = {}
-        self[rule] = known
+    def __missing__(self, pattern: Finder) -> dict[bytes, _Token]:
+        known: dict[bytes, _Token] = {}
+        self[pattern] = known
         return known
 
 
@@ -88,39 +88,40 @@ class Confirm:
     """One span rule, compiled. Thread-safe; the patterns compile on first use."""
 
     __slots__ = (
-        "_checks", "_context", "_patterns", "_refuse", "_trim", "_unless_after", "_unless_before",
-        "rule",
+        "_after", "_before", "_checks", "_context", "_patterns", "_trim", "rule",
     )  # fmt: skip
 
     def __init__(self, rule: SpanRule) -> None:
         self.rule = rule
         self._checks = tuple(VALIDATORS[name] for name in rule.validators)
         self._trim = TRIMS[rule.trim] if rule.trim else None
-        self._context: re2._Regexp | None = None
-        self._refuse: re2._Regexp | None = None
-        self._unless_before: re2._Regexp | None = None
-        self._unless_after: re2._Regexp | None = None
+        self._context: Finder | None = None
+        # what speaks against a value, right before and right behind it
+        self._before: Finder | None = None
+        self._after: Finder | None = None
         # each twice: where a match is; and where in it the value is, which takes thrice as long
         self._patterns: tuple[tuple[Finder, Finder], ...] = ()
 
     def _compile(self) -> None:
         rule = self.rule
         if rule.context:
-            self._context = words_near(rule.context)
+            self._context = finder(_words(rule.context), options())
+        before = [f"(?:{rule.unless_before})$"] if rule.unless_before else []
         if rule.refuse:
-            self._refuse = words_near(
-                (
-                    rf"\b{word}" if word[:1].isascii() and word[:1].isalnum() else word
-                    for word in rule.refuse
-                ),
-                _LINK,
+            refused = _words(
+                rf"\b{word}" if word[:1].isascii() and word[:1].isalnum() else word
+                for word in rule.refuse
             )
-        if rule.unless_before:
-            self._unless_before = re2.compile(f"(?:{rule.unless_before})$", options())
+            before.append(refused + _LINK)
+        if before:
+            self._before = finder("|".join(before), options())
         if rule.unless_after:
-            self._unless_after = re2.compile(f"^(?:{rule.unless_after})", options())
+            self._after = finder(f"^(?:{rule.unless_after})", options())
         self._patterns = tuple(
-            (finder(pattern, options()), finder(pattern, options(captures=True)))
+            (
+                finder(pattern, options()),
+                finder(pattern, options(captures=True), re2._Anchor.ANCHOR_BOTH),
+            )
             for pattern in rule.patterns
         )
 
@@ -132,26 +133,28 @@ class Confirm:
         """
         if not self._patterns:
             self._compile()
-        known = (Tokens() if tokens is None else tokens)[self]
+        tokens = Tokens() if tokens is None else tokens
         data = view.data
         size = len(data)
         stop = size if own is None else own.stop
         # what is trimmed says where the search goes on, so it is read from the beginning
         first = 0 if own is None or self._trim is not None else own.start
         for find, find_groups in self._patterns:
+            known = tokens[find]
             position = 0
             while True:
                 low, high = find(data, position, size)[0]
                 if not 0 <= low < stop:
                     break
-                # the same characters between the same neighbours
-                key = find, low == 0, high == size, data[max(0, low - 1) : high + 1]
+                # at an edge no neighbour says the same as one
+                key = data[low - 1 : high + 1] if low > 0 and high < size else b""
                 token = known.get(key)
                 if token is None:
-                    token = _token(low, find_groups(data, low, size))
-                    if len(known) >= TOKENS_MAX:
-                        known.clear()
-                    known[key] = token
+                    token = _token(low, find_groups(data, low, high))
+                    if key:
+                        if len(known) >= TOKENS_MAX:
+                            known.clear()
+                        known[key] = token
                 start, end = low + token.start, low + token.end
                 if start >= stop:
                     break
@@ -159,34 +162,35 @@ class Confirm:
                 position = max(end, position + 1)
                 if end <= first:
                     continue
-                value = self._confirmed(data, low, token)
-                if value is not None:
-                    position = max(value.end, start + 1)
-                    if own is None or value.start in own:
-                        yield value
+                if not token.checked:
+                    self._check(token, data[start:end])
+                if token.text is None:
+                    continue
+                left, right = low + token.low, low + token.high
+                score = self._weighed(data, left, right)
+                if score >= THRESHOLD:
+                    position = max(right, start + 1)
+                    if own is None or left in own:
+                        rule = self.rule
+                        yield Value(left, right, score, mask(rule.mask, token.text, rule.type))
 
-    def _confirmed(self, data: bytes, place: int, token: _Token) -> Value | None:
-        """The value that stands there if the token at that place is one."""
-        if not token.checked:
-            self._check(token, data[place + token.start : place + token.end])
-        if token.text is None:
-            return None
-        start, end = place + token.low, place + token.high
-        if self._spoken_against(data, start, end):
-            return None
+    def _weighed(self, data: bytes, start: int, end: int) -> int:
+        """How sure it is that what stands there is a value, given what stands around it; 0 where
+        that speaks against it.
+        """
         rule = self.rule
-        score = rule.score
-        if self._context is not None:
-            near = (
-                data[max(0, start - rule.before) : start] + b"\x00" + data[end : end + rule.after]
-            )
-            if self._context.search(near):
-                score = max(score, rule.context_score)
-            elif rule.context_required:
-                return None
-        if score < THRESHOLD:
-            return None
-        return Value(start, end, score, mask(rule.mask, token.text, rule.type))
+        if self._before is not None:
+            before = data[max(0, start - REFUSE_REACH) : start]
+            if _occurs(self._before, before):
+                return 0
+        if self._after is not None and _occurs(self._after, data[end : end + REFUSE_REACH]):
+            return 0
+        if self._context is None:
+            return rule.score
+        near = data[max(0, start - rule.before) : start] + b"\x00" + data[end : end + rule.after]
+        if _occurs(self._context, near):
+            return max(rule.score, rule.context_score)
+        return 0 if rule.context_required else rule.score
 
     def _check(self, token: _Token, raw: bytes) -> None:
         """Trim a token, and ask the checks about it."""
@@ -200,16 +204,9 @@ class Confirm:
         token.text = text if all(check(text) for check in self._checks) else None
         token.checked = True
 
-    def _spoken_against(self, data: bytes, start: int, end: int) -> bool:
-        """Whether what stands right beside a value makes it something else."""
-        before = data[max(0, start - REFUSE_REACH) : start]
-        if self._refuse is not None and self._refuse.search(before):
-            return True
-        if self._unless_before is not None and self._unless_before.search(before):
-            return True
-        if self._unless_after is None:
-            return False
-        return self._unless_after.search(data[end : end + REFUSE_REACH]) is not None
+
+def _occurs(find: Finder, data: bytes) -> bool:
+    return find(data, 0, len(data))[0][0] >= 0
 
 
 def _token(low: int, spans: Sequence[tuple[int, int]]) -> _Token:
