@@ -75,6 +75,9 @@ _MIXED = re.compile(r"[0-9]+\.[0-9]+[ -][0-9.]+|[0-9]+[ -][0-9]+\.[0-9]+")
 """Full stops beside blanks or hyphens: decimals in a row."""
 
 
+_UNNUMBERED = bytes(set(range(256)) - set(b"0123456789"))
+
+
 def _stamp(number: str) -> bool:
     """Digits of a day (20190129), with or without its time."""
     return (
@@ -86,11 +89,8 @@ def _stamp(number: str) -> bool:
 
 def phone(value: str) -> bool:
     """A telephone number as people write it: seven to fifteen digits, not a date, not all alike."""
-    body = value.lower()
-    for mark in ("x", "e"):
-        body = body.partition(mark)[0]
-    body = body.strip()
-    number = "".join(filter("0123456789".__contains__, body))
+    body = value.lower().partition("x")[0].partition("e")[0].strip()
+    number = body.encode().translate(None, _UNNUMBERED).decode()
     if len(number) not in DIGITS or len(set(number)) < 3 or number.endswith("000000"):
         return False
     if _MOMENT.match(body) or (len(number) == 14 and _stamp(number)):

@@ -10,7 +10,7 @@ import re
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from .validators import CARD_DIGITS, card, iban_length
+from .validators import CARD_DIGITS, card, digits_of, iban_length
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,19 +45,21 @@ def card_groups(text: str) -> tuple[int, int]:
     if text.isdigit() and text.isascii():
         return (0, len(text)) if card(text) else (0, 0)
     groups = [found.span() for found in _DIGITS.finditer(text)]
+    number = digits_of(text)
     sizes = [end - start for start, end in groups]
     before = list(accumulate(sizes, initial=0))
     for size in range(len(groups), 0, -1):
-        for first in range(len(groups) - size + 1):
+        for first, low, high in zip(range(len(groups)), before, before[size:], strict=False):
+            if high - low not in CARD_DIGITS or not card(number[low:high]):
+                continue
             last = first + size - 1
-            if before[last + 1] - before[first] in CARD_DIGITS and _card_like(
-                sizes[first : last + 1]
+            start, end = groups[first][0], groups[last][1]
+            if (
+                _card_like(sizes[first : last + 1])
+                and not _columns(text[start:end])
+                and not _listed(text, groups, first, last)
             ):
-                start, end = groups[first][0], groups[last][1]
-                if _columns(text[start:end]):
-                    continue
-                if card(text[start:end]) and not _listed(text, groups, first, last):
-                    return start, end
+                return start, end
     return 0, 0
 
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import binascii
 from base64 import b32decode
+from functools import reduce
 from hashlib import sha256
+from operator import xor
 
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _RIPPLE = "rpshnaf39wBUDNEGHJKLM4PQRST7VWXYZ2bcdeCg65jkm8oFqi1tuvAxyz"
@@ -15,6 +17,12 @@ _RIPPLE = "rpshnaf39wBUDNEGHJKLM4PQRST7VWXYZ2bcdeCg65jkm8oFqi1tuvAxyz"
 
 _BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _BECH32_GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
+_BECH32_STEPS = [
+    reduce(xor, (one for bit, one in enumerate(_BECH32_GENERATOR) if top >> bit & 1), 0)
+    for top in range(32)
+]
+"""What the five bits that are shifted out add."""
+
 _BECH32_CONSTANTS = (1, 0x2BC830A3)
 """Remainders of BIP 173 and BIP 350."""
 
@@ -63,10 +71,7 @@ def bech32(value: str) -> bool:
         return False
     check = 1
     for item in [*(ord(c) >> 5 for c in prefix), 0, *(ord(c) & 31 for c in prefix), *data]:
-        top = check >> 25
-        check = (check & 0x1FFFFFF) << 5 ^ item
-        for bit, generator in enumerate(_BECH32_GENERATOR):
-            check ^= generator if top >> bit & 1 else 0
+        check = (check & 0x1FFFFFF) << 5 ^ item ^ _BECH32_STEPS[check >> 25]
     return check in _BECH32_CONSTANTS
 
 
