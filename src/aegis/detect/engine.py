@@ -208,7 +208,8 @@ class Engine:
     ) -> tuple[list[Hit], list[View]]:
         """The hits of one reading, and the readings it calls for."""
         respelled = not _OPAQUE.isdisjoint(view.name.split("+"))
-        plan = frame.plan or self._planner.plan(view.data, values=not respelled)
+        values = not respelled and (frame.valued or bool(view.name))
+        plan = frame.plan or self._planner.plan(view.data, values=values)
         hits = self._values(view, plan.spans, frame, kind, categories)
         derived = _decoded(view, plan, respelled=self._respelled(frame, kind))
         if not frame.certain:

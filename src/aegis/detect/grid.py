@@ -29,10 +29,12 @@ class Frame:
     `plan` is None where it has to be found. `silent` says that no words that count begin there.
     `certain` says that enough has been found in the text to read it for values only. `heard` are
     its words, where they have been read, `tokens` what looks like values in the same text.
-    `written` says that no machine made the text of the block.
+    `valued` says whether a value may begin in the block, `written` that no machine made its text.
     """
 
-    __slots__ = ("certain", "cut", "heard", "plan", "silent", "start", "tokens", "written")
+    __slots__ = (
+        "certain", "cut", "heard", "plan", "silent", "start", "tokens", "valued", "written",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -49,4 +51,5 @@ class Frame:
         self.heard: Heard | None = None
         self.plan: Plan | None = None
         self.silent = False
+        self.valued = True
         self.written = False

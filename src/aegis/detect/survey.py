@@ -64,13 +64,14 @@ class Survey:
     """What a look at a stretch of `size` code points from offset `low` on saw.
 
     `bits` are the places to be read: `shaped` where a value or a disguise stands, `worded` where
-    the words may count. `unwritten` are those where a block begins that a machine may have made.
+    the words may count; `valued` are blocks in which a value stands, `unwritten` the beginnings of
+    those that a machine may have made.
     `marked` says whether there are marks, `heard` are the words, `tokens` what looks like values.
     """
 
     __slots__ = (
-        "_size", "bits", "heard", "low", "marked", "shaped", "tokens", "unwritten", "view",
-        "worded",
+        "_size", "bits", "heard", "low", "marked", "shaped", "tokens", "unwritten", "valued",
+        "view", "worded",
     )  # fmt: skip
 
     def __init__(self, view: View, low: int, size: int, tokens: Tokens) -> None:
@@ -82,6 +83,7 @@ class Survey:
         self.bits = 0
         self.unwritten = 0
         self.shaped = 0
+        self.valued = 0
         self.worded = 0
         self.marked = False
 
@@ -95,6 +97,7 @@ class Survey:
         first, last = (left - self.low) // BUCKET, -((self.low - right) // BUCKET)
         if not self.shaped >> first & ((1 << last - first) - 1):
             frame.plan = Plan(marked=self.marked)
+        frame.valued = bool(self.valued >> (low - self.low) // BUCKET & 1)
         frame.written = not self.unwritten >> (low - self.low) // BUCKET & 1
         frame.silent = not self.worded >> (low - self.low) // BUCKET & _WHOLE
         if not any(cut) and right - left == self._size:
@@ -163,7 +166,8 @@ class Surveyor:
             survey.shaped = self._disguised(view, look)
             if not view.name:
                 # numbers in a respelled text are not numbers
-                survey.shaped |= self._valued(view, look, text, kind, survey.tokens)
+                survey.valued = self._valued(view, look, text, kind, survey.tokens)
+                survey.shaped |= survey.valued
             marks = sorted(planner.marks(look, view.data), key=itemgetter(1))
             survey.marked = bool(marks)
         tagger = self._tagger()
