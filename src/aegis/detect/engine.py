@@ -161,7 +161,7 @@ class Engine:
             low = max(0, first - _AROUND)
             stop = min(first + _CHUNK, size)
             stretch = text[low : stop + _AROUND]
-            survey = self._surveyor.survey(stretch, low, kind, reader.threshold)
+            survey = self._surveyor.survey(stretch, low, kind, reader.threshold, reader.tokens)
             if not (survey.bits or every or reader.follows):
                 continue
             for block in range(first // BLOCK, -(-stop // BLOCK)):
@@ -182,7 +182,7 @@ class Engine:
         begins = not frame.cut[0]
         injection = categories is None or "injection" in categories
         hits: list[Hit] = []
-        if injection and not frame.certain:
+        if injection and not (frame.certain or frame.written):
             hits += gibberish.hits(text, frame.start, BLOCK)
         views = [view]
         hidden = list(from_tags(text, view))
@@ -194,7 +194,7 @@ class Engine:
             current = views.pop(0)
             read += 1
             if read > 1:
-                frame = Frame(UNCUT, frame.start, certain=frame.certain)
+                frame = Frame(UNCUT, frame.start, frame.tokens, certain=frame.certain)
             found, derived = self._read(current, frame, kind, categories)
             hits += found
             views += derived
@@ -209,9 +209,9 @@ class Engine:
     ) -> tuple[list[Hit], list[View]]:
         """The hits of one reading, and the readings it calls for."""
         respelled = not _OPAQUE.isdisjoint(view.name.split("+"))
-        plan = frame.plan or self._planner.plan(view.data, values=not respelled)
-        own = None if view.name else view.own(frame.start, frame.start + BLOCK)
-        hits = self._values(view, plan.spans, own, kind, categories)
+        values = not respelled and (frame.valued or bool(view.name))
+        plan = frame.plan or self._planner.plan(view.data, values=values)
+        hits = self._values(view, plan.spans, frame, kind, categories)
         if view.name.endswith(TABLED):
             # its words have been read where they stand
             return hits, []
@@ -286,13 +286,14 @@ class Engine:
         self,
         view: View,
         confirms: Iterable[Confirm],
-        own: range | None,
+        frame: Frame,
         kind: str,
         categories: frozenset[str] | None,
     ) -> list[Hit]:
-        """The values in a view, or those that begin in some bytes of it: what has a shape and
+        """The values in a view, of a window those that begin in its block: what has a shape and
         passes its validators.
         """
+        own = None if view.name else view.own(frame.start, frame.start + BLOCK)
         hits: list[Hit] = []
         for confirm in confirms:
             rule = confirm.rule
@@ -302,7 +303,7 @@ class Engine:
                 continue
             if view.name and not rule.decoded:
                 continue
-            for value in confirm.values(view, own):
+            for value in confirm.values(view, own, frame.tokens):
                 start, end = view.origin(value.start, value.end)
                 replacement = value.mask if not view.name else f"[{rule.type}]"
                 hits.append(

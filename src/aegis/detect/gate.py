@@ -8,12 +8,15 @@ sentinel at the end of every text proves that the pass was not given up half way
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 import re2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+    Finder = Callable[[bytes, int, int], Sequence[tuple[int, int]]]
 
 _MEMORY = 32 << 20
 """Bytes RE2 may use for the states of one set; lean gates stay below 8 MiB (measured)."""
@@ -43,6 +46,16 @@ def options(*, longest: bool = False, captures: bool = False) -> re2.Options:
     chosen.longest_match = longest
     chosen.never_capture = not captures
     return chosen
+
+
+def finder(
+    pattern: str, chosen: re2.Options, anchor: re2._Anchor = re2._Anchor.UNANCHORED
+) -> Finder:
+    """A search for one pattern: takes a text, where to begin and where to end, and gives the spans
+    of the match and its groups, (-1, -1) where there is none.
+    """
+    # the match object and the generator around it take longer than most searches
+    return partial(re2.compile(pattern, chosen)._regexp.Match, anchor)
 
 
 _FAMILIES = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .spanrules import Tokens
 from .words import UNCUT
 
 if TYPE_CHECKING:
@@ -27,15 +28,28 @@ class Frame:
     `cut` says at which edges the text goes on, `start` where the block begins in the window;
     `plan` is None where it has to be found. `silent` says that no words that count begin there.
     `certain` says that enough has been found in the text to read it for values only. `heard` are
-    its words, where they have been read.
+    its words, where they have been read, `tokens` what looks like values in the same text.
+    `valued` says whether a value may begin in the block, `written` that no machine made its text.
     """
 
-    __slots__ = ("certain", "cut", "heard", "plan", "silent", "start")
+    __slots__ = (
+        "certain", "cut", "heard", "plan", "silent", "start", "tokens", "valued", "written",
+    )  # fmt: skip
 
-    def __init__(self, cut: Cut = UNCUT, start: int = 0, *, certain: bool = False) -> None:
+    def __init__(
+        self,
+        cut: Cut = UNCUT,
+        start: int = 0,
+        tokens: Tokens | None = None,
+        *,
+        certain: bool = False,
+    ) -> None:
         self.cut = cut
         self.start = start
+        self.tokens = Tokens() if tokens is None else tokens
         self.certain = certain
         self.heard: Heard | None = None
         self.plan: Plan | None = None
         self.silent = False
+        self.valued = True
+        self.written = False

@@ -6,6 +6,8 @@ and registers that define the numbers; the names are those their countries use.
 
 from __future__ import annotations
 
+from operator import mul
+from string import ascii_letters, digits
 from typing import TYPE_CHECKING
 
 from .dates import real_date
@@ -14,16 +16,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+_UNNUMBERED = bytes(set(range(256)) - set(digits.encode()))
+_SIGNS = bytes(set(range(256)) - set((digits + ascii_letters).encode()))
+_VALUES = bytes(max(0, code - ord("0")) for code in range(256))
+
+
 def _digits(value: str) -> list[int]:
-    return [ord(char) - 48 for char in value if "0" <= char <= "9"]
+    return list(value.encode().translate(_VALUES, _UNNUMBERED))
 
 
 def _alnum(value: str) -> str:
-    return "".join(char for char in value.upper() if char.isascii() and char.isalnum())
+    return value.upper().encode().translate(None, _SIGNS).decode()
 
 
 def _weighted(digits: list[int], weights: tuple[int, ...]) -> int:
-    return sum(digit * weight for digit, weight in zip(digits, weights, strict=False))
+    return sum(map(mul, digits, weights))
 
 
 def _born(digits: list[int], order: str = "ymd") -> bool:

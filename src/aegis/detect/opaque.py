@@ -5,10 +5,19 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from itertools import pairwise
+from operator import ne
+from string import ascii_letters, ascii_uppercase, digits
+from typing import TYPE_CHECKING
+
+from .gate import finder, options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .gate import Finder
 
 
-def entropy(value: str) -> float:
+def entropy(value: bytes) -> float:
     """Shannon entropy of the characters, in bits per character."""
     if not value:
         return 0.0
@@ -27,13 +36,29 @@ _RUNS = ("abcdef", "123456789", "00000000")
 """Runs that people type; a key whose prefix says what it is may hold one by chance."""
 
 
-SAMPLES = re.compile("|".join(map(re.escape, _STAND_INS)))
-_PLACEHOLDERS = re.compile("|".join(map(re.escape, _STAND_INS + _RUNS)))
+def _any(words: Iterable[str]) -> Finder:
+    chosen = options()
+    chosen.case_sensitive = True
+    return finder("|".join(map(re.escape, words)), chosen)
 
 
-def _stand_in(value: str, words: re.Pattern[str]) -> bool:
+_SAMPLES = _any(_STAND_INS)
+_PLACEHOLDERS = _any(_STAND_INS + _RUNS)
+
+
+def _holds(value: str, words: Finder) -> bool:
+    data = value.encode()
+    return words(data, 0, len(data))[0][0] >= 0
+
+
+def sampled(value: str) -> bool:
+    """Whether a lower-case value holds a word that people write where a secret goes."""
+    return _holds(value, _SAMPLES)
+
+
+def _stand_in(value: str, words: Finder) -> bool:
     lowered = value.lower()
-    return len(set(lowered)) <= 4 or words.search(lowered) is not None
+    return len(set(lowered)) <= 4 or _holds(lowered, words)
 
 
 def not_placeholder(value: str) -> bool:
@@ -45,30 +70,41 @@ def not_sample(value: str) -> bool:
     """As `not_placeholder`, for keys whose prefix already says what they are: runs such as
     `abcdef` or `123456789` do not excuse those.
     """
-    return not _stand_in(value, SAMPLES)
+    return not _stand_in(value, _SAMPLES)
 
 
 def minted(value: str) -> bool:
     """As `not_sample`, with digits or changing case: a prefix with words behind it is a name."""
-    longest = max(_PART.findall(value), key=len, default="")
+    longest = max(_parts(value), key=len, default=b"")
     return not_sample(value) and (
-        sum(char.isdigit() for char in value) >= 2 or _changes(longest) * 3 > len(longest)
+        sum(map(str.isdigit, value)) >= 2 or _changes(longest) * 3 > len(longest)
     )
 
 
-def _changes(value: str) -> int:
+_SPLIT = bytes(code if chr(code) in ascii_letters + digits else 32 for code in range(256))
+_KINDS = bytes(
+    1 if chr(code) in digits else 2 if chr(code) in ascii_uppercase else 3 for code in range(256)
+)
+_NUMBERED = bytes(chr(code) in digits for code in range(256))
+
+
+def _parts(value: str) -> list[bytes]:
+    """The rows of letters and digits of a string."""
+    return value.encode().translate(_SPLIT).split()
+
+
+def _changes(part: bytes) -> int:
     """How often neighbours differ in kind: lower case, upper case, digit."""
-    kinds = [1 if c.isdigit() else 2 if c.isupper() else 3 for c in value]
-    return sum(one != other for one, other in pairwise(kinds))
+    kinds = part.translate(_KINDS)
+    return sum(map(ne, kinds, kinds[1:]))
 
 
-def _turns(value: str) -> int:
+def _turns(part: bytes) -> int:
     """How often letters and digits take turns."""
-    kinds = [char.isdigit() for char in value]
-    return sum(one != other for one, other in pairwise(kinds))
+    kinds = part.translate(_NUMBERED)
+    return sum(map(ne, kinds, kinds[1:]))
 
 
-_PART = re.compile(r"[A-Za-z0-9]+")
 _DIGEST = re.compile(r"(?:sha|md)[0-9]{1,3}[-=:_]|//", re.IGNORECASE)
 """How checksums and the rest of a web address begin."""
 
@@ -82,15 +118,15 @@ _WHOLE_MIN = 16
 """The same for base 64, whose signs break the row."""
 
 
-def _random(part: str, size: int) -> bool:
+def _random(part: bytes, size: int) -> bool:
     """Whether a row of letters and digits changes its kind as often as chance would."""
-    digits = sum(char.isdigit() for char in part)
-    if digits == len(part):
+    numbers = part.translate(_NUMBERED).count(1)
+    if numbers == len(part):
         return False
-    if _turns(part) >= 3 and digits >= 2 and (len(part) >= 12 or part.lower() != part):
+    if _turns(part) >= 3 and numbers >= 2 and (len(part) >= 12 or part.lower() != part):
         return True
     changes = _changes(part)
-    if digits:
+    if numbers:
         return changes >= 0.4 * len(part)
     # names in camel case change their kind nearly as often
     return size >= _WHOLE_MIN and changes > 0.45 * len(part)
@@ -105,16 +141,17 @@ def generated(value: str) -> bool:
         return False
     if _DIGEST.match(value) or _CAMEL.fullmatch(value):
         return False
-    longest = max(_PART.findall(value), key=len, default="")
+    parts = _parts(value)
+    longest = max(parts, key=len, default=b"")
     if len(longest) >= _PART_MIN and _random(longest, len(value)):
         return entropy(longest) >= 2.7
-    joined = "".join(_PART.findall(value))
+    joined = b"".join(parts)
     return len(joined) >= _WHOLE_MIN and _changes(joined) >= 0.45 * len(joined)
 
 
 def unbroken(value: str) -> bool:
     """As `not_sample`, with a long row of letters and digits: hyphens join words, not keys."""
-    longest = max(map(len, _PART.findall(value)), default=0)
+    longest = max(map(len, _parts(value)), default=0)
     return longest >= _PART_MIN and not_sample(value)
 
 

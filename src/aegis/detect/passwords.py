@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .opaque import SAMPLES
+from .opaque import sampled
 
 _NAME = re.compile(
     r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|[a-z]+(?:[_-][a-z0-9]+){2,}|(?:[/.~]|\\f[A-Z]).*"
@@ -23,12 +23,12 @@ def password(value: str) -> bool:
     lowered = value.lower()
     if len(value) < 6 or _NAME.fullmatch(value) or _SAID.search(lowered):
         return False
-    if SAMPLES.search(lowered.replace("password", "")):
+    if sampled(lowered.replace("password", "")):
         return False
     kinds = (
-        any(char.isdigit() for char in value)
-        + any(char.isupper() for char in value[1:])
-        + any(not char.isalnum() for char in value)
+        any(map(str.isdigit, value))
+        + any(map(str.isupper, value[1:]))
+        + (not all(map(str.isalnum, value)))
     )
     if len(set(lowered)) <= 3:
         return False
@@ -99,4 +99,4 @@ def common_password(value: str) -> bool:
 
 def worded_password(value: str) -> bool:
     """A word that may have been chosen: neither a type, nor a state, nor a label."""
-    return value.islower() and value not in _SPOKEN and SAMPLES.search(value) is None
+    return value.islower() and value not in _SPOKEN and not sampled(value)

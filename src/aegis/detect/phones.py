@@ -75,6 +75,9 @@ _MIXED = re.compile(r"[0-9]+\.[0-9]+[ -][0-9.]+|[0-9]+[ -][0-9]+\.[0-9]+")
 """Full stops beside blanks or hyphens: decimals in a row."""
 
 
+_UNNUMBERED = bytes(set(range(256)) - set(b"0123456789"))
+
+
 def _stamp(number: str) -> bool:
     """Digits of a day (20190129), with or without its time."""
     return (
@@ -98,7 +101,7 @@ def phone(value: str) -> bool:
     for mark in ("x", "e"):
         body = body.partition(mark)[0]
     body = body.strip()
-    number = "".join(filter("0123456789".__contains__, body))
+    number = body.encode().translate(None, _UNNUMBERED).decode()
     if len(number) not in DIGITS or len(set(number)) < 3 or number.endswith("000000"):
         return False
     if _MOMENT.match(body) or (len(number) == 14 and _stamp(number)):

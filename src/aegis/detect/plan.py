@@ -76,7 +76,7 @@ class Planner:
     """Turns a text into a plan. Thread-safe; built once."""
 
     __slots__ = (
-        "_by_shapes", "_direct", "_disguises", "_gate", "_key_patterns", "_keys", "_marks",
+        "_bare", "_by_shapes", "_direct", "_disguises", "_gate", "_key_patterns", "_keys", "_marks",
         "_shape_patterns", "_single", "_spans", "_triggers",
     )  # fmt: skip
 
@@ -87,6 +87,7 @@ class Planner:
         self._single: dict[str, re2._Regexp] = {}
         shapes = self._compile_shapes(rules)
         self._gate = Gate(self._disguises, shapes)
+        self._bare: tuple[Gate, tuple[int, ...]] | None = None
         self._by_shapes: dict[frozenset[int], tuple[_Entry, ...]] = {}
 
     def _compile_shapes(self, rules: RuleSet) -> Iterable[str]:
@@ -133,11 +134,23 @@ class Planner:
         first = bisect_left(seen, count)
         return Look(seen[:first], tuple(number - count for number in seen[first:]))
 
+    def _look_bare(self, data: bytes) -> Look:
+        """The same without the shapes of values: half the work, and built where it is needed."""
+        if self._bare is None:
+            kept = tuple(sorted({*self._direct, *self._marks}))
+            gate = Gate(self._disguises, [self._shape_patterns[number] for number in kept])
+            self._bare = gate, kept
+        gate, kept = self._bare
+        seen = gate.match(data)
+        count = len(self._disguises)
+        first = bisect_left(seen, count)
+        return Look(seen[:first], tuple(kept[number - count] for number in seen[first:]))
+
     def plan(self, data: bytes, *, values: bool = True) -> Plan:
         """What to confirm in a UTF-8 text, `values` or only the rest. Raises ScanError where a
         gate gave up.
         """
-        look = self.look(data)
+        look = self.look(data) if values else self._look_bare(data)
         if not (look.disguises or look.shapes):
             return NOTHING
         fired = tuple(self._triggers[one] for one in look.disguises)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from .grid import BLOCK, MARGIN, Frame
 from .hit import Hit
 from .score import CONFIDENT, EVIDENCE, SENSITIVITIES, Scorer
+from .spanrules import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,7 +51,7 @@ class Reader:
 
     __slots__ = (
         "_categories", "_engine", "_kind", "_leak", "_open", "_scorer", "_since", "_sure",
-        "_windows", "threshold",
+        "_windows", "threshold", "tokens",
     )  # fmt: skip
 
     def __init__(
@@ -66,6 +67,7 @@ class Reader:
         self._categories = categories
         self._scorer = Scorer(sensitivity)
         self.threshold = SENSITIVITIES[sensitivity]
+        self.tokens = Tokens()
         self._leak = leak
         self._open: Hit | None = None
         self._since = 0
@@ -99,7 +101,11 @@ class Reader:
         key = (window, cut, low - left, self._sure >= CERTAIN)
         known = self._windows.get(key)
         if known is None:
-            frame = survey.frame(left, low, right, cut) if survey else Frame(cut, low - left)
+            frame = (
+                survey.frame(left, low, right, cut)
+                if survey
+                else Frame(cut, low - left, self.tokens)
+            )
             frame.certain = key[-1]
             hits = self._engine.window(window, self._kind, self._categories, frame)
             if self._leak is not None:

@@ -13,7 +13,7 @@ from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from .fold import Places, View
 
@@ -43,6 +43,11 @@ _START = _SHORT_MAX + 1
 
 _WORD = re.compile(rf"[A-Za-z]{{{SLIP_MIN},}}")
 _RUN = re.compile(rf"[A-Za-z]{{{RUN_MIN},}}")
+_LETTERS = bytes(
+    code + 32 if 65 <= code <= 90 else code if 97 <= code <= 122 else 32 for code in range(256)
+)
+"""Translation of bytes that leaves lower-case runs between blanks."""
+
 _SHORT = frozenset(
     {
         "a", "i", "am", "an", "as", "at", "be", "by", "do", "go", "he", "if", "in", "is", "it",
@@ -52,17 +57,31 @@ _SHORT = frozenset(
 """The words of one and two letters that a run is taken apart at."""
 
 
+class _Cuts(dict[bytes, "Sequence[int]"]):
+    """Where the runs seen so far, in lower case, are cut; `parts` says it of a new one."""
+
+    def __init__(self, parts: Callable[[bytes], Sequence[int]]) -> None:
+        self._parts = parts
+
+    def __missing__(self, run: bytes) -> Sequence[int]:
+        cuts = self._parts(run)
+        if len(self) >= RUNS_MAX:
+            self.clear()
+        self[run] = cuts
+        return cuts
+
+
 class Spelling:
     """The known words. Immutable, safe for any number of threads."""
 
-    __slots__ = ("_insides", "_known", "_lengths", "_runs")
+    __slots__ = ("_cuts", "_insides", "_known", "_lengths")
 
     def __init__(self, words: Iterable[bytes]) -> None:
         plain = {word.decode() for word in words if word.isalpha() and word.isascii()}
         self._known = _SHORT | {word for word in plain if len(word) >= _SHORT_MAX}
         self._insides = {_inside(word): word for word in sorted(plain) if len(word) >= SLIP_MIN}
         self._lengths = _lengths(self._known)
-        self._runs: dict[str, Sequence[int]] = {}
+        self._cuts = _Cuts(self._parts)
 
     def slipped(self, word: bytes) -> bool:
         """Whether a word, of lower-case letters, is a known one with its inside in disorder."""
@@ -93,25 +112,24 @@ class Spelling:
 
     def parted(self, view: View) -> Iterator[View]:
         """The view with blanks between the words of long runs, where it has such."""
-        cuts: list[int] = []
-        for found in _RUN.finditer(view.text):
-            cuts += [found.start() + cut for cut in self._cuts(found.group().lower())]
-        if cuts:
+        known = self._cuts
+        runs = [run for run in view.data.translate(_LETTERS).split() if len(run) >= RUN_MIN]
+        if any(map(known.__getitem__, runs)):
+            places = _RUN.finditer(view.text)
+            cuts = [
+                found.start() + cut
+                for run, found in zip(runs, places, strict=True)
+                for cut in known[run]
+            ]
             pieces = zip([0, *cuts], [*cuts, len(view.text)], strict=True)
             text = " ".join(view.text[start:end] for start, end in pieces)
             yield view.derive(text, PARTED, partial(_opened, len(view.text), cuts))
 
-    def _cuts(self, run: str) -> Sequence[int]:
-        """Where words of a run begin, but for the first; none where it is not made of words."""
-        cuts = self._runs.get(run)
-        if cuts is None:
-            if len(self._runs) >= RUNS_MAX:
-                self._runs.clear()
-            cuts = self._runs[run] = self._parts(run)
-        return cuts
-
-    def _parts(self, run: str) -> Sequence[int]:
-        """The same, worked out: the longer the words, the better."""
+    def _parts(self, letters: bytes) -> Sequence[int]:
+        """Where words of a run begin, but for the first; none where it is not made of words. The
+        longer the words, the better.
+        """
+        run = letters.decode()
         size = len(run)
         least = KNOWN_MIN * size
         known, lengths = self._known, self._lengths

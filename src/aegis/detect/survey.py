@@ -29,6 +29,7 @@ from .linear import GAIN_MIN
 from .locate import BUCKET, Matches, Spots, around, ones, original, spread
 from .phrases import SLIPPED
 from .plan import STRIDE, UNSEEN, Plan
+from .spanrules import Tokens
 from .spelling import SLIPS_MIN
 from .tagger import singles
 from .views import from_lookalikes
@@ -65,18 +66,26 @@ class Survey:
     """What a look at a stretch of `size` code points from offset `low` on saw.
 
     `bits` are the places to be read: `shaped` where a value or a disguise stands, `worded` where
-    the words may count. `marked` says whether there are marks, `heard` are the words.
+    the words may count; `valued` are blocks in which a value stands, `unwritten` the beginnings of
+    those that a machine may have made.
+    `marked` says whether there are marks, `heard` are the words, `tokens` what looks like values.
     """
 
-    __slots__ = ("_size", "bits", "heard", "low", "marked", "shaped", "view", "worded")
+    __slots__ = (
+        "_size", "bits", "heard", "low", "marked", "shaped", "tokens", "unwritten", "valued",
+        "view", "worded",
+    )  # fmt: skip
 
-    def __init__(self, view: View, low: int, size: int) -> None:
+    def __init__(self, view: View, low: int, size: int, tokens: Tokens) -> None:
+        self.tokens = tokens
         self.view = view
         self.low = low
         self._size = size
         self.heard: Heard | None = None
         self.bits = 0
+        self.unwritten = 0
         self.shaped = 0
+        self.valued = 0
         self.worded = 0
         self.marked = False
 
@@ -86,10 +95,12 @@ class Survey:
 
     def frame(self, left: int, low: int, right: int, cut: Cut) -> Frame:
         """What is known about a window from `left` to `right` whose block begins at `low`."""
-        frame = Frame(cut, low - left)
+        frame = Frame(cut, low - left, self.tokens)
         first, last = (left - self.low) // BUCKET, -((self.low - right) // BUCKET)
         if not self.shaped >> first & ((1 << last - first) - 1):
             frame.plan = Plan(marked=self.marked)
+        frame.valued = bool(self.valued >> (low - self.low) // BUCKET & 1)
+        frame.written = not self.unwritten >> (low - self.low) // BUCKET & 1
         frame.silent = not self.worded >> (low - self.low) // BUCKET & _WHOLE
         if not any(cut) and right - left == self._size:
             frame.heard = self.heard
@@ -115,27 +126,27 @@ class Surveyor:
         self._payloads = payloads
         self._tagger = tagger
 
-    def survey(self, text: str, low: int, kind: str, threshold: int) -> Survey:
+    def survey(self, text: str, low: int, kind: str, threshold: int, tokens: Tokens) -> Survey:
         """Where to read a stretch of text closely; `kind` is empty for any kind.
 
         `low`, its offset in the whole text, is a multiple of BLOCK. Raises ScanError where a gate
         gave up.
         """
         view = fold(text)
-        survey = Survey(view, low, len(text))
+        survey = Survey(view, low, len(text), tokens)
         seen = Matches()
         self._look(survey, text, kind, threshold, seen)
         alike = survey.worded
         others = list(from_lookalikes(view)) if view.rest else []
         for other in others:
-            disguised = Survey(other, low, len(text))
+            disguised = Survey(other, low, len(text), tokens)
             self._look(disguised, text, kind, threshold, seen)
             alike |= disguised.worded
             survey.shaped |= around(disguised.shaped, MARGIN // BUCKET)
         if view.rest:
             survey.shaped |= around(_bits(hidden_places(text, view)), MARGIN // BUCKET)
         # what disguises say counts as evidence for words in the open, and nobody knows yet
-        survey.bits = _unwritten(text)
+        survey.bits = survey.unwritten = _unwritten(text)
         survey.worded = alike
         if seen:
             survey.worded |= seen.counting(alike, survey.shaped | survey.bits)
@@ -157,7 +168,8 @@ class Surveyor:
             survey.shaped = self._disguised(view, look)
             if not view.name:
                 # numbers in a respelled text are not numbers
-                survey.shaped |= self._valued(view, look, text, kind)
+                survey.valued = self._valued(view, look, text, kind, survey.tokens)
+                survey.shaped |= survey.valued
             marks = sorted(planner.marks(look, view.data), key=itemgetter(1))
             survey.marked = bool(marks)
         tagger = self._tagger()
@@ -188,7 +200,7 @@ class Surveyor:
         return bool(
             self._disguised(view, look)
             or hidden_places(text, view)
-            or self._valued(view, look, text, "")
+            or self._valued(view, look, text, "", Tokens())
         )
 
     def _disguised(self, view: View, look: Look) -> int:
@@ -220,7 +232,7 @@ class Surveyor:
         """Whether the wording of a window is that of attacks."""
         return self._linear.score(list(filter(None, parts))) >= WORDING_MIN
 
-    def _valued(self, view: View, look: Look, text: str, kind: str) -> int:
+    def _valued(self, view: View, look: Look, text: str, kind: str, tokens: Tokens) -> int:
         """The blocks in which a value begins, as bits: only what is confirmed is read for."""
         if not look.shapes:
             return 0
@@ -238,13 +250,17 @@ class Surveyor:
         sure = 0
         for block, suspects in wanted.items():
             # a text full of values is read anyway
-            if sure >= CONFIRMED_MAX or self._confirmed(text, block * BLOCK, suspects):
+            if sure >= CONFIRMED_MAX or self._confirmed(text, block * BLOCK, suspects, tokens):
                 out |= _WHOLE << block * _PLACES
                 sure += 1
         return out
 
     def _confirmed(
-        self, text: str, low: int, suspects: Iterable[tuple[Confirm, frozenset[int]]]
+        self,
+        text: str,
+        low: int,
+        suspects: Iterable[tuple[Confirm, frozenset[int]]],
+        tokens: Tokens,
     ) -> bool:
         """Whether a value begins in the block at an offset, read in its window as ever."""
         left = max(0, low - MARGIN)
@@ -254,7 +270,7 @@ class Surveyor:
         if not near:
             return False
         own = window.own(low - left, low - left + BLOCK)
-        return any(value.start in own for one in near for value in one.values(window, own))
+        return any(value.start in own for one in near for value in one.values(window, own, tokens))
 
 
 def _unwritten(text: str) -> int:

@@ -11,9 +11,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import re2
 
-from .gate import Gate, options
+from .gate import Gate, finder, options
 from .phrases import ENDS, Vocabulary, trie
 from .spelling import Spelling
 from .words import UNCUT
@@ -200,7 +199,7 @@ class Tagger:
             for name, concept in concepts.items()
             for phrase in concept.phrases.splitlines()
         )
-        self._marks = re2.compile(every, options(longest=True))
+        self._marks = finder(every, options(longest=True))
         self._sorter = Gate(rf"\A\x01?(?:{one})\x00" for one in alternatives)
         self.spelling = Spelling(words)
         self._vocabulary = Vocabulary(root, gains, self.spelling.slipped)
@@ -252,13 +251,18 @@ class Tagger:
 
     def _marked(self, view: View) -> list[Tag]:
         data = view.data
-        wide = len(data) != len(view.text)
+        total = len(data)
+        wide = total != len(view.text)
         position = 0
         chars = 0
         out: list[Tag] = []
-        for found in self._marks.finditer(data):
-            start, end = found.span()
+        end = 0
+        while end < total and len(out) < MARKS_MAX:
+            start, end = self._marks(data, end, total)[0]
+            if start < 0:
+                break
             if end == start:
+                end += 1
                 continue
             # a mark of its own kind keeps `^` from matching where the text does not begin
             concepts = self._concepts(b"\x01" + data[start:end] if start else data[start:end])
@@ -269,8 +273,6 @@ class Tagger:
                 out.append(Tag(chars, chars + size, concepts))
             else:
                 out.append(Tag(start, end, concepts))
-            if len(out) >= MARKS_MAX:
-                break
         return out
 
     def _concepts(self, literal: bytes) -> frozenset[str]:

@@ -10,10 +10,10 @@ import re
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from .validators import CARD_DIGITS, card, iban_length
+from .validators import CARD_DIGITS, card, digits_of, iban_length
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
 _DIGITS = re.compile(r"[0-9]+")
 
@@ -42,21 +42,41 @@ def country(text: str) -> tuple[int, int]:
 
 def card_groups(text: str) -> tuple[int, int]:
     """The longest run of whole digit groups that is a card number; everything where none is."""
+    if text.isdigit() and text.isascii():
+        return (0, len(text)) if card(text) else (0, 0)
     groups = [found.span() for found in _DIGITS.finditer(text)]
+    number = digits_of(text)
     sizes = [end - start for start, end in groups]
     before = list(accumulate(sizes, initial=0))
-    for size in range(len(groups), 0, -1):
-        for first in range(len(groups) - size + 1):
-            last = first + size - 1
-            if before[last + 1] - before[first] in CARD_DIGITS and _card_like(
-                sizes[first : last + 1]
-            ):
-                start, end = groups[first][0], groups[last][1]
-                if _columns(text[start:end]):
-                    continue
-                if card(text[start:end]) and not _listed(text, groups, first, last):
-                    return start, end
+    # the one with most groups is to be found first
+    for size, first in sorted(_card_groups(number, sizes, before)):
+        last = first - size - 1
+        start, end = groups[first][0], groups[last][1]
+        if (
+            _card_like(sizes[first : last + 1])
+            and not _columns(text[start:end])
+            and not _listed(text, groups, first, last)
+        ):
+            return start, end
     return 0, 0
+
+
+def _card_groups(
+    number: str, sizes: Sequence[int], before: Sequence[int]
+) -> Iterator[tuple[int, int]]:
+    """The runs of groups whose digits are a card number: less their size, and where they begin."""
+    for first, low in enumerate(before[:-1]):
+        if sizes[first] < CARD_GROUPS_MIN:
+            continue
+        for last in range(first, len(sizes)):
+            high = before[last + 1]
+            if high - low >= CARD_DIGITS.stop:
+                break
+            if high - low in CARD_DIGITS and card(number[low:high]):
+                yield first - last - 1, first
+            if sizes[last] < CARD_GROUPS_MIN:
+                # only the last one may be so short
+                break
 
 
 def _columns(text: str) -> bool:

@@ -9,19 +9,22 @@ from __future__ import annotations
 import binascii
 import html
 import re
-from functools import lru_cache, partial
+from collections import Counter
+from functools import partial
+from string import ascii_letters
 from typing import TYPE_CHECKING
 
 from . import triggers
 from .confusables import CONFUSABLES, latinised
-from .fold import fold
+from .fold import View, fold
+from .gate import finder, options
 from .hidden import from_tags
 from .tables import from_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from .fold import Places, View
+    from .fold import Places
 
 DECODED_MIN = 6
 """Fewest characters of decoded text worth reading."""
@@ -36,9 +39,12 @@ _BASE64_SPLIT = re.compile(
     r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{2,}+(?:[ \t\r\n]++[A-Za-z0-9+/]{2,}+)++={0,2}"
 )
 _HEX = re.compile(r"(?:(?:0x|\\x)?+[0-9A-Fa-f]{2}[ :,\r\n]*+){8,}+")
+_HEXED = finder(r"(?U)(?:(?:0x|\\x)?[0-9a-f]{2}[ :,\r\n]*){8}", options())
+"""A quick look for the same."""
+
 _HEX_PAIR = re.compile(r"(?:0x|\\x)?([0-9A-Fa-f]{2})")
 _HEX_SIGNS = re.compile(r"0x|[^0-9A-Fa-f]")
-_GAP = re.compile(r"[\W_]+")
+_GAP = re.compile(r"([\W_]+)")
 _WORD = re.compile(r"[^\W\d_]{4}")
 _URL = re.compile(r"(?:%[0-9A-Fa-f]{2})+|\+")
 _INKED = re.compile(r"\S+")
@@ -53,9 +59,11 @@ _BROKEN = re.compile(
     r"(?<=[A-Za-z])(?:-\s*\n\s*|[*_~`|^]{1,2}|\n|[\u2600-\u27bf\U0001f000-\U0001faff]+)"
     r"(?=[A-Za-z])"
 )
-_PRINTABLE = re.compile(
+_STRANGE = re.compile(
     r"[^\w\s.,;:!?'\"()\[\]{}<>/@#$%&*+=|\\~`^\u2600-\u27bf\U0001f000-\U0001faff-]"
 )
+_ALPHABET = ascii_letters.encode()
+_PLAIN = _STRANGE.sub("", bytes(range(128)).decode()).encode()
 
 
 def readable(text: str) -> bool:
@@ -67,8 +75,14 @@ def readable(text: str) -> bool:
         return False
     if _HEX.fullmatch(text) is not None or "&#" in text:
         return True
-    strange = len(_PRINTABLE.findall(text))
-    return strange * 12 <= len(text) and len(_LETTERS.findall(text)) * 4 >= len(text)
+    if text.isascii():
+        data = text.encode()
+        strange = len(data.translate(None, _PLAIN))
+        letters = len(data) - len(data.translate(None, _ALPHABET))
+    else:
+        strange = len(_STRANGE.findall(text))
+        letters = len(_LETTERS.findall(text))
+    return strange * 12 <= len(text) and letters * 4 >= len(text)
 
 
 def _as_read(view: View) -> Iterator[View]:
@@ -91,10 +105,18 @@ def _decode(raw: bytes) -> str | None:
 
 def _spread(text: str, places: Sequence[int], width: int) -> Places:
     """Where each decoded character stood: `places` are the encoded positions in order."""
-    starts: list[int] = []
-    ends: list[int] = []
     total = len(text.encode()) or 1
     count = len(places)
+    if total == len(text) <= count:
+        # a byte each, and for each byte a place or more
+        steps = range(0, total * count, count)
+        ahead = count - 1
+        return (
+            [places[step // total] for step in steps],
+            [places[(step + ahead) // total] + width for step in steps],
+        )
+    starts: list[int] = []
+    ends: list[int] = []
     offset = 0
     for char in text:
         size = len(char.encode())
@@ -148,23 +170,42 @@ def from_run(view: View) -> Iterator[View]:
 
 
 def _from_base64(view: View, pattern: re.Pattern[str]) -> Iterator[View]:
+    text = view.text
+    read = list(map(_UNPACKED.__getitem__, pattern.findall(text)))
+    first = pattern.match(text)
+    if first is not None and read[0] is None:
+        # it may have begun earlier, at the left edge of a window
+        read[0] = _unpacked(first.group(), range(1, 4))
     runs: list[_Run] = []
-    for found in pattern.finditer(view.text):
-        unpacked = _unpacked(found.group(), begun=found.start() == 0)
-        if unpacked is not None:
-            decoded, skip, size = unpacked
-            runs.append((decoded, partial(_base64_places, decoded, found, skip, size)))
+    if any(read):
+        for unpacked, found in zip(read, pattern.finditer(text), strict=True):
+            if unpacked is not None:
+                runs.append((unpacked[0], partial(_base64_places, found, unpacked)))
     return _together(view, "base64", runs)
 
 
-@lru_cache(maxsize=RUNS_MAX)
-def _unpacked(run: str, *, begun: bool) -> tuple[str, int, int] | None:
-    """What a run of base64 decodes to, and from which sign on, blanks aside, how many are read.
+_Unpacked = tuple[str, int, int]
+"""What a run of base64 decodes to, and from which sign on, blanks aside, how many are read."""
 
-    Where it may have `begun` earlier, at the left edge of a window, the alignments are tried.
-    """
+
+class _Runs(dict[str, _Unpacked | None]):
+    """The runs of base64 seen so far."""
+
+    def __missing__(self, run: str) -> _Unpacked | None:
+        unpacked = _unpacked(run, range(1))
+        if len(self) >= RUNS_MAX:
+            self.clear()
+        self[run] = unpacked
+        return unpacked
+
+
+_UNPACKED = _Runs()
+
+
+def _unpacked(run: str, skips: Iterable[int]) -> _Unpacked | None:
+    """What a run of base64 decodes to, by the first alignment that gives something."""
     packed = "".join(run.split()).rstrip("=").replace("-", "+").replace("_", "/")
-    for skip in range(4 if begun else 1):
+    for skip in skips:
         part = packed[skip:]
         part = part[: len(part) - (len(part) % 4 == 1)]
         try:
@@ -177,7 +218,8 @@ def _unpacked(run: str, *, begun: bool) -> tuple[str, int, int] | None:
     return None
 
 
-def _base64_places(decoded: str, found: re.Match[str], skip: int, size: int) -> Places:
+def _base64_places(found: re.Match[str], unpacked: _Unpacked) -> Places:
+    decoded, skip, size = unpacked
     first = found.start()
     places = [first + i for i, char in enumerate(found.group()) if not char.isspace()]
     return _spread(decoded, places[skip : skip + size], 1)
@@ -185,6 +227,8 @@ def _base64_places(decoded: str, found: re.Match[str], skip: int, size: int) -> 
 
 def from_hex(view: View) -> Iterator[View]:
     """Runs of hexadecimal bytes, plain, separated or escaped."""
+    if _HEXED(view.data, 0, len(view.data))[0][0] < 0:
+        return
     runs: list[_Run] = []
     for found in _HEX.finditer(view.text):
         digits = _HEX_SIGNS.sub("", found.group())
@@ -194,7 +238,7 @@ def from_hex(view: View) -> Iterator[View]:
             if decoded is not None:
                 runs.append((decoded, partial(_hex_places, decoded, found, skip)))
                 break
-    return _together(view, triggers.HEX, runs)
+    yield from _together(view, triggers.HEX, runs)
 
 
 def _hex_places(decoded: str, found: re.Match[str], skip: int) -> Places:
@@ -324,20 +368,23 @@ def from_spaced(view: View) -> Iterator[View]:
         yield view.derive(text, triggers.SPACED, partial(_spaced_places, view.text))
 
 
-def _between_letters(run: str) -> Callable[[str], bool]:
-    """Tells the gaps between letters from those between words: wider ones, and blanks among other
-    signs.
+def _joints(gaps: Sequence[str]) -> dict[str, str]:
+    """What the gaps of a run become: nothing between letters, a blank between words. Wider ones
+    are between words, and blanks among other signs.
     """
-    gaps = _GAP.findall(run)
-    single = min(map(len, gaps), default=1)
-    signs = sum(not gap.isspace() for gap in gaps) * 2 > len(gaps)
-    return lambda gap: len(gap) <= single and not (signs and gap.isspace())
+    counts = Counter(gaps)
+    single = min(map(len, counts), default=1)
+    signs = sum(count for gap, count in counts.items() if not gap.isspace()) * 2 > len(gaps)
+    return {
+        gap: "" if len(gap) <= single and not (signs and gap.isspace()) else " " for gap in counts
+    }
 
 
 def _joined(found: re.Match[str]) -> str:
-    run = found.group()
-    inside = _between_letters(run)
-    return _GAP.sub(lambda gap: "" if inside(gap.group()) else " ", run)
+    pieces = _GAP.split(found.group())
+    gaps = pieces[1::2]
+    pieces[1::2] = map(_joints(gaps).__getitem__, gaps)
+    return "".join(pieces)
 
 
 def _spaced_places(text: str) -> Places:
@@ -346,11 +393,11 @@ def _spaced_places(text: str) -> Places:
     for found in _SPACED.finditer(text):
         keep.extend(range(position, found.start()))
         position = found.start()
-        inside = _between_letters(found.group())
+        joints = _joints(_GAP.findall(found.group()))
         for gap in _GAP.finditer(found.group()):
             start = found.start() + gap.start()
             keep.extend(range(position, start))
-            if not inside(gap.group()):
+            if joints[gap.group()]:
                 keep.append(start)
             position = found.start() + gap.end()
     keep.extend(range(position, len(text)))

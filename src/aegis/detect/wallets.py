@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import binascii
 from base64 import b32decode
+from functools import reduce
 from hashlib import sha256
+from operator import xor
 
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _RIPPLE = "rpshnaf39wBUDNEGHJKLM4PQRST7VWXYZ2bcdeCg65jkm8oFqi1tuvAxyz"
@@ -15,6 +17,12 @@ _RIPPLE = "rpshnaf39wBUDNEGHJKLM4PQRST7VWXYZ2bcdeCg65jkm8oFqi1tuvAxyz"
 
 _BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _BECH32_GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
+_BECH32_STEPS = [
+    reduce(xor, (one for bit, one in enumerate(_BECH32_GENERATOR) if top >> bit & 1), 0)
+    for top in range(32)
+]
+"""What the five bits that are shifted out add."""
+
 _BECH32_CONSTANTS = (1, 0x2BC830A3)
 """Remainders of BIP 173 and BIP 350."""
 
@@ -33,20 +41,29 @@ _PAYLOADS = range(21, 28)
 Tezos 3 …); shorter or longer ones are something else."""
 
 
-def _decoded(value: str, alphabet: str) -> bytes | None:
+def _places(alphabet: str) -> bytes:
+    return bytes(alphabet.find(chr(code)) & 0xFF for code in range(256))
+
+
+_PLACES = _places(_BASE58)
+_RIPPLE_PLACES = _places(_RIPPLE)
+"""The place of each sign in its alphabet; 255: none."""
+
+
+def _decoded(value: str, places: bytes) -> bytes | None:
+    data = value.encode().translate(places)
+    if 255 in data:
+        return None
     number = 0
-    for char in value:
-        index = alphabet.find(char)
-        if index < 0:
-            return None
-        number = number * 58 + index
-    zeros = len(value) - len(value.lstrip(alphabet[0]))
+    for place in data:
+        number = number * 58 + place
+    zeros = len(data) - len(data.lstrip(b"\x00"))
     return bytes(zeros) + number.to_bytes((number.bit_length() + 7) // 8, "big")
 
 
-def base58check(value: str, alphabet: str = _BASE58) -> bool:
+def base58check(value: str, places: bytes = _PLACES) -> bool:
     """The checksum of Bitcoin, Litecoin, Dogecoin, Dash, Tron, Zcash, Tezos and other addresses."""
-    raw = _decoded(value, alphabet)
+    raw = _decoded(value, places)
     if raw is None or len(raw) - 4 not in _PAYLOADS:
         return False
     return sha256(sha256(raw[:-4]).digest()).digest()[:4] == raw[-4:]
@@ -63,10 +80,7 @@ def bech32(value: str) -> bool:
         return False
     check = 1
     for item in [*(ord(c) >> 5 for c in prefix), 0, *(ord(c) & 31 for c in prefix), *data]:
-        top = check >> 25
-        check = (check & 0x1FFFFFF) << 5 ^ item
-        for bit, generator in enumerate(_BECH32_GENERATOR):
-            check ^= generator if top >> bit & 1 else 0
+        check = (check & 0x1FFFFFF) << 5 ^ item ^ _BECH32_STEPS[check >> 25]
     return check in _BECH32_CONSTANTS
 
 
@@ -90,12 +104,12 @@ def wallet(value: str) -> bool:
         return not value.isalpha() and not value.islower() and not value.isupper()
     if len(value) == 56 and value[0] == "G":
         return stellar(value)
-    if value[:1] == "r" and base58check(value, _RIPPLE):
+    if value[:1] == "r" and base58check(value, _RIPPLE_PLACES):
         return True
     return base58check(value) or bech32(value)
 
 
 def solana(value: str) -> bool:
     """A Solana address: base 58 of exactly 32 bytes (no checksum; wants a word beside it)."""
-    raw = _decoded(value, _BASE58)
+    raw = _decoded(value, _PLACES)
     return raw is not None and len(raw) == 32 and not value.isalpha() and not value.islower()
