@@ -31,6 +31,9 @@ _QUOTES = frozenset("\"'`「『(“")
 DISCUSSED = 550
 """Factor (thousandths) for words that are talked about rather than said."""
 
+MENTIONED = 250
+"""Factor (thousandths) for words that are named as an example of attacks: a phrase, a technique."""
+
 QUOTED = 800
 """Factor (thousandths) for words in quotation marks."""
 
@@ -50,14 +53,20 @@ _WORD_BEFORE = re.compile(r"(?:^|[^\w'])[a-z]\w* [\"'`“‘]?$")
 
 _CODE = "{}<>=$\\|;`[]"
 
+_OPTION = re.compile(r"(?<!\S)--[a-z]")
+"""The beginning of an option of a command: its name is no word of a sentence."""
+
 _JOINED = 2
 """Code points between two words of one noun."""
 
 _NEAR = 80
 """Code points around a match in which talk about attacks counts."""
 
-_TALK = ("discussion",)
-"""The concepts of talk about attacks."""
+_TALK = ("discussion", "mention")
+"""The concepts of talk about attacks, and of attacks that are mentioned as such."""
+
+_GOES_ON = re.compile(r"[,;:]|\b(?:and|then|but|so)\b")
+"""What another order may follow."""
 
 TAKEN_MAX = 12
 """Most matches of one rule in one window. Repeating a rule adds nothing to its score, and text
@@ -273,22 +282,28 @@ def _opens(text: str, at: int) -> bool:
     )
 
 
-def _discussed(candidate: Candidate, scene: Scene) -> bool:
-    """Whether the same sentence talks about attacks."""
+def _discussed(candidate: Candidate, scene: Scene) -> int:
+    """The factor for talk about attacks in the same sentence."""
     low, high = candidate.start, candidate.end
+    opens = _opens(scene.text, low)
+    factor = 1000
     for number in scene.numbers(_TALK):
         start, end = scene.starts[number], scene.ends[number]
         if start >= high + _NEAR:
-            return False
+            break
         if end <= low:
-            if low - end <= _NEAR and not scene.broken(end, low):
-                return True
+            counts = low - end <= _NEAR and not scene.broken(end, low)
+            said = opens or bool(_GOES_ON.search(scene.text, end, low))
         elif start < high or (start - high <= _JOINED and not scene.broken(high, start)):
             # `prompt leakage`: a noun made of the words of an order
-            return True
-        elif not scene.broken(high, start) and not _opens(scene.text, low):
-            return True
-    return False
+            counts, said = True, end <= high
+        else:
+            counts = not opens and not scene.broken(high, start)
+            said = bool(_GOES_ON.search(scene.text, high, start))
+        if counts:
+            named = "mention" in scene.means[number] and not said
+            factor = min(factor, MENTIONED if named else DISCUSSED)
+    return factor
 
 
 def _quoted(text: str, low: int, high: int) -> int:
@@ -317,11 +332,11 @@ def weighed(candidate: Candidate, scene: Scene, kind: str) -> int:
     quoted = text[max(0, low - 1) : low] in _QUOTES
     if candidate.rule.literal or (kind == "tool_description" and not quoted):
         return score
-    if _discussed(candidate, scene):
-        score = score * DISCUSSED // 1000
+    score = score * _discussed(candidate, scene) // 1000
     score = score * _quoted(text, low, high) // 1000
     if candidate.rule.category == "toxicity" and _titled(text, low, high):
         score = score * TITLED // 1000
-    if sum(map(text[low:high].count, _CODE)) * 16 > high - low:
+    coded = sum(map(text[low:high].count, _CODE)) * 16 > high - low
+    if coded or _OPTION.search(text, max(0, low - 2), high):
         score = score * CODED // 1000
     return score
