@@ -58,13 +58,13 @@ def https(secure):
 
 def test_httpx_asks_plainly_and_through_a_tunnel(gate, site, https, bundle):
     context = ssl.create_default_context(cafile=bundle)
-    with httpx2.Client(proxy=gate.address(), verify=context) as client:
+    with httpx2.Client(proxy=gate.address(), verify=context, timeout=30) as client:
         assert client.get(f"{site}/a").json()["path"] == "/a"
         assert client.get(f"{site}/admin/x").status_code == 403
         assert client.get(f"{https}/b").json()["path"] == "/b"
         with client.stream("GET", f"{site}/events?count=3") as answer:
             assert answer.read().count(b"data: ") == 3
-    with httpx2.Client(proxy=gate.address("wrong"), verify=context) as client:
+    with httpx2.Client(proxy=gate.address("wrong"), verify=context, timeout=30) as client:
         assert client.get(f"{site}/a").status_code == 407
         with pytest.raises(httpx2.ProxyError, match="407"):
             client.get(f"{https}/b")

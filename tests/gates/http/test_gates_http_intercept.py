@@ -52,7 +52,7 @@ def test_an_authority_that_cannot_be_used_stops_the_gate(fresh, tmp_path, fault)
 def test_requests_in_an_opened_tunnel_are_governed_like_any_other(opening, secure):
     gate, context = opening
     url = f"https://origin.test:{secure.port}"
-    with httpx2.Client(proxy=gate.address(), verify=context) as client:
+    with httpx2.Client(proxy=gate.address(), verify=context, timeout=30) as client:
         assert client.get(f"{url}/a/./b").json()["path"] == "/a/b"
         assert client.post(f"{url}/x", json={"n": 1}).json()["body"] == '{"n":1}'
         leak = client.get(f"{url}/leak")
@@ -137,7 +137,7 @@ def test_a_client_that_does_not_trust_the_authority_is_told_of_on_record(
 def test_a_revoked_key_ends_in_an_opened_tunnel_too(opening, secure):
     gate, context = opening
     url = f"https://origin.test:{secure.port}"
-    with httpx2.Client(proxy=gate.address("bound"), verify=context) as client:
+    with httpx2.Client(proxy=gate.address("bound"), verify=context, timeout=30) as client:
         assert client.get(f"{url}/a").status_code == 200
         gate.aegis("keys", "revoke", "bound", "--config", str(gate.config))
         assert client.get(f"{url}/a").status_code == 407
