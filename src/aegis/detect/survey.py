@@ -250,23 +250,27 @@ class Surveyor:
         sure = 0
         for block, suspects in wanted.items():
             # a text full of values is read anyway
-            if sure >= CONFIRMED_MAX or self._confirmed(text, block * BLOCK, suspects, tokens):
+            if sure >= CONFIRMED_MAX or self._confirmed(
+                view, text, block * BLOCK, suspects, tokens
+            ):
                 out |= _WHOLE << block * _PLACES
                 sure += 1
         return out
 
     def _confirmed(
         self,
+        view: View,
         text: str,
         low: int,
-        suspects: Iterable[tuple[Confirm, frozenset[int]]],
+        suspects: list[tuple[Confirm, frozenset[int]]],
         tokens: Tokens,
     ) -> bool:
         """Whether a value begins in the block at an offset, read in its window as ever."""
-        left = max(0, low - MARGIN)
-        window = fold(text[left : low + BLOCK + MARGIN])
-        hears = self._planner.hears
-        near = [confirm for confirm, words in suspects if hears(words, window.data)]
+        left, right = max(0, low - MARGIN), low + BLOCK + MARGIN
+        window = view.part(left, right) if view.aligned else fold(text[left:right])
+        wanted = frozenset[int]().union(*[words for _, words in suspects])
+        heard = self._planner.hears(wanted, window.data)
+        near = [confirm for confirm, words in suspects if words <= heard]
         if not near:
             return False
         own = window.own(low - left, low - left + BLOCK)
