@@ -78,7 +78,7 @@ def _family(pattern: str) -> tuple[int, bool]:
     return PLAIN, _RUN.search(pattern) is not None
 
 
-_Group = tuple["Callable[[bytes], Sequence[int] | None]", int, list[int], int]
+_Group = tuple["Callable[[bytes], Sequence[int]]", int, list[int], int]
 """What reads a text, the number of the sentinel, those of the patterns, and the kinds of
 characters of which a text must hold one.
 """
@@ -118,7 +118,8 @@ class Gate:
             found.Add(pattern)
         sentinel: int = found.Add(_SENTINEL_PATTERN)
         found.Compile()
-        self._groups.append((found.Match, sentinel, [number for number, _ in members], kinds))
+        # without the wrapper, which tells text from bytes
+        self._groups.append((found._set.Match, sentinel, [number for number, _ in members], kinds))
 
     def match(self, data: bytes, among: frozenset[int] | None = None) -> tuple[int, ...]:
         """Numbers of the patterns that occur in `data` (UTF-8), counted through all groups, in
@@ -133,7 +134,7 @@ class Gate:
             if not wanted & held or (among is not None and among.isdisjoint(numbers)):
                 continue
             found = match(data)
-            if found is None or sentinel not in found:
+            if sentinel not in found:
                 raise ScanError("the pattern gate gave up on a text; it was not inspected")
             if len(found) > 1:
                 out += [numbers[n] for n in found if n != sentinel]

@@ -18,15 +18,14 @@ import re
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
-import re2
-
 from . import triggers
-from .gate import Gate, options
+from .gate import Gate, finder, options
 from .spanrules import Confirm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from .gate import Finder
     from .ruleset import RuleSet
 
 _CACHE_MAX = 4096
@@ -89,7 +88,7 @@ class Planner:
         disguises = triggers.words(rules.keywords)
         self._triggers = tuple(disguises)
         self._disguises = tuple(disguises.values())
-        self._single: dict[str, re2._Regexp] = {}
+        self._single: dict[str, Finder] = {}
         shapes = self._compile_shapes(rules)
         self._gate = Gate(self._disguises, shapes)
         self._bare: tuple[Gate, tuple[int, ...]] | None = None
@@ -186,9 +185,9 @@ class Planner:
             return wanted
         if len(wanted) > FEW_KEYS:
             return frozenset(self._keys.match(data, wanted))
-        patterns = self._key_patterns
+        patterns, size = self._key_patterns, len(data)
         return frozenset(
-            [one for one in wanted if self._compiled(patterns[one]).search(data) is not None]
+            [one for one in wanted if self._finder(patterns[one])(data, 0, size)[0][1] >= 0]
         )
 
     def disguised(self, look: Look, data: bytes) -> Iterator[int]:
@@ -201,19 +200,21 @@ class Planner:
 
     def starts(self, pattern: str, data: bytes) -> Iterator[int]:
         """Where a pattern occurs, at most once in STRIDE bytes."""
-        compiled = self._compiled(pattern)
+        find, size = self._finder(pattern), len(data)
         position = 0
-        while (found := compiled.search(data, position)) is not None:
-            start = found.start()
+        while position < size:
+            start = find(data, position, size)[0][0]
+            if start < 0:
+                break
             yield start
-            position = max(start + STRIDE, position + 1)
+            position = start + STRIDE
 
-    def _compiled(self, pattern: str) -> re2._Regexp:
-        compiled = self._single.get(pattern)
-        if compiled is None:
+    def _finder(self, pattern: str) -> Finder:
+        known = self._single.get(pattern)
+        if known is None:
             # ungreedy: where a run of 20 KB ends, nobody asks
-            compiled = self._single[pattern] = re2.compile(f"(?U){pattern}", options())
-        return compiled
+            known = self._single[pattern] = finder(f"(?U){pattern}", options())
+        return known
 
     def _confirms(self, seen: frozenset[int], data: bytes) -> tuple[Confirm, ...]:
         return tuple({id(confirm): confirm for _, _, confirm in self._met(seen, data)}.values())
