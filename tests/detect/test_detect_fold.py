@@ -41,6 +41,17 @@ def test_folding_never_fails_and_offsets_stay_inside(text: str) -> None:
         assert 0 <= low < high <= len(text)
 
 
+@given(
+    st.text(alphabet="aé한’１\ud800か\u3099ᄒ", max_size=40), st.integers(0, 20), st.integers(0, 40)
+)
+def test_a_part_of_an_aligned_view_is_the_folding_of_that_part(
+    text: str, start: int, stop: int
+) -> None:
+    view = fold(text)
+    if view.aligned:
+        assert view.part(start, stop).data == fold(text[start:stop]).data
+
+
 @given(st.text(alphabet="aé한ﬁ\u200b\u0301か\u3099ᄒ", max_size=60))
 def test_spans_of_a_view_lead_back_in_order(text: str) -> None:
     view = fold(text)

@@ -171,6 +171,10 @@ class View:
         """Whether character offsets are those of the original text."""
         return self._shifts is None and self._parent is None
 
+    def part(self, start: int, stop: int) -> View:
+        """The folding of a part of the text. Only for an aligned view."""
+        return View(self.text[start:stop], rest=self.rest)
+
     @property
     def depth(self) -> int:
         """How many decodings lie between this view and the folded text."""

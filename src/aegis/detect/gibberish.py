@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from .hit import Hit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 BREADTH = 128
 """Code points judged together, about thirty tokens; optimised suffixes have twenty."""
@@ -83,24 +83,21 @@ _DATA = re.compile(
 
 def suspected(text: str, block: int, margin: int) -> Iterator[int]:
     """Where blocks of a text begin in whose windows something may be found."""
+    size = len(text)
     data = text.encode("ascii", "replace")
     bracketed = len(data.translate(None, _UNBRACKETED)) >= OPEN_MIN
-    for start in range(0, len(text), block):
-        low, high = max(0, start - margin), start + block + margin
-        if (bracketed and _unpaired(data[low:high])) or _recurs(text, low, min(high, len(text))):
+    for start in range(0, size, block):
+        low, high = max(0, start - margin), min(start + block + margin, size)
+        if (bracketed and _open(data.count, low, high) >= OPEN_MIN) or _recurs(text, low, high):
             yield start
-
-
-def _unpaired(data: bytes) -> bool:
-    """Whether brackets of a window may have no partner."""
-    brackets = data.translate(None, _UNBRACKETED)
-    return len(brackets) >= OPEN_MIN and _open(brackets.decode()) >= OPEN_MIN
 
 
 def _odd(window: str) -> bool:
     """A quick look at a window of text: False where nothing is to be found in it."""
-    marks = window.encode("ascii", "ignore").translate(None, _PLAIN).decode()
-    return (len(marks) >= MARKS_MIN and _open(marks) >= OPEN_MIN) or _recurs(window, 0, len(window))
+    marks = window.encode("ascii", "ignore").translate(None, _PLAIN)
+    if len(marks) >= MARKS_MIN and _open(marks.count, 0, len(marks)) >= OPEN_MIN:
+        return True
+    return _recurs(window, 0, len(window))
 
 
 def hits(window: str, start: int, size: int) -> Iterator[Hit]:
@@ -120,11 +117,12 @@ def hits(window: str, start: int, size: int) -> Iterator[Hit]:
         )
 
 
-def _open(text: str) -> int:
-    """How many brackets have no partner."""
-    count = text.count
+def _open(count: Callable[[bytes, int, int], int], low: int, high: int) -> int:
+    """How many brackets of the bytes that `count` counts in have no partner there."""
     return (
-        abs(count("(") - count(")")) + abs(count("[") - count("]")) + abs(count("{") - count("}"))
+        abs(count(b"(", low, high) - count(b")", low, high))
+        + abs(count(b"[", low, high) - count(b"]", low, high))
+        + abs(count(b"{", low, high) - count(b"}", low, high))
     )
 
 
@@ -140,7 +138,8 @@ def _suffixes(window: str) -> Iterator[tuple[int, int]]:
 
 
 def _machine_made(part: str) -> bool:
-    unpaired = _open(part)
+    data = part.encode("ascii", "replace")
+    unpaired = _open(data.count, 0, len(data))
     if unpaired < OPEN_MIN or len(_SIGNS.findall(part)) > SIGNS_MAX:
         return False
     words = _WORD.findall(part)

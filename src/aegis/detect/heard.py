@@ -7,35 +7,56 @@ from typing import TYPE_CHECKING
 from .linear import GAIN_MIN
 from .phrases import SLIPPED
 from .spelling import SLIPS_MIN
+from .tagger import phrases, spans
 from .words import UNCUT, split
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .fold import View
-    from .tagger import Tag, Tagger
+    from .tagger import Span, Tag, Tagger
     from .words import Cut
 
 
 class Heard:
     """The words of a view and what each `said`, without those at an edge where it was `cut`."""
 
-    __slots__ = ("_cut", "_phrases", "_tagger", "said", "view", "words")
+    __slots__ = ("_cut", "_spans", "_tagger", "_wide", "said", "view", "words")
 
     def __init__(self, tagger: Tagger, view: View, cut: Cut = UNCUT) -> None:
         self.view = view
         self.words = split(view.text, cut)
         self.said = tagger.read(self.words)
         self._cut = cut
-        self._phrases: Sequence[Tag] | None = None
+        self._spans: Sequence[Span] | None = None
         self._tagger = tagger
+        self._wide: Sequence[Tag] | None = None
 
     @property
-    def phrases(self) -> Sequence[Tag]:
+    def spans(self) -> Sequence[Span]:
+        """Phrases of several words, and perhaps such with the end of a sentence inside."""
+        if self._spans is None:
+            self._spans = spans(self.words.parts, self.said)
+        return self._spans
+
+    @property
+    def wide(self) -> Sequence[Tag]:
+        """The phrases of other scripts than Latin."""
+        if self._wide is None:
+            self._wide = self._tagger.wide(self.view.text, self._cut)
+        return self._wide
+
+    @property
+    def phrases(self) -> list[Tag]:
         """The phrases of several words or of other scripts."""
-        if self._phrases is None:
-            self._phrases = self._tagger.phrases(self.words, self.said, self.view.text, self._cut)
-        return self._phrases
+        return [*phrases(self.words, self.spans), *self.wide]
+
+    def meant(self) -> set[frozenset[str]]:
+        """The concepts of words and phrases, wherever they stand; none is missing."""
+        found = {word.concepts for word in self.said}
+        found.update([concepts for _, _, concepts in self.spans])
+        found.update([tag.concepts for tag in self.wide])
+        return found
 
     def slipped(self) -> bool:
         """Whether letters are in disorder in enough words, those at the edges included."""

@@ -61,10 +61,13 @@ def _features(
     words: Sequence[bytes],
 ) -> tuple[set[bytes], set[bytes], set[tuple[bytes, bytes]]]:
     """What a segment holds: its words, their stems and pairs of neighbours, numbers alike."""
-    plain = [b"0" if word.isdigit() else word[:_WORD_MAX] for word in words]
-    alone = set(plain)
+    alone = set(words)
+    # few texts hold a number or a word that long
+    if any(map(bytes.isdigit, alone)) or max(map(len, alone), default=0) > _WORD_MAX:
+        words = [b"0" if word.isdigit() else word[:_WORD_MAX] for word in words]
+        alone = set(words)
     stems = {word[:_STEM_SIZE] for word in alone if len(word) > _STEM_SIZE}
-    return alone, stems, set(pairwise(plain))
+    return alone, stems, set(pairwise(words))
 
 
 def grams(words: Sequence[bytes]) -> frozenset[bytes]:
@@ -110,9 +113,12 @@ class Linear:
 
     def score(self, words: Sequence[bytes]) -> int:
         """The logit in thousandths, comparable with the scores of the rules."""
-        gain = sum(map(self.singles.get, words, repeat(0)))
-        if len(words) < WORDS_MIN or gain < GAIN_MIN or gain * gain < GAIN_SQUARE_MIN * len(words):
+        if not says_enough(sum(map(self.singles.get, words, repeat(0))), len(words)):
             return 0
+        return self.rated(words)
+
+    def rated(self, words: Sequence[bytes]) -> int:
+        """The same for a segment that is known to say enough."""
         logit = self.logit(words)
         below, low = _LEVELS[0]
         for above, high in _LEVELS[1:]:
@@ -120,6 +126,11 @@ class Linear:
                 return max(0, low + int((high - low) * (logit - below) / (above - below)))
             below, low = above, high
         return low
+
+
+def says_enough(gain: int, count: int) -> bool:
+    """Whether a segment of so many words that weigh so much one by one is looked at further."""
+    return count >= WORDS_MIN and gain >= GAIN_MIN and gain * gain >= GAIN_SQUARE_MIN * count
 
 
 @cache

@@ -38,11 +38,14 @@ between their words, and a gap of less than 64 where a concept is made of both.
 _LENGTH = _LONGEST // BUCKET
 """The same in buckets: how far ahead of its end it begins."""
 
+MASKS_MAX = 8192
+"""Most sets of concepts remembered as bits; the lexicons make a few hundred."""
+
 _MARK = 64
 """Code points behind the first of several marks in which another one may begin unnoticed."""
 
 
-class _Way:
+class Way:
     """One match of one rule, distances in buckets."""
 
     __slots__ = (
@@ -228,47 +231,80 @@ class Matches:
         return out
 
 
+class _Masks(dict[frozenset[str], int]):
+    """Concepts as bits: those of the words and phrases seen so far."""
+
+    def __init__(self, bits: Mapping[str, int]) -> None:
+        self._bits = bits
+
+    def __missing__(self, concepts: frozenset[str]) -> int:
+        if len(self) >= MASKS_MAX:
+            self.clear()
+        mask = self[concepts] = sum(map(self._bits.__getitem__, concepts))
+        return mask
+
+
 class Locator:
     """Finds the places where concept rules can match. Thread-safe; built once."""
 
-    __slots__ = ("_bits", "_composites", "_openers", "_ways")
+    __slots__ = ("_bits", "_composites", "_masks", "_openers", "_spread", "_ways")
 
     def __init__(self, rules: RuleSet) -> None:
-        self._composites = tuple(
+        self._bits = bits = {name: 1 << index for index, name in enumerate(rules.concepts)}
+        self._masks = _Masks(bits)
+        self._spread = tuple(
             (name, first, second, gap // BUCKET + 1)
             for name, first, second, gap in rules.composites
         )
+        self._composites = tuple(
+            (bits[name], bits[first] | bits[second]) for name, first, second, _ in rules.composites
+        )
         # a composite that opens does so by its first part
         firsts = {first for name, first, _, _ in rules.composites if name in rules.openers}
-        self._openers = firsts.union(rules.openers)
-        self._bits = bits = {name: 1 << index for index, name in enumerate(rules.concepts)}
+        self._openers = self._masks[frozenset(firsts.union(rules.openers))]
         # by the narrowest of their needs: most texts meet few of those
-        groups: dict[int, list[_Way]] = {}
+        groups: dict[int, list[tuple[int, int, Way]]] = {}
         for rule in rules.rules:
             for match in rule.matches:
-                way = _Way(rule, match, bits)
-                groups.setdefault(min(way.needs, key=int.bit_count), []).append(way)
+                way = Way(rule, match, bits)
+                need, *others = sorted(way.needs, key=int.bit_count)
+                second, third, *_ = (*others, need, need)
+                groups.setdefault(need, []).append((second, third, way))
         self._ways = tuple((need, tuple(ways)) for need, ways in groups.items())
 
-    def hears(
-        self,
-        singles: Iterable[frozenset[str]],
-        tags: Iterable[Tag],
-        marks: Iterable[tuple[str, int]],
-    ) -> bool:
-        """Whether a concept stands there of which every rule needs one (see RuleSet.openers)."""
-        deaf = self._openers.isdisjoint
-        return not (
-            all(map(deaf, singles))
-            and all(deaf(tag.concepts) for tag in tags)
-            and deaf(name for name, _ in marks)
-        )
+    def possible(
+        self, meant: Iterable[frozenset[str]], marks: Iterable[tuple[str, int]], kind: str
+    ) -> list[Way]:
+        """What the concepts of a view, wherever they stand, can satisfy; `kind` is empty for any
+        kind.
+        """
+        masks = self._masks
+        present = 0
+        for concepts in meant:
+            present |= masks[concepts]
+        for name, _ in marks:
+            present |= self._bits[name]
+        if not present & self._openers:
+            return []
+        for made, both in self._composites:
+            if present & both == both:
+                present |= made
+        near = [ways for need, ways in self._ways if present & need]
+        found = [way for ways in near for one, two, way in ways if present & one and present & two]
+        return [
+            way
+            for way in found
+            if all(map(present.__and__, way.needs))
+            and not (way.kinds and kind and kind not in way.kinds)
+        ]
 
-    def matches(self, spots: Spots, kind: str, threshold: int, seen: Matches) -> None:
-        """Add where matches can begin in a view to what other views of the same text gave."""
-        spots.compose(self._composites)
+    def matches(self, spots: Spots, ways: Iterable[Way], threshold: int, seen: Matches) -> None:
+        """Add where some of what is possible can begin in a view to what other views of the same
+        text gave.
+        """
+        spots.compose(self._spread)
         found: dict[tuple[str, str], int] = {}
-        for way in self._possible(spots.present, kind):
+        for way in ways:
             begins = _begins(way, spots)
             if begins:
                 counts = way.score >= threshold or way.category not in EVIDENCE
@@ -281,18 +317,8 @@ class Locator:
             else:
                 seen.strong[category] = seen.strong.get(category, 0) | places
 
-    def _possible(self, concepts: Iterable[str], kind: str) -> Iterator[_Way]:
-        present = sum(map(self._bits.__getitem__, concepts))
-        for way in [way for need, ways in self._ways if present & need for way in ways]:
-            for need in way.needs:
-                if not present & need:
-                    break
-            else:
-                if not (way.kinds and kind and kind not in way.kinds):
-                    yield way
 
-
-def _begins(way: _Way, spots: Spots) -> int:
+def _begins(way: Way, spots: Spots) -> int:
     sets: list[int] = []
     for step in way.steps:
         bits = 0
@@ -316,7 +342,7 @@ def _begins(way: _Way, spots: Spots) -> int:
     return 0
 
 
-def _linked(way: _Way, spots: Spots, sets: list[int]) -> int:
+def _linked(way: Way, spots: Spots, sets: list[int]) -> int:
     """The same, each step within reach of the one before it and in the same sentence."""
     orders = [tuple(sets)] if way.ordered else list(permutations(sets))
     out = _chained(orders, way.hop, 0)

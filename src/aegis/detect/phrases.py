@@ -18,6 +18,10 @@ ENDS: Mapping[Any, Any] = MappingProxyType({})
 """What nodes without further words share: most phrases end, and empty dicts add up to megabytes."""
 
 
+NOTHING: frozenset[str] = frozenset()
+"""No concepts. What is alike is the same object: sets of concepts are compared all along."""
+
+
 class Node:
     """One word further into some phrases."""
 
@@ -28,7 +32,7 @@ class Node:
         self.stems: Mapping[bytes, Node] = ENDS
         self.lengths: tuple[int, ...] = ()
         self.any: Node | None = None
-        self.concepts: frozenset[str] = frozenset()
+        self.concepts = NOTHING
         self._said: Word | None = None
 
     def child(self, word: str) -> Node:
@@ -123,15 +127,16 @@ class Word:
     `gain` is the weight of a word in the linear model, `concepts` are those of the words so far;
     `nodes` is where they lead to in the trie: none where no phrase begins with them. `nexts` holds
     what may follow in a phrase, `seconds` what may stand behind any word that follows; the empty
-    word is among them where another one may stand behind it.
+    word is among them where another one may stand behind it. `begins` holds the same as `nexts`,
+    and everything where there are `seconds`: one look for nearly all words.
     """
 
-    __slots__ = ("_thens", "concepts", "gain", "nexts", "nodes", "seconds")
+    __slots__ = ("_thens", "begins", "concepts", "gain", "nexts", "nodes", "seconds")
 
     def __init__(self, gain: int, nodes: Sequence[Node]) -> None:
         self.gain = gain
         self.nodes = nodes
-        self.concepts: frozenset[str] = frozenset().union(*(node.concepts for node in nodes))
+        self.concepts = _united([node.concepts for node in nodes if node.concepts])
         ahead = [node.any for node in nodes if node.any is not None]
         nexts: frozenset[bytes] = frozenset().union(*(node.exact for node in nodes))
         seconds: frozenset[bytes] = frozenset().union(*(node.exact for node in ahead))
@@ -140,6 +145,7 @@ class Word:
         )
         self.nexts = _ANY if loose else nexts | {b""} if nexts or ahead else nexts
         self.seconds = seconds | {b""} if seconds and not loose else frozenset()
+        self.begins: Container[bytes] = _ANY if self.seconds else self.nexts
         self._thens: dict[bytes, Word] = {}
 
     def then(self, word: bytes) -> Word | None:
@@ -156,6 +162,13 @@ class Word:
         return said
 
 
+def _united(concepts: Sequence[frozenset[str]]) -> frozenset[str]:
+    """The concepts of some nodes that have any."""
+    if len(concepts) > 1:
+        return NOTHING.union(*concepts)
+    return concepts[0] if concepts else NOTHING
+
+
 _SILENT = Word(0, ())
 SLIPPED = Word(0, ())
 """What a word says whose letters are in disorder."""
@@ -170,6 +183,9 @@ class Vocabulary(dict[bytes, Word]):
         self, root: Node, gains: Mapping[bytes, int], slipped: Callable[[bytes], bool]
     ) -> None:
         self._root = root
+        # a word that begins like none of the stems has none
+        self._least = min(root.lengths, default=0)
+        self._heads = frozenset([stem[: self._least] for stem in root.stems])
         self._gains = gains
         self._slipped = slipped
         self._older: dict[bytes, Word] = {}
@@ -185,7 +201,11 @@ class Vocabulary(dict[bytes, Word]):
         return said
 
     def _said(self, word: bytes) -> Word:
-        nodes = tuple(self._root.after(word)) if word else ()
+        nodes: tuple[Node, ...] = ()
+        if word[: self._least] in self._heads:
+            nodes = tuple(self._root.after(word))
+        elif word in self._root.exact:
+            nodes = (self._root.exact[word],)
         gain = self._gains.get(word, 0)
         if not (nodes or gain):
             return SLIPPED if self._slipped(word) else _SILENT

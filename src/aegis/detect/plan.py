@@ -18,19 +18,23 @@ import re
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
-import re2
-
 from . import triggers
-from .gate import Gate, options
+from .gate import Gate, finder, options
 from .spanrules import Confirm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from .gate import Finder
     from .ruleset import RuleSet
 
 _CACHE_MAX = 4096
 """Most combinations of needs whose rules are remembered."""
+
+FEW_KEYS = 4
+"""Up to this many words beside values are looked for one by one: a search for one of them takes a
+third of what each of the four automata of all of them takes (measured).
+"""
 
 STRIDE = 64
 """Bytes between two places of one pattern that are told apart."""
@@ -84,11 +88,11 @@ class Planner:
         disguises = triggers.words(rules.keywords)
         self._triggers = tuple(disguises)
         self._disguises = tuple(disguises.values())
-        self._single: dict[str, re2._Regexp] = {}
+        self._single: dict[str, Finder] = {}
         shapes = self._compile_shapes(rules)
         self._gate = Gate(self._disguises, shapes)
         self._bare: tuple[Gate, tuple[int, ...]] | None = None
-        self._by_shapes: dict[frozenset[int], tuple[_Entry, ...]] = {}
+        self._by_shapes: dict[frozenset[int], tuple[tuple[_Entry, ...], frozenset[int]]] = {}
 
     def _compile_shapes(self, rules: RuleSet) -> Iterable[str]:
         """Shapes and the words that must stand beside some of them; gives the shapes."""
@@ -173,10 +177,18 @@ class Planner:
         for shapes, words, confirm in self._met(frozenset(look.shapes), data):
             yield confirm, self._shape_patterns[min(shapes)], words
 
-    def hears(self, words: frozenset[int], data: bytes) -> bool:
-        """Whether a text holds all of some words beside values, given by their numbers."""
-        patterns = self._key_patterns
-        return all(self._compiled(patterns[word]).search(data) is not None for word in words)
+    def hears(self, wanted: frozenset[int], data: bytes) -> frozenset[int]:
+        """Which words beside values a text holds, at least of those that are wanted. Raises
+        ScanError where a gate gave up.
+        """
+        if not wanted:
+            return wanted
+        if len(wanted) > FEW_KEYS:
+            return frozenset(self._keys.match(data, wanted))
+        patterns, size = self._key_patterns, len(data)
+        return frozenset(
+            [one for one in wanted if self._finder(patterns[one])(data, 0, size)[0][1] >= 0]
+        )
 
     def disguised(self, look: Look, data: bytes) -> Iterator[int]:
         """Where disguises may stand, in bytes."""
@@ -188,40 +200,37 @@ class Planner:
 
     def starts(self, pattern: str, data: bytes) -> Iterator[int]:
         """Where a pattern occurs, at most once in STRIDE bytes."""
-        compiled = self._compiled(pattern)
+        find, size = self._finder(pattern), len(data)
         position = 0
-        while (found := compiled.search(data, position)) is not None:
-            start = found.start()
+        while position < size:
+            start = find(data, position, size)[0][0]
+            if start < 0:
+                break
             yield start
-            position = max(start + STRIDE, position + 1)
+            position = start + STRIDE
 
-    def _compiled(self, pattern: str) -> re2._Regexp:
-        compiled = self._single.get(pattern)
-        if compiled is None:
+    def _finder(self, pattern: str) -> Finder:
+        known = self._single.get(pattern)
+        if known is None:
             # ungreedy: where a run of 20 KB ends, nobody asks
-            compiled = self._single[pattern] = re2.compile(f"(?U){pattern}", options())
-        return compiled
+            known = self._single[pattern] = finder(f"(?U){pattern}", options())
+        return known
 
     def _confirms(self, seen: frozenset[int], data: bytes) -> tuple[Confirm, ...]:
         return tuple({id(confirm): confirm for _, _, confirm in self._met(seen, data)}.values())
 
-    def _met(self, seen: frozenset[int], data: bytes) -> Iterator[_Entry]:
+    def _met(self, seen: frozenset[int], data: bytes) -> list[_Entry]:
         """The rules whose shapes were seen, and whose words stand in the text; with both."""
-        met = self._by_shapes.get(seen)
-        if met is None:
+        known = self._by_shapes.get(seen)
+        if known is None:
             met = tuple(entry for entry in self._spans if entry[0] <= seen)
+            known = met, frozenset[int]().union(*(words for _, words, _ in met))
             if len(self._by_shapes) >= _CACHE_MAX:
                 self._by_shapes.clear()
-            self._by_shapes[seen] = met
-        keys: frozenset[int] | None = None
-        for entry in met:
-            words = entry[1]
-            if words:
-                if keys is None:
-                    keys = frozenset(self._keys.match(data))
-                if not words <= keys:
-                    continue
-            yield entry
+            self._by_shapes[seen] = known
+        met, wanted = known
+        heard = self.hears(wanted, data)
+        return [entry for entry in met if entry[1] <= heard]
 
 
 _SHAPE = re.compile(r"\\d|\[[0-9A-Za-z]-|\[A-Za-z0-9|\[\^|\{\d|@")

@@ -25,7 +25,7 @@ from .fold import fold
 from .grid import BLOCK, MARGIN, Frame
 from .heard import Heard
 from .hidden import hidden_places
-from .linear import GAIN_MIN
+from .linear import GAIN_MIN, says_enough
 from .locate import BUCKET, Matches, Spots, around, ones, original, spread
 from .phrases import SLIPPED
 from .plan import STRIDE, UNSEEN, Plan
@@ -175,13 +175,14 @@ class Surveyor:
         tagger = self._tagger()
         heard = survey.heard = Heard(tagger, view)
         words, said = heard.words, heard.said
-        if said.count(SLIPPED) >= SLIPS_MIN:
-            survey.shaped |= _slips(view, words, said)
+        slips = said.count(SLIPPED)
+        if slips >= SLIPS_MIN:
+            survey.shaped |= _slips(view, words, said, slips)
         survey.worded = self._resembling(view, words, said, len(text))
-        alone = singles(said)
-        if self._locator.hears(alone, heard.phrases, marks):
-            spots = Spots(view, words, alone, heard.phrases, marks)
-            self._locator.matches(spots, kind, threshold, seen)
+        ways = self._locator.possible(heard.meant(), marks, kind)
+        if ways:
+            spots = Spots(view, words, singles(said), heard.phrases, marks)
+            self._locator.matches(spots, ways, threshold, seen)
 
     def shaped(self, text: str) -> bool:
         """Whether a text holds the shape of a value or a disguise. Raises ScanError where a gate
@@ -213,7 +214,7 @@ class Surveyor:
         """Where the wording is that of attacks, as bits: the beginnings of such blocks."""
         gains = [word.gain for word in said]
         if size <= BLOCK:
-            return int(sum(gains) >= GAIN_MIN and self._reminds(words.parts))
+            return int(sum(gains) >= GAIN_MIN and self._reminds(words.parts, sum(gains)))
         gains = list(accumulate(gains, initial=0))
         out = 0
         offsets = [view.at(start) for start in range(0, size, BLOCK)]
@@ -221,16 +222,18 @@ class Surveyor:
         for block in range(len(offsets)):
             first = bounds[block][0]
             last = bounds[min(block + _WINDOW, len(offsets))][1]
+            gain = gains[last] - gains[first]
             # nearly all texts end here: what words weigh one by one says enough
-            if gains[last] - gains[first] < GAIN_MIN:
-                continue
-            if self._reminds(words.parts[first:last]):
+            if gain >= GAIN_MIN and self._reminds(words.parts[first:last], gain):
                 out |= 1 << block * _PLACES
         return out
 
-    def _reminds(self, parts: list[bytes]) -> bool:
-        """Whether the wording of a window is that of attacks."""
-        return self._linear.score(list(filter(None, parts))) >= WORDING_MIN
+    def _reminds(self, parts: list[bytes], gain: int) -> bool:
+        """Whether the wording of a window is that of attacks, whose words weigh so much."""
+        return (
+            says_enough(gain, len(parts) - parts.count(b""))
+            and self._linear.rated(list(filter(None, parts))) >= WORDING_MIN
+        )
 
     def _valued(self, view: View, look: Look, text: str, kind: str, tokens: Tokens) -> int:
         """The blocks in which a value begins, as bits: only what is confirmed is read for."""
@@ -250,23 +253,27 @@ class Surveyor:
         sure = 0
         for block, suspects in wanted.items():
             # a text full of values is read anyway
-            if sure >= CONFIRMED_MAX or self._confirmed(text, block * BLOCK, suspects, tokens):
+            if sure >= CONFIRMED_MAX or self._confirmed(
+                view, text, block * BLOCK, suspects, tokens
+            ):
                 out |= _WHOLE << block * _PLACES
                 sure += 1
         return out
 
     def _confirmed(
         self,
+        view: View,
         text: str,
         low: int,
-        suspects: Iterable[tuple[Confirm, frozenset[int]]],
+        suspects: list[tuple[Confirm, frozenset[int]]],
         tokens: Tokens,
     ) -> bool:
         """Whether a value begins in the block at an offset, read in its window as ever."""
-        left = max(0, low - MARGIN)
-        window = fold(text[left : low + BLOCK + MARGIN])
-        hears = self._planner.hears
-        near = [confirm for confirm, words in suspects if hears(words, window.data)]
+        left, right = max(0, low - MARGIN), low + BLOCK + MARGIN
+        window = view.part(left, right) if view.aligned else fold(text[left:right])
+        wanted = frozenset[int]().union(*[words for _, words in suspects])
+        heard = self._planner.hears(wanted, window.data)
+        near = [confirm for confirm, words in suspects if words <= heard]
         if not near:
             return False
         own = window.own(low - left, low - left + BLOCK)
@@ -285,11 +292,14 @@ def _unwritten(text: str) -> int:
     return out
 
 
-def _slips(view: View, words: Words, said: list[Word]) -> int:
+def _slips(view: View, words: Words, said: list[Word], count: int) -> int:
     """Where enough words with letters in disorder stand within one window, as bits."""
     sums = words.sums
-    places = [view.back(sums[i] + i - 2, sums[i] + i - 1)[0] for i, word in enumerate(said)
-              if word is SLIPPED]  # fmt: skip
+    places: list[int] = []
+    at = -1
+    for _ in range(count):
+        at = said.index(SLIPPED, at + 1)
+        places.append(view.back(sums[at] + at - 2, sums[at] + at - 1)[0])
     near: set[int] = set()
     for index, last in enumerate(places[SLIPS_MIN - 1 :]):
         if last - places[index] <= BLOCK + 2 * MARGIN:

@@ -8,6 +8,7 @@ linear in the text: phrases have a greatest length.
 from __future__ import annotations
 
 import re
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -41,6 +42,10 @@ _STOPS = frozenset(b".!?;")
 
 _STEM_MAX = 8
 """Most letters of an ending that a stem of an inflected script may be followed by."""
+
+
+Span = tuple[int, int, frozenset[str]]
+"""A phrase by the numbers of its first and its last word, and its concepts."""
 
 
 class Tag(msgspec.Struct, gc=False):
@@ -221,19 +226,18 @@ class Tagger:
         out.sort(key=_place)
         return out
 
-    def phrases(self, words: Words, said: Sequence[Word], text: str, cut: Cut = UNCUT) -> list[Tag]:
-        """The phrases of several words or of other scripts; `said` is what the words say."""
-        out = _phrases(words, said)
-        if self._letters.written(text):
-            lowered = text.lower()
-            tags = self._letters.tags(lowered if len(lowered) == len(text) else text)
-            size = len(text)
-            out += [
-                tag
-                for tag in tags
-                if not (cut[0] and tag.start == 0) and not (cut[1] and tag.end == size)
-            ]
-        return out
+    def wide(self, text: str, cut: Cut = UNCUT) -> list[Tag]:
+        """The phrases of other scripts than Latin."""
+        if not self._letters.written(text):
+            return []
+        lowered = text.lower()
+        tags = self._letters.tags(lowered if len(lowered) == len(text) else text)
+        size = len(text)
+        return [
+            tag
+            for tag in tags
+            if not (cut[0] and tag.start == 0) and not (cut[1] and tag.end == size)
+        ]
 
     def completed(self, tags: list[Tag], view: View, *, marked: bool = True) -> list[Tag]:
         """The tags of a view with its marks and with the concepts made of two others.
@@ -318,38 +322,39 @@ def singles(said: Sequence[Word]) -> dict[frozenset[str], list[int]]:
     return out
 
 
-def _phrases(words: Words, said: Sequence[Word]) -> list[Tag]:
-    """The phrases of several words."""
-    parts = words.parts
-    # the last two parts are none or a word without another one
-    last = len(parts) - 2
-    triples = zip(range(last), said[:last], parts[1:-1], parts[2:], strict=True)
-    begun = [
-        index
-        for index, word, following, second in triples
-        if following in word.nexts or second in word.seconds
-    ]
-    out: list[Tag] = []
-    for index in begun:
-        _follow(words, index, said[index], out)
-    return out
-
-
-def _follow(words: Words, index: int, said: Word, out: list[Tag]) -> None:
-    """The phrases of several words that begin with a word."""
+def phrases(words: Words, spans: Iterable[Span]) -> list[Tag]:
+    """The phrases of several words, without those in which a sentence ends."""
     raw, parts, sums = words.raw, words.parts, words.sums
-    at = index
-    while raw[sums[at] + at] not in _STOPS:
-        after = at + 1
-        while not parts[after]:
-            after += 1
-            if after - at > _JOINT or after == len(parts):
-                return
-        following = said.then(parts[after])
-        if following is None:
-            return
-        said = following
-        at = after
-        if said.concepts:
-            start = sums[index] + index - 1 - len(parts[index])
-            out.append(Tag(start, sums[at] + at - 1, said.concepts))
+    return [
+        Tag(sums[first] + first - 1 - len(parts[first]), sums[last] + last - 1, concepts)
+        for first, last, concepts in spans
+        if not any(raw[sums[at] + at] in _STOPS for at in range(first, last) if parts[at])
+    ]
+
+
+def spans(parts: Sequence[bytes], said: Sequence[Word]) -> list[Span]:
+    """Where phrases of several words stand, whatever the signs between them."""
+    triples = zip(count(), said, parts[1:], strict=False)
+    begun = [index for index, word, following in triples if following in word.begins]
+    out: list[Span] = []
+    # so that nobody looks behind the end
+    parts = [*parts, *[b""] * _JOINT]
+    for index in begun:
+        word = said[index]
+        if (
+            word.seconds
+            and parts[index + 1] not in word.nexts
+            and parts[index + 2] not in word.seconds
+        ):
+            continue
+        at = index
+        # the next word: between two there are at most _JOINT separators
+        while part := parts[at + 1] or parts[at + 2] or parts[at + 3]:
+            following = word.then(part) if part in word.nexts or word.seconds else None
+            if following is None:
+                break
+            word = following
+            at += 1 if parts[at + 1] else 2 if parts[at + 2] else 3
+            if word.concepts:
+                out.append((index, at, word.concepts))
+    return out

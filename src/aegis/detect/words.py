@@ -74,5 +74,6 @@ def split(text: str, cut: Cut = UNCUT) -> Words:
     if cut[1]:
         edge = data.rindex(b" ", 0, -1)
         data = data[:edge] + b" " * (len(data) - edge)
-    data = data.replace(b"''", b"  ").replace(b" '", b"  ").replace(b"' ", b"  ")
+    if b"'" in data:
+        data = data.replace(b"''", b"  ").replace(b" '", b"  ").replace(b"' ", b"  ")
     return Words(raw, data)
