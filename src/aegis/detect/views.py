@@ -349,15 +349,15 @@ def _turned_places(text: str) -> Places:
     return starts, [place + 1 for place in starts]
 
 
-_LEET_I = str.maketrans("4@83961!|05$7+", "aabegg" + "iiiosst" + "t")
-_LEET_L = str.maketrans("4@83961!|05$7+", "aabegg" + "lilosst" + "t")
+_LEET_I = bytes.maketrans(b"4@83961!|05$7+", b"aabegg" + b"iiiosst" + b"t")
+_LEET_L = bytes.maketrans(b"4@83961!|05$7+", b"aabegg" + b"lilosst" + b"t")
 
 
 def from_leet(view: View) -> Iterator[View]:
     """Digits and signs read as the letters they resemble; `1` both as i and as l."""
-    yield _same_length(view, view.text.translate(_LEET_I), triggers.LEETED)
+    yield _same_length(view, view.data.translate(_LEET_I).decode(), triggers.LEETED)
     if "1" in view.text or "|" in view.text:
-        yield _same_length(view, view.text.translate(_LEET_L), triggers.LEETED)
+        yield _same_length(view, view.data.translate(_LEET_L).decode(), triggers.LEETED)
 
 
 def from_spaced(view: View) -> Iterator[View]:
