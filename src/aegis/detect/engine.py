@@ -190,12 +190,13 @@ class Engine:
         if injection and any(len(one.text) >= 4 for one in hidden):
             hits.append(_invisible(hidden[0], kind))
         read = 0
-        barren: set[tuple[str, tuple[str, ...]]] = set()
+        barren: set[tuple[object, ...]] = set()
         while views:
             current = views.pop(0)
             read += 1
             # letters written apart, then in leet, and the other way round: the same text
-            reading = current.text, tuple(sorted(current.name.split("+")))
+            names = tuple(sorted(current.name.split("+")))
+            reading = current.text, current.rest, current.depth, names
             if reading in barren:
                 continue
             if read > 1:
