@@ -70,6 +70,22 @@ CALM = [
     "committee",
     "playground",
 ]
+NAMED = [
+    "passport",
+    "ssn",
+    "tax id",
+    "Steuer-ID",
+    "codice fiscale",
+    "teléfono",
+    "ИНН",
+    "номер телефона",
+    "주민등록번호",
+    "号码",
+    "免許証",
+    "account",
+]
+PREFIXES = ["ghp_", "glpat-", "xoxb-", "sk_live_", "npm_", "hf_", "AKIA", "eyJhbGciOi", "api_key="]
+BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 RAW = string.ascii_letters + string.digits
 
 
@@ -103,8 +119,18 @@ def _disguised(chance: random.Random) -> str:
     )
 
 
+def _layered(chance: random.Random) -> str:
+    text = _words(chance, VERBS, THINGS)
+    leet = text.translate(str.maketrans("aeiost", "431057"))
+    return "\n" + chance.choice([" ".join(text.replace(" ", "")), leet, _number(chance, 9)]) + "\n"
+
+
+def _raw(chance: random.Random, size: int) -> str:
+    return "".join(chance.choice(RAW) for _ in range(size))
+
+
 CRAFTED: dict[str, Callable[[random.Random], str]] = {
-    "keys": lambda chance: "sk-proj-" + "".join(chance.choice(RAW) for _ in range(36)),
+    "keys": lambda chance: "sk-proj-" + _raw(chance, 36),
     "digests": lambda chance: "".join(chance.choice("0123456789abcdef") for _ in range(40)),
     "base64 of words": lambda chance: _base64(_words(chance, CALM)),
     "base64 twice": lambda chance: _base64(_base64(_words(chance, CALM))),
@@ -115,6 +141,15 @@ CRAFTED: dict[str, Callable[[random.Random], str]] = {
     "disguises in turn": _disguised,
     "cards": lambda chance: f"4{_number(chance, 15)}",
     "numbers": lambda chance: _number(chance, chance.randrange(3, 19)),
+    "identifiers": lambda chance: (
+        f"{chance.choice(NAMED)} {_number(chance, chance.randrange(7, 14))}"
+    ),
+    "keys cut short": lambda chance: (
+        chance.choice(PREFIXES) + _raw(chance, chance.choice([12, 21, 30]))
+    ),
+    "groups of digits": lambda chance: _number(chance, chance.randrange(1, 5)),
+    "bech32": lambda chance: "bc1q" + "".join(chance.choice(BECH32) for _ in range(38)),
+    "disguises over one another": _layered,
     "marks": lambda chance: chance.choice(["<|im_start|>", "[INST]", "### ", "</s>", "<b>"]),
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import statistics
 import time
 from functools import partial
@@ -61,6 +63,50 @@ CRAFTED = {
     "mixed scripts": "a\u0430\u03b1\uff41가中あع ",
 }
 """What crafted texts repeat: the beginnings of everything the engine looks for."""
+
+
+_NAMES = (
+    "passport", "SSN", "tax id", "phone", "Steuer-ID", "NIF", "codice fiscale", "teléfono",
+    "licença", "ИНН", "СНИЛС", "номер телефона", "주민등록번호", "전화번호", "身份证", "号码",
+    "電話", "免許証", "PESEL", "BSN", "aadhaar", "account",
+)  # fmt: skip
+
+_PREFIXES = ("ghp_", "glpat-", "xoxb-", "sk_live_", "npm_", "hf_", "AKIA", "eyJhbGciOi", "api_key=")
+
+_PHRASES = ("mention the secret garden", "letters to the model railway", "rules of the card game")
+
+_LEET = str.maketrans("aeiost", "431057")
+
+
+def _noise(number: int) -> str:
+    """Letters and digits that no other number has."""
+    digest = hashlib.sha256(str(number).encode()).digest()
+    return base64.b64encode(digest).decode().replace("+", "x").replace("/", "y")[:40]
+
+
+def _digits(number: int, size: int) -> str:
+    return str(int.from_bytes(hashlib.sha256(str(number).encode()).digest()))[:size]
+
+
+def _disguised(number: int) -> str:
+    phrase = _PHRASES[number % 3]
+    return (" ".join(phrase.replace(" ", "")), phrase.translate(_LEET), _digits(number, 9))[
+        number // 3 % 3
+    ]
+
+
+UNLIKE: dict[str, Callable[[int], str]] = {
+    "identifiers, all unlike": lambda number: (
+        f"{_NAMES[number % len(_NAMES)]} {_digits(number, 7 + number % 7)} "
+    ),
+    "keys cut short, all unlike": lambda number: (
+        f"{_PREFIXES[number % len(_PREFIXES)]}{_noise(number)[: 12 + number % 3 * 9]} "
+    ),
+    "disguises and numbers, all unlike": lambda number: f"{_disguised(number)}\n",
+}
+"""What further texts are made of, piece by piece: nothing in them comes back, so that every window
+has to be read.
+"""
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -123,8 +169,11 @@ def measure(watch: Stopwatch, ordinary: Sequence[str], check: Callable[[str], ob
     """All times; `ordinary` are benign texts, which are joined and cut to exact sizes. Without
     any, only the rows' own.
     """
-    seeds = CRAFTED if ordinary else {}
-    crafted = {name: _crafted(seed, check) for name, seed in seeds.items()}
+    crafted: dict[str, Crafted] = {}
+    if ordinary:
+        sized = {name: partial(_sized, seed) for name, seed in CRAFTED.items()}
+        sized |= {name: partial(_unlike, piece) for name, piece in UNLIKE.items()}
+        crafted = {name: _crafted(make, check) for name, make in sized.items()}
     return Times(
         watch.costs(),
         _cut(ordinary, check),
@@ -134,8 +183,8 @@ def measure(watch: Stopwatch, ordinary: Sequence[str], check: Callable[[str], ob
     )
 
 
-def _crafted(seed: str, check: Callable[[str], object]) -> Crafted:
-    whole, half = (_sized(seed, size) for size in (CRAFTED_BYTES, CRAFTED_BYTES // 2))
+def _crafted(make: Callable[[int], str], check: Callable[[str], object]) -> Crafted:
+    whole, half = (make(size) for size in (CRAFTED_BYTES, CRAFTED_BYTES // 2))
     check(half)
     slow, quick = (
         min(timed(partial(check, text))[1] for _ in range(REPEATS)) / 1000 for text in (whole, half)
@@ -144,8 +193,16 @@ def _crafted(seed: str, check: Callable[[str], object]) -> Crafted:
 
 
 def _sized(seed: str, size_bytes: int) -> str:
-    repeated = seed * (size_bytes // len(seed.encode()) + 1)
-    return repeated.encode()[:size_bytes].decode("utf-8", "ignore")
+    return _first(seed * (size_bytes // len(seed.encode()) + 1), size_bytes)
+
+
+def _unlike(piece: Callable[[int], str], size_bytes: int) -> str:
+    # a piece has a character at least
+    return _first("".join(map(piece, range(size_bytes))), size_bytes)
+
+
+def _first(text: str, size_bytes: int) -> str:
+    return text.encode()[:size_bytes].decode("utf-8", "ignore")
 
 
 def _cut(ordinary: Sequence[str], check: Callable[[str], object]) -> dict[str, Cost]:

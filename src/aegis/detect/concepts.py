@@ -73,6 +73,12 @@ TAKEN_MAX = 12
 made of nothing but matches would cost the square of its length."""
 
 
+KNOWN_MAX = 512
+"""Most sets of concepts remembered with what they can satisfy: the windows and the disguised
+readings of one text have the same ones.
+"""
+
+
 class Candidate:
     """A match of a concept rule in a view: character span and score."""
 
@@ -98,9 +104,9 @@ class _Way:
 
 
 class Concepts:
-    """The concept rules by what they need. Immutable after construction."""
+    """The concept rules by what they need. Safe for any number of threads."""
 
-    __slots__ = ("_bits", "_ways")
+    __slots__ = ("_bits", "_known", "_ways")
 
     def __init__(self, rules: Iterable[ConceptRule]) -> None:
         # surest first, so that a weaker match of the same words is not looked at
@@ -111,6 +117,7 @@ class Concepts:
         ]
         names = sorted({name for _, match in matches for step in match.steps for name in step})
         self._bits = {name: 1 << index for index, name in enumerate(names)}
+        self._known: dict[int, list[_Way]] = {}
         # by the narrowest of their needs: most texts meet few of those
         groups: dict[int, list[_Way]] = {}
         for number, (rule, match) in enumerate(matches):
@@ -145,6 +152,15 @@ class Concepts:
         """What the concepts of a text can satisfy, rule by rule."""
         bits = self._bits
         present = sum([bits[name] for name in concepts if name in bits])
+        known = self._known.get(present)
+        if known is None:
+            known = self._satisfied(present)
+            if len(self._known) >= KNOWN_MAX:
+                self._known.clear()
+            self._known[present] = known
+        return known
+
+    def _satisfied(self, present: int) -> list[_Way]:
         found = [way for need, ways in self._ways if present & need for way in ways]
         found = [way for way in found if all(map(present.__and__, way.needs))]
         found.sort(key=lambda way: way.number)

@@ -190,16 +190,24 @@ class Engine:
         if injection and any(len(one.text) >= 4 for one in hidden):
             hits.append(_invisible(hidden[0], kind))
         read = 0
+        barren: set[tuple[object, ...]] = set()
         while views:
             current = views.pop(0)
             read += 1
+            # letters written apart, then in leet, and the other way round: the same text
+            names = tuple(sorted(current.name.split("+")))
+            reading = current.text, current.rest, current.depth, names
+            if reading in barren:
+                continue
             if read > 1:
                 frame = Frame(UNCUT, frame.start, frame.tokens, certain=frame.certain)
             found, derived = self._read(current, frame, kind, categories)
+            if payloads is not None:
+                found += payloads.hits(current, categories, begins)
             hits += found
             views += derived
-            if payloads is not None:
-                hits += payloads.hits(current, categories, begins)
+            if not (found or derived):
+                barren.add(reading)
             if len(views) + read > VIEWS_MAX:
                 raise ScanError(f"more than {VIEWS_MAX} encodings within {len(text)} characters")
         return hits

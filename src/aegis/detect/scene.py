@@ -43,7 +43,7 @@ class Scene:
         self._numbers: dict[tuple[str, ...], list[int]] = {}
         self._spots: dict[tuple[str, ...], tuple[list[int], list[int]]] = {}
         self._breaks: tuple[list[int], list[int]] | None = None
-        self.wide = not text.isascii() and max(text) >= _WIDE
+        self.wide = not text.isascii() and max(set(text)) >= _WIDE
 
     @property
     def concepts(self) -> Iterable[str]:

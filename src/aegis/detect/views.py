@@ -6,44 +6,22 @@ to something readable. Windows are short (see `engine`), so plain loops are fine
 
 from __future__ import annotations
 
-import binascii
 import html
 import re
 from collections import Counter
 from functools import partial
-from string import ascii_letters
 from typing import TYPE_CHECKING
 
 from . import triggers
 from .confusables import CONFUSABLES, latinised
-from .fold import View, fold
-from .gate import finder, options
-from .hidden import from_tags
+from .packed import RUNS_MAX, as_read, from_hex, from_run, from_split_base64, spread
 from .tables import from_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from .fold import Places
+    from .fold import Places, View
 
-DECODED_MIN = 6
-"""Fewest characters of decoded text worth reading."""
-
-RUNS_MAX = 1024
-"""Most runs of base64 that are remembered: each is read in up to three windows, and once more in
-every reading that leaves it alone."""
-
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
-# nothing is given back: a long run would be tried from each of its letters
-_BASE64_SPLIT = re.compile(
-    r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{2,}+(?:[ \t\r\n]++[A-Za-z0-9+/]{2,}+)++={0,2}"
-)
-_HEX = re.compile(r"(?:(?:0x|\\x)?+[0-9A-Fa-f]{2}[ :,\r\n]*+){8,}+")
-_HEXED = finder(r"(?U)(?:(?:0x|\\x)?[0-9a-f]{2}[ :,\r\n]*){8}", options())
-"""A quick look for the same."""
-
-_HEX_PAIR = re.compile(r"(?:0x|\\x)?([0-9A-Fa-f]{2})")
-_HEX_SIGNS = re.compile(r"0x|[^0-9A-Fa-f]")
 _GAP = re.compile(r"([\W_]+)")
 _WORD = re.compile(r"[^\W\d_]{4}")
 _URL = re.compile(r"(?:%[0-9A-Fa-f]{2})+|\+")
@@ -54,197 +32,10 @@ _ESCAPE = re.compile(
     r"|[Uu]\+([0-9A-Fa-f]{4,6})\s?"
 )
 _SPACED = re.compile(r"(?<![^\W_])[^\W_]((?:[ ._*|/~-]{1,3}|\n)[^\W_]\b){3,}", re.IGNORECASE)
-_LETTERS = re.compile(r"[^\W\d_]")
 _BROKEN = re.compile(
     r"(?<=[A-Za-z])(?:-\s*\n\s*|[*_~`|^]{1,2}|\n|[\u2600-\u27bf\U0001f000-\U0001faff]+)"
     r"(?=[A-Za-z])"
 )
-_STRANGE = re.compile(
-    r"[^\w\s.,;:!?'\"()\[\]{}<>/@#$%&*+=|\\~`^\u2600-\u27bf\U0001f000-\U0001faff-]"
-)
-_ALPHABET = ascii_letters.encode()
-_PLAIN = _STRANGE.sub("", bytes(range(128)).decode()).encode()
-
-
-def readable(text: str) -> bool:
-    """Whether decoded text, as a reader sees it, looks like writing rather than like bytes, or is
-    encoded again.
-    """
-    text = fold(text).text
-    if len(text) < DECODED_MIN:
-        return False
-    if _HEX.fullmatch(text) is not None or "&#" in text:
-        return True
-    if text.isascii():
-        data = text.encode()
-        strange = len(data.translate(None, _PLAIN))
-        letters = len(data) - len(data.translate(None, _ALPHABET))
-    else:
-        strange = len(_STRANGE.findall(text))
-        letters = len(_LETTERS.findall(text))
-    return strange * 12 <= len(text) and letters * 4 >= len(text)
-
-
-def _as_read(view: View) -> Iterator[View]:
-    """A decoded view as a reader sees it, and what it hides from readers."""
-    seen = view.folded()
-    yield seen
-    yield from from_tags(view.text, seen, view)
-
-
-def _decode(raw: bytes) -> str | None:
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError as error:
-        # a window may cut the last character in two
-        if error.start < len(raw) - 3 or error.start < DECODED_MIN:
-            return None
-        text = raw[: error.start].decode()
-    return text if readable(text) else None
-
-
-def _spread(text: str, places: Sequence[int], width: int) -> Places:
-    """Where each decoded character stood: `places` are the encoded positions in order."""
-    total = len(text.encode()) or 1
-    count = len(places)
-    if total == len(text) <= count:
-        # a byte each, and for each byte a place or more
-        steps = range(0, total * count, count)
-        ahead = count - 1
-        return (
-            [places[step // total] for step in steps],
-            [places[(step + ahead) // total] + width for step in steps],
-        )
-    starts: list[int] = []
-    ends: list[int] = []
-    offset = 0
-    for char in text:
-        size = len(char.encode())
-        low = offset * count // total
-        high = min(count - 1, max(low, ((offset + size) * count - 1) // total))
-        starts.append(places[low])
-        ends.append(places[high] + width)
-        offset += size
-    return starts, ends
-
-
-_Run = tuple[str, "Callable[[], Places]"]
-"""What a run decodes to, and where its characters stood."""
-
-
-def _together(view: View, name: str, runs: Sequence[_Run]) -> Iterator[View]:
-    """What the runs of a view decode to as one view, a line each: lists of short encoded values
-    are ordinary, and what is spread over several runs belongs together.
-    """
-    if runs:
-        text = "\n".join(decoded for decoded, _ in runs)
-        yield from _as_read(view.derive(text, name, partial(_together_places, runs)))
-
-
-def _together_places(runs: Sequence[_Run]) -> Places:
-    starts: list[int] = []
-    ends: list[int] = []
-    for _, places in runs:
-        low, high = places()
-        # the line end before it stands where the run does
-        joint = slice(0, 1 if starts else 0)
-        starts += [*low[joint], *low]
-        ends += [*high[joint], *high]
-    return starts, ends
-
-
-def from_base64(view: View) -> Iterator[View]:
-    """Runs of base64, standard or url-safe."""
-    return _from_base64(view, _BASE64)
-
-
-def from_split_base64(view: View) -> Iterator[View]:
-    """Base64 broken by blanks or line ends."""
-    return _from_base64(view, _BASE64_SPLIT)
-
-
-def from_run(view: View) -> Iterator[View]:
-    """Long runs of letters and digits: base64 or hexadecimal."""
-    yield from from_base64(view)
-    yield from from_hex(view)
-
-
-def _from_base64(view: View, pattern: re.Pattern[str]) -> Iterator[View]:
-    text = view.text
-    read = list(map(_UNPACKED.__getitem__, pattern.findall(text)))
-    first = pattern.match(text)
-    if first is not None and read[0] is None:
-        # it may have begun earlier, at the left edge of a window
-        read[0] = _unpacked(first.group(), range(1, 4))
-    runs: list[_Run] = []
-    if any(read):
-        for unpacked, found in zip(read, pattern.finditer(text), strict=True):
-            if unpacked is not None:
-                runs.append((unpacked[0], partial(_base64_places, found, unpacked)))
-    return _together(view, "base64", runs)
-
-
-_Unpacked = tuple[str, int, int]
-"""What a run of base64 decodes to, and from which sign on, blanks aside, how many are read."""
-
-
-class _Runs(dict[str, _Unpacked | None]):
-    """The runs of base64 seen so far."""
-
-    def __missing__(self, run: str) -> _Unpacked | None:
-        unpacked = _unpacked(run, range(1))
-        if len(self) >= RUNS_MAX:
-            self.clear()
-        self[run] = unpacked
-        return unpacked
-
-
-_UNPACKED = _Runs()
-
-
-def _unpacked(run: str, skips: Iterable[int]) -> _Unpacked | None:
-    """What a run of base64 decodes to, by the first alignment that gives something."""
-    packed = "".join(run.split()).rstrip("=").replace("-", "+").replace("_", "/")
-    for skip in skips:
-        part = packed[skip:]
-        part = part[: len(part) - (len(part) % 4 == 1)]
-        try:
-            raw = binascii.a2b_base64(part + "=" * (-len(part) % 4))
-        except ValueError:
-            continue
-        decoded = _decode(raw)
-        if decoded is not None:
-            return decoded, skip, len(part)
-    return None
-
-
-def _base64_places(found: re.Match[str], unpacked: _Unpacked) -> Places:
-    decoded, skip, size = unpacked
-    first = found.start()
-    places = [first + i for i, char in enumerate(found.group()) if not char.isspace()]
-    return _spread(decoded, places[skip : skip + size], 1)
-
-
-def from_hex(view: View) -> Iterator[View]:
-    """Runs of hexadecimal bytes, plain, separated or escaped."""
-    if _HEXED(view.data, 0, len(view.data))[0][0] < 0:
-        return
-    runs: list[_Run] = []
-    for found in _HEX.finditer(view.text):
-        digits = _HEX_SIGNS.sub("", found.group())
-        for skip in (0, 1):
-            part = digits[skip:]
-            decoded = _decode(bytes.fromhex(part[: len(part) & ~1]))
-            if decoded is not None:
-                runs.append((decoded, partial(_hex_places, decoded, found, skip)))
-                break
-    yield from _together(view, triggers.HEX, runs)
-
-
-def _hex_places(decoded: str, found: re.Match[str], skip: int) -> Places:
-    pairs = list(_HEX_PAIR.finditer(found.group(), skip))
-    places = [found.start() + pair.start() for pair in pairs]
-    return _spread(decoded, places, pairs[0].end() - pairs[0].start())
 
 
 def _substitute(
@@ -281,7 +72,7 @@ def _char(code: int) -> str:
 def from_url(view: View) -> Iterator[View]:
     """Percent-encoding (RFC 3986 section 2.1) and plus signs."""
     text = _URL.sub(_unquoted, view.text)
-    yield from _as_read(view.derive(text, triggers.URL, partial(_url_places, view.text)))
+    yield from as_read(view.derive(text, triggers.URL, partial(_url_places, view.text)))
 
 
 def _unquoted(found: re.Match[str]) -> str:
@@ -299,7 +90,7 @@ def _url_places(text: str) -> Places:
         ends += range(position + 1, start + 1)
         position = end
         width = min(3, end - start)
-        low, high = _spread(_unquoted(found), range(start, end, width), width)
+        low, high = spread(_unquoted(found), range(start, end, width), width)
         starts += low
         ends += high
     return [*starts, *range(position, len(text))], [*ends, *range(position + 1, len(text) + 1)]
@@ -308,7 +99,7 @@ def _url_places(text: str) -> Places:
 def from_entities(view: View) -> Iterator[View]:
     """HTML character references."""
     for read in _substitute(view, _ENTITY, lambda m: html.unescape(m.group()), triggers.ENTITY):
-        yield from _as_read(read)
+        yield from as_read(read)
 
 
 def from_escapes(view: View) -> Iterator[View]:
@@ -318,7 +109,7 @@ def from_escapes(view: View) -> Iterator[View]:
         return _char(int(next(group for group in found.groups() if group), 16))
 
     for read in _substitute(view, _ESCAPE, new, triggers.ESCAPE):
-        yield from _as_read(read)
+        yield from as_read(read)
 
 
 def _same_length(view: View, text: str, name: str) -> View:
@@ -349,20 +140,20 @@ def _turned_places(text: str) -> Places:
     return starts, [place + 1 for place in starts]
 
 
-_LEET_I = str.maketrans("4@83961!|05$7+", "aabegg" + "iiiosst" + "t")
-_LEET_L = str.maketrans("4@83961!|05$7+", "aabegg" + "lilosst" + "t")
+_LEET_I = bytes.maketrans(b"4@83961!|05$7+", b"aabegg" + b"iiiosst" + b"t")
+_LEET_L = bytes.maketrans(b"4@83961!|05$7+", b"aabegg" + b"lilosst" + b"t")
 
 
 def from_leet(view: View) -> Iterator[View]:
     """Digits and signs read as the letters they resemble; `1` both as i and as l."""
-    yield _same_length(view, view.text.translate(_LEET_I), triggers.LEETED)
+    yield _same_length(view, view.data.translate(_LEET_I).decode(), triggers.LEETED)
     if "1" in view.text or "|" in view.text:
-        yield _same_length(view, view.text.translate(_LEET_L), triggers.LEETED)
+        yield _same_length(view, view.data.translate(_LEET_L).decode(), triggers.LEETED)
 
 
 def from_spaced(view: View) -> Iterator[View]:
     """Letters written apart, put together again; words keep their wider gaps."""
-    text = _SPACED.sub(_joined, view.text)
+    text = _SPACED.sub(lambda found: _JOINED[found.group()], view.text)
     # numbers written apart are numbers still
     if len(text) < len(view.text) and _WORD.search(text):
         yield view.derive(text, triggers.SPACED, partial(_spaced_places, view.text))
@@ -380,11 +171,20 @@ def _joints(gaps: Sequence[str]) -> dict[str, str]:
     }
 
 
-def _joined(found: re.Match[str]) -> str:
-    pieces = _GAP.split(found.group())
-    gaps = pieces[1::2]
-    pieces[1::2] = map(_joints(gaps).__getitem__, gaps)
-    return "".join(pieces)
+class _Joined(dict[str, str]):
+    """The runs of letters written apart seen so far, put together."""
+
+    def __missing__(self, run: str) -> str:
+        pieces = _GAP.split(run)
+        gaps = pieces[1::2]
+        pieces[1::2] = map(_joints(gaps).__getitem__, gaps)
+        if len(self) >= RUNS_MAX:
+            self.clear()
+        self[run] = joined = "".join(pieces)
+        return joined
+
+
+_JOINED = _Joined()
 
 
 def _spaced_places(text: str) -> Places:
