@@ -1,7 +1,7 @@
 """Tables: a value in a column has its name at the head of it, out of reach of any rule.
 
-Rows of CSV and TSV, of Markdown, of columns set apart by blanks, and of SQL `INSERT` statements
-are read once more with the name of the column before each value. Only columns whose name says
+Rows of CSV and TSV, of Markdown and HTML, of columns set apart by blanks, and of SQL `INSERT`
+statements are read once more with the name of the column before each value. Only columns whose name says
 what their values are count: the others are found wherever they stand.
 """
 
@@ -29,6 +29,8 @@ TABLE = (
     rf'|[a-z]"?[,;|\t]"?(?:[a-z]+[_ ])*(?:{NAMES})[a-z_]*"?\n'
     rf"|\| *(?:[a-z]+[_ ])*(?:{NAMES})[a-z_ ]*\|"
     rf"|[a-z]  +(?:[a-z]+[_ ])*(?:{NAMES})[a-z_]*(?:  |\n)"
+    rf"|(?:\A|\n)(?:[a-z_]+, )*[a-z_]*(?:{NAMES})[a-z_]*(?:, [a-z_]+)*\n[^\n]*, "
+    rf"|<t[dh]>(?:[a-z]+[_ ])*(?:{NAMES})[a-z_ ]*</t[dh]>"
     rf"|\((?:[a-z_]+, ?)*[a-z_]*(?:{NAMES})[a-z_]*(?:, ?[a-z_]+)*\) ?values"
 )
 """What a table with such a column begins with."""
@@ -39,9 +41,13 @@ CELLS_MAX = 64
 NAME_MAX = 40
 """Longest name of a column, in characters."""
 
-_NAMED = re.compile(NAMES, re.IGNORECASE)
+_NAMED = re.compile(NAMES, re.I)
 _DELIMITERS = tuple(map(re.compile, (r"\|", r"\t", r";", r",", r" {2,}")))
-_INSERT = re.compile(r"\(([^()\n]{1,400})\)\s{0,4}values\s{0,4}(?=\()", re.IGNORECASE)
+_ROW = re.compile(
+    r"<tr\b[^>]{0,200}>\s{0,20}<t[dh]\b[^>]{0,200}>(.{0,800}?)</t[dh]>\s{0,20}</tr>", re.I | re.S
+)
+_CELL = re.compile(r"</t[dh]>\s{0,20}<t[dh]\b[^>]{0,200}>", re.I)
+_INSERT = re.compile(r"\(([^()\n]{1,400})\)\s{0,4}values\s{0,4}(?=\()", re.I)
 _TUPLE = re.compile(r"\(([^()\n]{1,400})\)[\s,]{0,4}")
 _COMMA = re.compile(r",")
 _TRIM = " \t\r\"'`|"
@@ -56,17 +62,24 @@ def named_cells(text: str) -> Iterator[tuple[str, Cell]]:
     for found in _INSERT.finditer(text):
         head = _cells(text, *found.span(1), _COMMA)
         yield from _below(text, head, _tuples(text, found.end()), _COMMA)
-    lines = _lines(text)
-    for number, (start, end) in enumerate(lines):
+    yield from _headed(text, _lines(text), _DELIMITERS)
+    yield from _headed(text, [found.span(1) for found in _ROW.finditer(text)], (_CELL,))
+
+
+def _headed(
+    text: str, rows: list[Cell], delimiters: Iterable[re.Pattern[str]]
+) -> Iterator[tuple[str, Cell]]:
+    """The values below every row that may be a head."""
+    for number, (start, end) in enumerate(rows):
         if _NAMED.search(text, start, end) is None:
             continue
-        for delimiter in _DELIMITERS:
+        for delimiter in delimiters:
             head = _cells(text, start, end, delimiter)
             if len(head) < 2 or any(high - low > NAME_MAX for low, high in head):
                 continue
-            rows = list(_below(text, head, lines[number + 1 :], delimiter))
-            if rows:
-                yield from rows
+            found = list(_below(text, head, rows[number + 1 :], delimiter))
+            if found:
+                yield from found
                 break
 
 
