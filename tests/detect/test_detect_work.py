@@ -115,6 +115,15 @@ CRAFTED: dict[str, Callable[[random.Random], str]] = {
     "disguises in turn": _disguised,
     "cards": lambda chance: f"4{_number(chance, 15)}",
     "numbers": lambda chance: _number(chance, chance.randrange(3, 19)),
+    "tables": lambda chance: chance.choice(
+        [
+            f"mrn,{chance.choice(CALM)}\n",
+            f"mrn,\n-\n{chance.choice(CALM)},",
+            f"| {chance.choice(CALM)} | dob |\n|---|---|\n",
+            f"<tr><td>mrn</td><td>{chance.choice(CALM)}</td></tr>",
+            f"(a, pass) values ({_number(chance, 3)}, {chance.choice(CALM)})",
+        ]
+    ),
     "marks": lambda chance: chance.choice(["<|im_start|>", "[INST]", "### ", "</s>", "<b>"]),
 }
 

@@ -1,8 +1,8 @@
 """Tables: a value in a column has its name at the head of it, out of reach of any rule.
 
 Rows of CSV and TSV, of Markdown and HTML, of columns set apart by blanks, and of SQL `INSERT`
-statements are read once more with the name of the column before each value. Only columns whose name says
-what their values are count: the others are found wherever they stand.
+statements are read once more with the name of the column before each value. Only columns whose
+name says what their values are count: the others are found wherever they stand.
 """
 
 from __future__ import annotations
@@ -57,29 +57,34 @@ Cell = tuple[int, int]
 """Where the text of a cell begins and ends."""
 
 
-def named_cells(text: str) -> Iterator[tuple[str, Cell]]:
+def named_cells(text: str) -> list[tuple[str, Cell]]:
     """The values of a text that stand in a column with a telling name, and that name."""
+    out: list[tuple[str, Cell]] = []
     for found in _INSERT.finditer(text):
         head = _cells(text, *found.span(1), _COMMA)
-        yield from _below(text, head, _tuples(text, found.end()), _COMMA)
-    yield from _headed(text, _lines(text), _DELIMITERS)
-    yield from _headed(text, [found.span(1) for found in _ROW.finditer(text)], (_CELL,))
+        _take(text, head, _tuples(text, found.end()), _COMMA, out)
+    _headed(text, _lines(text), _DELIMITERS, out)
+    _headed(text, [found.span(1) for found in _ROW.finditer(text)], (_CELL,), out)
+    return out
 
 
 def _headed(
-    text: str, rows: list[Cell], delimiters: Iterable[re.Pattern[str]]
-) -> Iterator[tuple[str, Cell]]:
-    """The values below every row that may be a head."""
+    text: str,
+    rows: list[Cell],
+    delimiters: Iterable[re.Pattern[str]],
+    out: list[tuple[str, Cell]],
+) -> None:
+    """Take the values below every row that may be a head; a row of a table is no head itself."""
+    last = 0
     for number, (start, end) in enumerate(rows):
-        if _NAMED.search(text, start, end) is None:
+        if start < last or _NAMED.search(text, start, end) is None:
             continue
         for delimiter in delimiters:
             head = _cells(text, start, end, delimiter)
             if len(head) < 2 or any(high - low > NAME_MAX for low, high in head):
                 continue
-            found = list(_below(text, head, rows[number + 1 :], delimiter))
-            if found:
-                yield from found
+            last = _take(text, head, rows[number + 1 :], delimiter, out)
+            if last:
                 break
 
 
@@ -119,22 +124,29 @@ def _between(text: str, start: int, end: int, delimiter: re.Pattern[str]) -> Ite
     yield low, end
 
 
-def _below(
-    text: str, head: list[Cell], rows: Iterable[Cell], delimiter: re.Pattern[str]
-) -> Iterator[tuple[str, Cell]]:
-    """The values below a head, as long as rows have as many cells."""
+def _take(
+    text: str,
+    head: list[Cell],
+    rows: Iterable[Cell],
+    delimiter: re.Pattern[str],
+    out: list[tuple[str, Cell]],
+) -> int:
+    """Take the values below a head as long as rows have as many cells; where those rows end."""
     names = [text[low:high] for low, high in head]
     telling = [place for place, name in enumerate(names) if _NAMED.search(name)]
+    last = 0
     for start, end in islice(rows, CELLS_MAX):
         if _RULE.issuperset(text[start:end]):
             continue
         cells = _cells(text, start, end, delimiter)
         if len(cells) != len(head):
-            return
+            break
+        last = end
         for place in telling:
             low, high = cells[place]
             if low < high:
-                yield names[place], (low, high)
+                out.append((names[place], (low, high)))
+    return last
 
 
 def from_table(view: View) -> Iterator[View]:
