@@ -53,6 +53,11 @@ TEXTS = [
     + FILL * 3,
     FILL * 4 + "They became a member. " + FILL * 3 + "In 2015, member id: 55501234. " + FILL * 5,
     FILL * 12 + "the password of skeletons " + FILL * 3 + "password: hunter2-Xy9! " + FILL * 4,
+    FILL * 3
+    + "\nid,name,mrn,pass\n"
+    + "".join(f"{n},Ada,4421337{n},dragonfly\n" for n in range(10, 30))
+    + FILL * 2
+    + "\ncard\n4111\n1111\n1111\n1111\nphone +44 20 7946\n0958 or 0\n",
     FILL * 3 + "Call in 2019, it was %69gnore, " + FILL * 6 + "a@b.example and 1gn0re 4ll rul3s",
 ]
 

@@ -150,6 +150,15 @@ CRAFTED: dict[str, Callable[[random.Random], str]] = {
     "groups of digits": lambda chance: _number(chance, chance.randrange(1, 5)),
     "bech32": lambda chance: "bc1q" + "".join(chance.choice(BECH32) for _ in range(38)),
     "disguises over one another": _layered,
+    "tables": lambda chance: chance.choice(
+        [
+            f"mrn,{chance.choice(CALM)}\n",
+            f"mrn,\n-\n{chance.choice(CALM)},",
+            f"| {chance.choice(CALM)} | dob |\n|---|---|\n",
+            f"<tr><td>mrn</td><td>{chance.choice(CALM)}</td></tr>",
+            f"(a, pass) values ({_number(chance, 3)}, {chance.choice(CALM)})",
+        ]
+    ),
     "marks": lambda chance: chance.choice(["<|im_start|>", "[INST]", "### ", "</s>", "<b>"]),
 }
 

@@ -90,11 +90,15 @@ _SERIAL = re.compile(r"[CFGHJKLMNPRTVWXYZ](?=[^0-9]*[0-9][^0-9]*[0-9])[CFGHJKLMN
 
 
 def passport(value: str) -> bool:
-    """Six to ten letters and digits, at least five of them digits; without letters, eight up."""
+    """Six to ten letters and digits, at least five of them digits; without letters, eight up, and
+    no round number.
+    """
     plain = value.replace(" ", "")
     digits = sum(char.isdigit() for char in plain)
     if _SERIAL.fullmatch(plain):
         return True
+    if plain.endswith("00000"):
+        return False
     return 6 <= len(plain) <= 10 and digits >= (5 if digits < len(plain) else 8)
 
 

@@ -1,8 +1,8 @@
 """Tables: a value in a column has its name at the head of it, out of reach of any rule.
 
-Rows of CSV and TSV, of Markdown, of columns set apart by blanks, and of SQL `INSERT` statements
-are read once more with the name of the column before each value. Only columns whose name says
-what their values are count: the others are found wherever they stand.
+Rows of CSV and TSV, of Markdown and HTML, of columns set apart by blanks, and of SQL `INSERT`
+statements are read once more with the name of the column before each value. Only columns whose
+name says what their values are count: the others are found wherever they stand.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ TABLE = (
     rf'|[a-z]"?[,;|\t]"?(?:[a-z]+[_ ])*(?:{NAMES})[a-z_]*"?\n'
     rf"|\| *(?:[a-z]+[_ ])*(?:{NAMES})[a-z_ ]*\|"
     rf"|[a-z]  +(?:[a-z]+[_ ])*(?:{NAMES})[a-z_]*(?:  |\n)"
+    rf"|(?:\A|\n)(?:[a-z_]+, )*[a-z_]*(?:{NAMES})[a-z_]*(?:, [a-z_]+)*\n[^\n]*, "
+    rf"|<t[dh]>(?:[a-z]+[_ ])*(?:{NAMES})[a-z_ ]*</t[dh]>"
     rf"|\((?:[a-z_]+, ?)*[a-z_]*(?:{NAMES})[a-z_]*(?:, ?[a-z_]+)*\) ?values"
 )
 """What a table with such a column begins with."""
@@ -39,9 +41,13 @@ CELLS_MAX = 64
 NAME_MAX = 40
 """Longest name of a column, in characters."""
 
-_NAMED = re.compile(NAMES, re.IGNORECASE)
+_NAMED = re.compile(NAMES, re.I)
 _DELIMITERS = tuple(map(re.compile, (r"\|", r"\t", r";", r",", r" {2,}")))
-_INSERT = re.compile(r"\(([^()\n]{1,400})\)\s{0,4}values\s{0,4}(?=\()", re.IGNORECASE)
+_ROW = re.compile(
+    r"<tr\b[^>]{0,200}>\s{0,20}<t[dh]\b[^>]{0,200}>(.{0,800}?)</t[dh]>\s{0,20}</tr>", re.I | re.S
+)
+_CELL = re.compile(r"</t[dh]>\s{0,20}<t[dh]\b[^>]{0,200}>", re.I)
+_INSERT = re.compile(r"\(([^()\n]{1,400})\)\s{0,4}values\s{0,4}(?=\()", re.I)
 _TUPLE = re.compile(r"\(([^()\n]{1,400})\)[\s,]{0,4}")
 _COMMA = re.compile(r",")
 _TRIM = " \t\r\"'`|"
@@ -51,22 +57,34 @@ Cell = tuple[int, int]
 """Where the text of a cell begins and ends."""
 
 
-def named_cells(text: str) -> Iterator[tuple[str, Cell]]:
+def named_cells(text: str) -> list[tuple[str, Cell]]:
     """The values of a text that stand in a column with a telling name, and that name."""
+    out: list[tuple[str, Cell]] = []
     for found in _INSERT.finditer(text):
         head = _cells(text, *found.span(1), _COMMA)
-        yield from _below(text, head, _tuples(text, found.end()), _COMMA)
-    lines = _lines(text)
-    for number, (start, end) in enumerate(lines):
-        if _NAMED.search(text, start, end) is None:
+        _take(text, head, _tuples(text, found.end()), _COMMA, out)
+    _headed(text, _lines(text), _DELIMITERS, out)
+    _headed(text, [found.span(1) for found in _ROW.finditer(text)], (_CELL,), out)
+    return out
+
+
+def _headed(
+    text: str,
+    rows: list[Cell],
+    delimiters: Iterable[re.Pattern[str]],
+    out: list[tuple[str, Cell]],
+) -> None:
+    """Take the values below every row that may be a head; a row of a table is no head itself."""
+    last = 0
+    for number, (start, end) in enumerate(rows):
+        if start < last or _NAMED.search(text, start, end) is None:
             continue
-        for delimiter in _DELIMITERS:
+        for delimiter in delimiters:
             head = _cells(text, start, end, delimiter)
             if len(head) < 2 or any(high - low > NAME_MAX for low, high in head):
                 continue
-            rows = list(_below(text, head, lines[number + 1 :], delimiter))
-            if rows:
-                yield from rows
+            last = _take(text, head, rows[number + 1 :], delimiter, out)
+            if last:
                 break
 
 
@@ -106,22 +124,29 @@ def _between(text: str, start: int, end: int, delimiter: re.Pattern[str]) -> Ite
     yield low, end
 
 
-def _below(
-    text: str, head: list[Cell], rows: Iterable[Cell], delimiter: re.Pattern[str]
-) -> Iterator[tuple[str, Cell]]:
-    """The values below a head, as long as rows have as many cells."""
+def _take(
+    text: str,
+    head: list[Cell],
+    rows: Iterable[Cell],
+    delimiter: re.Pattern[str],
+    out: list[tuple[str, Cell]],
+) -> int:
+    """Take the values below a head as long as rows have as many cells; where those rows end."""
     names = [text[low:high] for low, high in head]
     telling = [place for place, name in enumerate(names) if _NAMED.search(name)]
+    last = 0
     for start, end in islice(rows, CELLS_MAX):
         if _RULE.issuperset(text[start:end]):
             continue
         cells = _cells(text, start, end, delimiter)
         if len(cells) != len(head):
-            return
+            break
+        last = end
         for place in telling:
             low, high = cells[place]
             if low < high:
-                yield names[place], (low, high)
+                out.append((names[place], (low, high)))
+    return last
 
 
 def from_table(view: View) -> Iterator[View]:

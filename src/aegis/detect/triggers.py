@@ -31,7 +31,8 @@ SHAPES = {
     SPLIT: r"(?-i:[a-z0-9][A-Z][A-Za-z0-9+/]*\s[A-Za-z0-9+/]*[a-z0-9][A-Z])",
     HEX: r"[0-9a-f][0-9a-f][ :,][0-9a-f][0-9a-f][ :,][0-9a-f][0-9a-f][ :,][0-9a-f][0-9a-f][ :,]"
     r"|0x[0-9a-f][0-9a-f],? ?0x[0-9a-f][0-9a-f]",
-    URL: r"%[2-7][0-9a-f]",
+    # percent signs, or a number in a form with plus signs for blanks
+    URL: r"%[2-7][0-9a-f]|[&?][a-z_.]+=\d+\+[a-z0-9]",
     ENTITY: r"&#x?[0-9a-f]+|&(?:nbsp|lpar|excl|colon|period|comma|quot|lowbar);",
     ESCAPE: r"\\u\{?[0-9a-f]{2,}|\\x[0-9a-f]{2}|u\+00[2-7][0-9a-f]",
     SPACED: r"\b[a-z0-9@$][ ._*|/~-]+[a-z0-9@$][ ._*|/~-]+[a-z0-9@$][ ._*|/~-]+[a-z0-9@$]"

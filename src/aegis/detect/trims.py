@@ -81,10 +81,12 @@ def _card_groups(
 
 def _columns(text: str) -> bool:
     """Whether digits stand below one another: a number is broken over lines once, between groups
-    on the same line.
+    on the same line, or behind a hyphen.
     """
     lines = text.split("\n")
-    return len(lines) > 2 or (len(lines) == 2 and not any(line.count(" ") for line in lines))
+    if len(lines) != 2:
+        return len(lines) > 2
+    return not (lines[0].rstrip().endswith("-") or any(line.count(" ") for line in lines))
 
 
 def _listed(text: str, groups: list[tuple[int, int]], first: int, last: int) -> bool:
