@@ -55,6 +55,15 @@ def test_a_stream_that_breaks_ends_with_an_error_and_no_done(gateway, model):
     assert b"sk-upstream-secret" not in reply.body
 
 
+def test_what_is_too_long_is_the_fault_of_who_said_it(fresh):
+    gateway = fresh(limits={"text_characters": 12}, guardrails={"pii": {"action": "mask"}})
+    asked = gateway.chat("offline", "y" * 13)
+    assert (asked.status, asked.error["code"]) == (400, "unusable_request")
+    answered = gateway.chat("offline", "y" * 5)  # which is said back, and more
+    assert (answered.status, answered.error["code"]) == (502, "upstream_error")
+    assert "exceed the limit" in answered.error["message"]
+
+
 def test_a_model_nobody_serves_is_404(fresh, upstream):
     gateway = fresh(providers={"offline": {"type": "offline", "models": ["offline*"]}})
     reply = gateway.chat("gpt-none")

@@ -64,6 +64,15 @@ def test_names():
         second()
 
 
+def test_what_cannot_be_governed_is_refused_with_what_to_do():
+    class Tool:
+        __name__ = "lookup"
+
+    for made in (Tool(), dict):
+        with pytest.raises(CallerError, match=r"beneath one that makes a tool .* `wrap_tools`"):
+            monitor(made)
+
+
 def test_methods_of_every_kind(ledger):
     agent("Bot", allows=["*"])
 

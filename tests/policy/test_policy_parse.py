@@ -77,6 +77,8 @@ COMPLAINTS = [
     ("- a", 1, 1, "", "expected a mapping"),
     ("policy: {rules: []}\nrules: []", 2, 1, "rules", "no effect"),
     ("rules:\n\t- a", 2, 1, "", "not valid YAML"),
+    ('rules:\n- name: "\\ud800"', 2, 9, "", "half of a surrogate pair"),
+    ('rules:\n- match: {"\\udfff": x}', 2, 11, "", "half of a surrogate pair"),
 ]
 
 
@@ -88,6 +90,14 @@ def test_complaints_have_a_place(text, line, column, path, said):
     assert (problem.line, problem.column, problem.path) == (line, column, path), str(problem)
     assert said in str(problem)
     assert str(problem).startswith(f"p.yaml:{line}:{column}: ")
+
+
+@pytest.mark.parametrize(
+    "rule", [{"name": "\ud800"}, {"\ud800": "x"}, {"match": {"type": ["\ud800"]}}]
+)
+def test_what_is_no_text_is_refused_in_a_mapping_too(rule):
+    with pytest.raises(PolicyError, match="half of a surrogate pair"):
+        Policy.from_dict({"rules": [rule]})
 
 
 def test_every_complaint_is_reported():

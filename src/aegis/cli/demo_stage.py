@@ -70,11 +70,14 @@ class Ended:
 
 
 class Agent:
-    """A running agent program, and the events it has printed so far."""
+    """A running agent program, and the events it has printed so far; what it says besides goes
+    to `errors`.
+    """
 
-    def __init__(self, process: subprocess.Popen[bytes], output: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], output: Path, errors: Path) -> None:
         self._process = process
         self._output = output
+        self._errors = errors
 
     def events(self) -> list[dict[str, Any]]:
         """The whole lines it has printed. Raises Differs for lines that are no events."""
@@ -98,7 +101,8 @@ class Agent:
                 return found
             if over or time.monotonic() > deadline:
                 how = f"exit {self._process.returncode}" if over else "no answer in time"
-                raise Differs(f"the agent did not get that far ({how})")
+                said = _last_line(self._errors.read_text("utf-8", "replace")[:OUTPUT_MAX])
+                raise Differs(f"the agent did not get that far ({how}): {said}")
             time.sleep(POLL_SECONDS)
 
     def end(self) -> list[dict[str, Any]]:
@@ -170,8 +174,8 @@ class Stage:
 
     def agent(self, *arguments: str) -> Agent:
         """Start the agent's program."""
-        output = self._logs / f"agent-{self._started}"
-        return Agent(self._start((AGENT, *arguments), output), output)
+        output, errors = (self._logs / f"agent-{self._started}.{name}" for name in ("out", "err"))
+        return Agent(self._start((AGENT, *arguments), output, errors), output, errors)
 
     @contextmanager
     def gateway(self) -> Iterator[str]:

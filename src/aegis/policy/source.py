@@ -43,6 +43,8 @@ DIGITS_MAX = 300
 _INT = re.compile(r"[-+]?[0-9]+")
 _BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_HALF = re.compile("[\ud800-\udfff]")
+_HALVES = "holds half of a surrogate pair, which is no text (RFC 3629, section 3)"
 _WORDS = {"": None, "~": None} | {
     spelled: value
     for word, value in (("null", None), ("true", True), ("false", False))
@@ -186,6 +188,8 @@ class _Builder:
         return node
 
     def scalar(self, event: Any) -> Node:
+        if _halved(event.value):
+            raise self.fail(f"this {_HALVES}", event)
         if event.style is not None or event.ctag is not None:
             return self.made(event.value, event)
         try:
@@ -214,6 +218,10 @@ class _Builder:
             top.node.value[top.key.value] = node
             top.node.keys[top.key.value] = top.key
             top.key = None
+
+
+def _halved(text: str) -> bool:
+    return not text.isascii() and _HALF.search(text) is not None
 
 
 def resolved(text: str) -> Any:
@@ -255,6 +263,8 @@ def from_plain(value: Any, source: str) -> Node:
                     if not isinstance(key, (int, float)) and key is not None:
                         raise PolicyError([Problem("a key has to be text", source=source)])
                     key = str(key)
+                if _halved(key):
+                    raise PolicyError([Problem(f"a key {_HALVES}", source=source)])
                 node.value[key] = build(below, f"{path}.{key}" if path else key, depth + 1)
                 node.keys[key] = Node(key)
         elif isinstance(item, (list, tuple, set, frozenset)):
@@ -262,6 +272,9 @@ def from_plain(value: Any, source: str) -> Node:
             node.value = [build(below, f"{path}[{i}]", depth + 1) for i, below in enumerate(items)]
         elif isinstance(item, str):
             node.value = str.__str__(item)
+            if _halved(node.value):
+                message = f"this {_HALVES}"
+                raise PolicyError([Problem(message, source=source, path=path[:200])])
         elif item is not None and not isinstance(item, (bool, int, float)):
             raise PolicyError(
                 [Problem(f"{kind(item)} has no place here", source=source, path=path[:200])]

@@ -105,8 +105,11 @@ def of_outcome(outcome: Outcome) -> Failure | None:
             retry_after=outcome.retry_after or None if status == 429 else None,
         )
     if outcome.decision.risk is not RiskLevel.CRITICAL:
-        # what cannot be inspected is the caller's to change; a broken safeguard is not
-        return Failure(400, said(outcome.decision), "unusable_request", aegis=about(outcome))
+        # what cannot be inspected is the caller's to change, or the provider's where it is a
+        # reply; a broken safeguard is neither's
+        withheld = outcome.status == "withheld"
+        status, code = (502, "upstream_error") if withheld else (400, "unusable_request")
+        return Failure(status, said(outcome.decision), code, aegis=about(outcome))
     return Failure(503, said(outcome.decision), "governance_unavailable", aegis=about(outcome))
 
 

@@ -99,7 +99,10 @@ def governed(
         inner = governed(function.__func__, wrapping, monitored=monitored, skip=skip)
         return type(function)(inner)
     if inspect.isclass(function) or not callable(function):
-        raise CallerError(f"only functions and methods can be governed, not {function!r:.80}")
+        raise CallerError(
+            f"only functions and methods can be governed, not {function!r:.80}; put the decorator "
+            "beneath one that makes a tool of the function, or govern the tool with `wrap_tools`"
+        )
     if getattr(function, MARK, None) is not None:
         return function
     signature = Signature(function, skip=skip)
