@@ -1,16 +1,21 @@
-"""Settings of the guard, checked when the configuration is loaded."""
+"""Options of the guard, checked when the configuration is loaded."""
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
+from msgspec import Meta
 
-from aegis.model import KINDS, Prepared, Verdict
+from aegis.model import KINDS, Verdict
+from aegis.plugin.options import Complaint
+
+from .recognizers import recognizers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
+
+    from aegis.plugin.options import Entry
 
 VERDICTS = {
     "": Verdict.SANITIZE,
@@ -31,44 +36,22 @@ class PresidioOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     language: str = "en"
     entities: tuple[str, ...] = ()
-    threshold: int = 500
+    threshold: Annotated[int, Meta(ge=0, le=1000)] = 500
     kinds: tuple[str, ...] = tuple(kind for kind in KINDS if kind != "arguments")
-    characters_max: int = 50_000
+    characters_max: Annotated[int, Meta(ge=1, le=CHARACTERS_MAX)] = 50_000
 
-
-class PresidioSettings(PresidioOptions, frozen=True):
-    """The options, and what a finding asks for."""
-
-    verdict: Verdict = Verdict.SANITIZE
-
-
-_SETTINGS = Prepared(PresidioSettings)
-
-
-OPTIONS = PresidioOptions.__struct_fields__
-
-
-def resolve(raw: Mapping[str, Any]) -> PresidioSettings:
-    """The settings of a configuration. Raises ValueError that says what to write instead."""
-    given = {key: value for key, value in raw.items() if key not in ("action", "sensitivity")}
-    for key in given:
-        if key not in OPTIONS:
-            near = get_close_matches(key, OPTIONS, 1)
-            hint = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(OPTIONS)}"
-            raise ValueError(f"unknown option `{key}`; {hint}")
-    action = str(raw.get("action", "") or "")
-    if action not in VERDICTS:
-        raise ValueError(f"unknown action `{action}`; use mask, block, review, warn or log")
-    try:
-        made = _SETTINGS.convert({**given, "verdict": VERDICTS[action].value})
-    except msgspec.ValidationError as error:
-        raise ValueError(str(error)) from None
-    if len(made.language) != 2 or not made.language.isalpha():
-        raise ValueError("`language` has to be two letters (ISO 639-1), such as `en`")
-    if not made.kinds or any(kind not in KINDS for kind in made.kinds):
-        raise ValueError(f"`kinds` has to list some of {', '.join(KINDS)}")
-    if not 0 <= made.threshold <= 1000:
-        raise ValueError("`threshold` has to be from 0 to 1000 thousandths")
-    if not 0 < made.characters_max <= CHARACTERS_MAX:
-        raise ValueError(f"`characters_max` has to be from 1 to {CHARACTERS_MAX}")
-    return made
+    def complaints(self, entry: Entry) -> Iterator[Complaint]:
+        """An action, a kind or an entity that does not exist, a language that is no code."""
+        if entry.action not in VERDICTS:
+            known = ", ".join(filter(None, VERDICTS))
+            yield Complaint(("action",), f"has to be one of {known}, not `{entry.action}`")
+        if len(self.language) != 2 or not self.language.isalpha():
+            wrong = "has to be two letters (ISO 639-1), such as `en`"
+            yield Complaint(("options", "language"), wrong)
+            return
+        try:
+            recognizers(self.language, self.entities)
+        except ValueError as error:
+            yield Complaint(("options", "entities" if self.entities else "language"), str(error))
+        if not self.kinds or any(kind not in KINDS for kind in self.kinds):
+            yield Complaint(("options", "kinds"), f"has to list some of {', '.join(KINDS)}")
