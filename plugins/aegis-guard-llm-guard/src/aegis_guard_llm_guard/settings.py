@@ -1,16 +1,21 @@
-"""Settings of the guard, checked when the configuration is loaded."""
+"""Options of the guard, checked when the configuration is loaded."""
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
-from aegis.model import KINDS, Prepared, Verdict
+from aegis.model import KINDS, Verdict
+from aegis.plugin.options import Complaint
+
+from .scanners import complaint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
+
+    from aegis.plugin.options import Entry
 
 VERDICTS = {
     "": Verdict.BLOCK,
@@ -30,47 +35,21 @@ class LlmGuardOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What to scan with. `scanners` are parameters by name, `threshold` counts thousandths."""
 
     scanners: dict[str, dict[str, Any]]
-    threshold: int = 0
-    category: str = "injection"
+    threshold: Annotated[int, Meta(ge=0, le=1000)] = 0
+    category: Annotated[str, Meta(min_length=1)] = "injection"
     kinds: tuple[str, ...] = ("prompt", "document", "tool_result")
-    characters_max: int = 50_000
+    characters_max: Annotated[int, Meta(ge=1, le=CHARACTERS_MAX)] = 50_000
 
-
-class LlmGuardSettings(LlmGuardOptions, frozen=True):
-    """The options, and what a finding asks for."""
-
-    verdict: Verdict = Verdict.BLOCK
-
-
-_SETTINGS = Prepared(LlmGuardSettings)
-
-
-OPTIONS = LlmGuardOptions.__struct_fields__
-
-
-def resolve(raw: Mapping[str, Any]) -> LlmGuardSettings:
-    """The settings of a configuration. Raises ValueError that says what to write instead."""
-    given = {key: value for key, value in raw.items() if key not in ("action", "sensitivity")}
-    for key in given:
-        if key not in OPTIONS:
-            near = get_close_matches(key, OPTIONS, 1)
-            hint = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(OPTIONS)}"
-            raise ValueError(f"unknown option `{key}`; {hint}")
-    action = str(raw.get("action", "") or "")
-    if action not in VERDICTS:
-        raise ValueError(f"unknown action `{action}`; use block, review, mask, warn or log")
-    try:
-        made = _SETTINGS.convert({**given, "verdict": VERDICTS[action].value})
-    except msgspec.ValidationError as error:
-        raise ValueError(str(error)) from None
-    if not made.scanners:
-        raise ValueError("`scanners` has to name one scanner or more, as in `InvisibleText: {}`")
-    if not made.kinds or any(kind not in KINDS for kind in made.kinds):
-        raise ValueError(f"`kinds` has to list some of {', '.join(KINDS)}")
-    if not 0 <= made.threshold <= 1000:
-        raise ValueError("`threshold` has to be from 0 to 1000 thousandths")
-    if not made.category:
-        raise ValueError("`category` must not be empty")
-    if not 0 < made.characters_max <= CHARACTERS_MAX:
-        raise ValueError(f"`characters_max` has to be from 1 to {CHARACTERS_MAX}")
-    return made
+    def complaints(self, entry: Entry) -> Iterator[Complaint]:
+        """No scanner; a scanner, a parameter, a kind or an action that does not exist."""
+        if entry.action not in VERDICTS:
+            known = ", ".join(filter(None, VERDICTS))
+            yield Complaint(("action",), f"has to be one of {known}, not `{entry.action}`")
+        if not self.scanners:
+            wrong = "has to name one scanner or more, as in `InvisibleText: {}`"
+            yield Complaint(("options", "scanners"), wrong)
+        for name, parameters in self.scanners.items():
+            if wrong := complaint(name, parameters):
+                yield Complaint(("options", "scanners", name), wrong)
+        if not self.kinds or any(kind not in KINDS for kind in self.kinds):
+            yield Complaint(("options", "kinds"), f"has to list some of {', '.join(KINDS)}")
