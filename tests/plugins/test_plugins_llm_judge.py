@@ -139,13 +139,13 @@ def test_more_than_the_judge_is_given_is_refused_and_not_cut(build):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"base_url": "judge"}, "`base_url` has to be an address"),
-        ({"model": ""}, "`model` must not be empty"),
+        ({"base_url": "judge"}, "`base_url`: has to be an address"),
+        ({"model": ""}, "model"),
         ({"treshold": 1}, "did you mean `threshold`"),
-        ({"threshold": 1001}, "`threshold`"),
-        ({"timeout_seconds": 0}, "`timeout_seconds`"),
+        ({"threshold": 1001}, "threshold"),
+        ({"timeout_seconds": 0}, "timeout_seconds"),
         ({"timeout_seconds": "long"}, "timeout_seconds"),
-        ({"characters_max": 0}, "`characters_max`"),
+        ({"characters_max": 0}, "characters_max"),
         ({"kinds": ["songs"]}, "`kinds`"),
         ({"action": "mask"}, "cannot be masked"),
     ],
@@ -270,3 +270,9 @@ def test_installed_it_is_found_by_its_name(enforced, judge):
     assert any("enforcing" in one for one in said), said
     wrong = enforced("aegis-guard-llm-judge", "llm_judge", base_url=judge.url)
     assert any("model" in one for one in wrong), wrong
+
+
+def test_a_configuration_is_refused_with_its_place(validated):
+    said = validated("aegis-guard-llm-judge", "llm_judge", base_url="judge", model="m", kinds=["x"])
+    for one in ("base_url: has to be an address", "kinds: has to list"):
+        assert any(f"guardrails.llm_judge.options.{one}" in line for line in said), said

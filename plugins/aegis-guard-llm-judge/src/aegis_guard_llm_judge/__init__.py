@@ -15,9 +15,9 @@ import httpx2
 import msgspec
 
 from aegis.model import Finding, Prepared, Verdict
-from aegis.plugin.options import takes
+from aegis.plugin.options import options_of, takes
 
-from .settings import JudgeOptions, JudgeSettings, resolve
+from .settings import VERDICTS, JudgeOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -83,9 +83,10 @@ class JudgeGuard:
     covers = (NAME,)
     pure = False
 
-    def __init__(self, settings: JudgeSettings, stages: frozenset[str]) -> None:
+    def __init__(self, settings: JudgeOptions, verdict: Verdict, stages: frozenset[str]) -> None:
         self.stages = stages
         self._settings = settings
+        self._verdict = verdict
         self._instructions = INSTRUCTIONS.format(question=settings.question)
         digest = hashlib.sha256(self._instructions.encode()).hexdigest()[:8]
         self.version = f"{settings.model}/{digest}"
@@ -146,7 +147,7 @@ class JudgeGuard:
             httpx2.AsyncClient(timeout=settings.timeout_seconds) as client,
             client.stream(
                 "POST",
-                f"{settings.base_url}/chat/completions",
+                f"{settings.base_url.rstrip('/')}/chat/completions",
                 content=_json(body).encode("utf-8", "replace"),
                 headers=headers,
             ) as response,
@@ -165,9 +166,6 @@ class JudgeGuard:
             raise JudgeError("did not answer with a chat completion") from None
 
     def _finding(self, index: int, texts: Sequence[Text], score: int) -> Finding:
-        verdict = self._settings.verdict
-        if verdict is Verdict.SANITIZE:
-            verdict = Verdict.BLOCK  # a whole text cannot be masked; settings refuse it, too
         return Finding(
             NAME,
             f"{NAME}.attack",
@@ -178,7 +176,7 @@ class JudgeGuard:
             len(texts[index].text),
             score,
             "high",
-            verdict,
+            self._verdict,
             None,
             f"the judge `{self._settings.model}` calls it an attack",
         )
@@ -207,5 +205,6 @@ def _attacks(content: str, texts: int) -> list[_Attack]:
 
 @takes(llm_judge=JudgeOptions)
 def build(settings: Mapping[str, Mapping[str, Any]], *, stage: str) -> JudgeGuard:
-    """Called once per stage by Aegis. Raises ValueError for settings that make no sense."""
-    return JudgeGuard(resolve(settings[NAME]), frozenset({stage}))
+    """Called once per stage by Aegis. Raises ValueError for options that make no sense."""
+    options, action = options_of(JudgeOptions, NAME, settings[NAME])
+    return JudgeGuard(options, VERDICTS[action], frozenset({stage}))
