@@ -103,6 +103,7 @@ def test_only_the_kinds_that_are_configured_are_asked_about(build, judge):
         ("PROSE", "did not answer with the JSON object"),
         ("FENCE", "did not answer with the JSON object"),
         ("EXTRA", "did not answer with the JSON object"),
+        ("KEYS", "did not answer with the JSON object"),
         ("WORDS", "did not answer with the JSON object"),
         ("EMPTY", "did not answer with the JSON object"),
         ("OTHER", "about texts it was not asked about"),
@@ -112,6 +113,7 @@ def test_only_the_kinds_that_are_configured_are_asked_about(build, judge):
         ("STATUS", "status 500"),
         ("REDIRECT", "status 307"),
         ("HUGE", "more than 65536 bytes"),
+        ("PACKED", "answered compressed"),
         ("SLEEP", "no answer within 0.5 s"),
     ],
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -139,7 +140,8 @@ class JudgeGuard:
         }
         if settings.json_mode:
             body["response_format"] = {"type": "json_object"}
-        headers = {"content-type": "application/json"}
+        # compressed, a few bytes could become any number
+        headers = {"content-type": "application/json", "accept-encoding": "identity"}
         if settings.api_key:
             headers["authorization"] = f"Bearer {settings.api_key}"
         # one client per question: a synchronous caller brings a new event loop every time
@@ -154,8 +156,10 @@ class JudgeGuard:
         ):
             if response.status_code != 200:
                 raise JudgeError(f"answered with status {response.status_code}")
+            if response.headers.get("content-encoding", "identity") != "identity":
+                raise JudgeError("answered compressed, which it was not asked for")
             data = bytearray()
-            async for piece in response.aiter_bytes():
+            async for piece in response.aiter_raw():
                 data += piece
                 if len(data) > ANSWER_BYTES_MAX:
                     raise JudgeError(f"answered with more than {ANSWER_BYTES_MAX} bytes")
@@ -184,16 +188,22 @@ class JudgeGuard:
 
 def _json(value: Any) -> str:
     """JSON in ASCII: what no UTF-8 can carry (lone surrogates) travels as an escape."""
-    import json
-
     return json.dumps(value)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    """Raises ValueError where an object has a key twice."""
+    if len(dict(pairs)) != len(pairs):
+        raise ValueError("a key stands there twice")
 
 
 def _attacks(content: str, texts: int) -> list[_Attack]:
     """The attacks in an answer. Raises JudgeError unless it is exactly what was asked for."""
     try:
         answer = _ANSWER.decode(content.strip().encode("utf-8", "replace"))
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+        # of a key that stands there twice, one would be read and the other one not
+        json.loads(content, object_pairs_hook=_once)
+    except (msgspec.MsgspecError, ValueError):
         raise JudgeError("did not answer with the JSON object it was asked for") from None
     seen: set[int] = set()
     for attack in answer.attacks:
