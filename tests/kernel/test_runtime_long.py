@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
+from msgspec.structs import replace
 
 from aegis.kernel.build import open_runtime
 from aegis.kernel.config import parse
@@ -47,6 +49,41 @@ def test_others_are_answered_while_a_long_text_is_read(runtime):
 
     answered, outcome = asyncio.run(main())
     assert answered > 5
+    assert outcome.status == "performed"
+    assert {entry.status for entry in outcome.coverage} == {"ran"}
+
+
+class Slow:
+    """A guard that is busy with some texts until the event loop goes on; else it gives up."""
+
+    name, version, covers, pure, slow = "busy", "1", ("busy",), True, True
+    stages = frozenset({"input", "output"})
+
+    def __init__(self):
+        self.gone_on = threading.Event()
+
+    def inspect(self, texts, action):
+        if any("slow" in text.text for text in texts) and not self.gone_on.wait(5):
+            raise TimeoutError("the event loop waits")
+        return ()
+
+    def stream(self, kind):
+        return None
+
+
+def test_the_event_loop_goes_on_while_a_slow_guard_reads_a_short_text(runtime):
+    guard = Slow()
+    runtime.rules = replace(runtime.rules, inputs=(guard,), outputs=(guard,))
+
+    async def main():
+        reading = asyncio.ensure_future(
+            runtime.agovern(Action("read", "crm", {"text": "slow"}), lambda action: "slow")
+        )
+        await asyncio.sleep(0)
+        guard.gone_on.set()
+        return await reading
+
+    outcome = asyncio.run(main())
     assert outcome.status == "performed"
     assert {entry.status for entry in outcome.coverage} == {"ran"}
 

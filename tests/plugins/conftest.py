@@ -45,22 +45,14 @@ def plugin(monkeypatch):
 
 
 @pytest.fixture
-def enforced(installed, tmp_path):
-    """Installs a plugin and asks `aegis doctor` what a configuration makes of it."""
+def asked(installed, tmp_path):
+    """Installs a plugin and asks a verb of `aegis` what a configuration makes of it."""
 
-    def ask(distribution, name, **options):
+    def ask(verb, distribution, name, options):
         config = tmp_path / "aegis.yaml"
         config.write_text(json.dumps({"guardrails": {name: {"options": options}}}))
-        done = subprocess.run(
-            [
-                sys.executable,
-                "-c",
-                "from aegis.cli.main import main; main()",
-                "doctor",
-                "--json",
-                "--config",
-                str(config),
-            ],
+        return subprocess.run(
+            [sys.executable, "-c", "from aegis.cli.main import main; main()", *verb, str(config)],
             env={**os.environ, "PYTHONPATH": str(installed(distribution))},
             cwd=tmp_path,
             capture_output=True,
@@ -68,7 +60,27 @@ def enforced(installed, tmp_path):
             timeout=60,
             check=False,
         )
+
+    return ask
+
+
+@pytest.fixture
+def enforced(asked):
+    """What `aegis doctor` says about a guard."""
+
+    def ask(distribution, name, **options):
+        done = asked(("doctor", "--json", "--config"), distribution, name, options)
         checks = json.loads(done.stdout)
         return [one["detail"] for one in checks if name in one["area"] + one["detail"]]
+
+    return ask
+
+
+@pytest.fixture
+def validated(asked):
+    """What `aegis validate` says about the options of a guard, line by line."""
+
+    def ask(distribution, name, **options):
+        return asked(("validate",), distribution, name, options).stderr.splitlines()
 
     return ask

@@ -1,6 +1,7 @@
 """A judge for tests: a server with the OpenAI wire that answers as its texts ask it to."""
 
 import contextlib
+import gzip
 import json
 import threading
 import time
@@ -13,6 +14,7 @@ ANSWERS = {
     "OTHER": '{"attacks": [{"text": 7, "confidence": 90}]}',
     "TWICE": '{"attacks": [{"text": 0, "confidence": 90}, {"text": 0, "confidence": 10}]}',
     "SURER": '{"attacks": [{"text": 0, "confidence": 900}]}',
+    "KEYS": '{"attacks": [{"text": 0, "confidence": 90}], "attacks": []}',
     "WORDS": '{"attacks": [{"text": "0", "confidence": "high"}]}',
     "EMPTY": "",
 }
@@ -33,6 +35,8 @@ class Handler(BaseHTTPRequestHandler):
             return self._send(500, b'{"error": {"message": "no"}}')
         if "HUGE" in joined:
             return self._send(200, b" " * 200_000)
+        if "PACKED" in joined:
+            return self._send(200, gzip.compress(b" " * 30_000_000), "gzip")
         if "SHAPE" in joined:
             return self._send(200, b'{"object": "list"}')
         if "REDIRECT" in joined:
@@ -53,8 +57,9 @@ class Handler(BaseHTTPRequestHandler):
         body = {"id": "x", "object": "chat.completion", "choices": [choice]}
         return self._send(200, json.dumps(body).encode())
 
-    def _send(self, status, data):
+    def _send(self, status, data, encoding="identity"):
         self.send_response(status)
+        self.send_header("content-encoding", encoding)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(data)))
         self.end_headers()

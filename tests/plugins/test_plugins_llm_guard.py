@@ -64,19 +64,31 @@ def test_a_text_that_is_too_long_is_refused_and_not_cut(build):
     ("options", "said"),
     [
         ({"scanners": {}}, "has to name one scanner"),
-        ({"scanners": {"BanWords": {}}}, "`BanWords` cannot be made"),
-        ({"scanners": {"BanSubstrings": {"words": []}}}, "`BanSubstrings` cannot be made"),
+        ({"scanners": {"BanSubstring": {}}}, "did you mean `BanSubstrings`"),
+        (
+            {"scanners": {"BanSubstrings": {"words": []}}},
+            "`BanSubstrings` has no parameter `words`",
+        ),
+        ({"scanners": {"BanSubstrings": {}}}, "`BanSubstrings`: missing a required argument"),
+        ({"scanners": {"InvisibleText": {"limit": 1}}}, "`InvisibleText` has no parameter `limit`"),
+        ({"scanners": {"Regex": {"patterns": ["("]}}}, "`Regex` cannot be made: missing"),
+        ({"scanners": {"BanCode": {"model": "x"}}}, "`BanCode` cannot be made"),
         ({"scanner": WORDS}, "did you mean `scanners`"),
         ({"threshold": 2000}, "threshold"),
         ({"kinds": []}, "kinds"),
         ({"category": ""}, "category"),
-        ({"action": "hide"}, "unknown action `hide`"),
+        ({"action": "hide"}, "not `hide`"),
         ({"characters_max": 0}, "characters_max"),
     ],
 )
 def test_settings_that_make_no_sense(build, options, said):
     with pytest.raises(ValueError, match=said):
         build(**options)
+
+
+def test_a_configuration_is_refused_with_its_place(validated):
+    said = validated("aegis-guard-llm-guard", "llm_guard", scanners={"InvisibleText": {"x": 1}})
+    assert any("guardrails.llm_guard.options.scanners.InvisibleText" in one for one in said), said
 
 
 def test_installed_it_is_found_by_its_name(enforced):

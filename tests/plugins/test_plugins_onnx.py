@@ -130,6 +130,15 @@ def test_threshold_kinds_and_action_are_settings(build, tokens):
     assert build(**tokens, kinds=["arguments"], threshold=999).inspect(texts, ACTION) == []
 
 
+def test_a_mark_of_the_model_that_a_text_spells_is_text(build, tokens):
+    tokenizer = tokenizers.Tokenizer.from_file(tokens["tokenizer"])
+    tokenizer.add_special_tokens(["attack"])
+    tokenizer.save(tokens["tokenizer"])
+    guard = build(**tokens)
+    assert guard.inspect([Text("hello counterattacks", "prompt")], ACTION) == []
+    assert guard.inspect([Text("hello attack", "prompt")], ACTION)
+
+
 def test_a_text_of_too_many_windows_is_refused_and_not_cut(build, strings):
     guard = build(model=strings, window=8, overlap=4)
     with pytest.raises(Exception, match="more than 512"):
@@ -148,15 +157,22 @@ def test_the_model_has_to_fit_its_settings(build, strings, tokens, tmp_path):
         ({"model": strings, "output": "x"}, "no output `x`"),
         ({"model": strings, "findings": ["x"]}, "`findings`"),
         ({"model": strings, "lables": []}, "did you mean `labels`"),
-        ({"model": strings, "threshold": 2000}, "`threshold`"),
-        ({"model": strings, "window": 4}, "`window`"),
+        ({"model": strings, "threshold": 2000}, "threshold"),
+        ({"model": strings, "window": 4}, "window"),
         ({"model": strings, "kinds": []}, "`kinds`"),
-        ({"model": strings, "threads": 0}, "`threads`"),
+        ({"model": strings, "threads": 0}, "threads"),
         ({"model": strings, "action": "mask"}, "cannot be masked"),
     ]
     for options, said in wrong:
         with pytest.raises(ValueError, match=said):
             build(**options)
+
+
+def test_a_configuration_is_refused_with_its_place(validated, strings):
+    labels = {"labels": ["a", "b"], "findings": ["c"]}
+    said = validated("aegis-guard-onnx", "onnx", model=strings, window=64, overlap=60, **labels)
+    for one in ("findings: has to list", "overlap: has to be"):
+        assert any(f"guardrails.onnx.options.{one}" in line for line in said), said
 
 
 def test_installed_it_is_found_by_its_name(enforced, strings):

@@ -1,10 +1,13 @@
 """The guard over Presidio's recognisers. Needs `presidio-analyzer`, which the lock leaves out."""
 
+import importlib
 import socket
+import sys
 
 import pytest
 
 from aegis.model import Action, Text, Verdict, masked
+from aegis.plugin.contracts import SlowGuard
 from aegis.plugin.testing import check_guard
 
 pytest.importorskip(
@@ -73,6 +76,24 @@ def test_a_text_that_is_too_long_is_refused_and_not_cut(build):
         build(characters_max=100).inspect([Text("x" * 101, "prompt")], ACTION)
 
 
+def test_a_text_that_a_pattern_gives_up_on_is_refused_and_not_passed(build, monkeypatch):
+    """Presidio skips a pattern that takes too long, and says so in its log alone."""
+    guard = build(entities=["URL"])
+    seconds = sys.modules[type(guard).__module__].SECONDS_MAX
+    for module in ("pattern_recognizer", "predefined_recognizers.generic.iban_recognizer"):
+        found = importlib.import_module(f"presidio_analyzer.{module}")
+        assert seconds == found.REGEX_TIMEOUT_SECONDS
+        monkeypatch.setattr(found, "REGEX_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(sys.modules[type(guard).__module__], "SECONDS_MAX", 0.2)
+    text = "a." * 10_000 + " https://example.com/x"
+    with pytest.raises(Exception, match=r"longer than 0\.2 s"):
+        guard.inspect([Text(text, "prompt")], ACTION)
+
+
+def test_the_event_loop_does_not_wait_for_it(build):
+    assert isinstance(build(), SlowGuard)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -81,13 +102,21 @@ def test_a_text_that_is_too_long_is_refused_and_not_cut(build):
         ({"entity": []}, "did you mean `entities`"),
         ({"threshold": -1}, "threshold"),
         ({"kinds": []}, "kinds"),
-        ({"action": "hide"}, "unknown action `hide`"),
+        ({"action": "hide"}, "not `hide`"),
         ({"characters_max": 0}, "characters_max"),
     ],
 )
 def test_settings_that_make_no_sense(build, options, said):
     with pytest.raises(ValueError, match=said):
         build(**options)
+
+
+def test_a_configuration_is_refused_with_its_place(validated):
+    said = validated("aegis-guard-presidio", "presidio", threshold=2000, kinds=["song"])
+    assert any("guardrails.presidio.options.threshold" in one for one in said), said
+    said = validated("aegis-guard-presidio", "presidio", kinds=["song"], entities=["UK_NHZ"])
+    for one in ("kinds: has to list", "entities: no recogniser for `UK_NHZ`"):
+        assert any(f"guardrails.presidio.options.{one}" in line for line in said), said
 
 
 def test_installed_it_is_found_by_its_name(enforced):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Inspected = tuple[tuple[Finding, ...], tuple[Coverage, ...]]
 
 BESIDE_MIN = 32_768
-"""Code points of text from which pure guards are asked by an effect, too, so that an event loop has
+"""Code points of text from which all guards are asked by an effect, so that an event loop has
 them read beside itself: ten milliseconds of work and more that others would wait for."""
 
 _ran_cache: dict[tuple[Guarding, ...], tuple[Coverage, ...]] = {}
@@ -43,7 +43,7 @@ def inspect(
     coverage: list[Coverage] | None = None
     for guard in guards:
         try:
-            if guard.pure and size < BESIDE_MIN:
+            if at_once(guard, size):
                 found = guard.inspect(texts, action)
             else:
                 found = yield Scan(guard, tuple(texts), action)
@@ -55,6 +55,11 @@ def inspect(
             if found:
                 findings.extend(found)
     return tuple(findings), tuple(coverage) if coverage is not None else ran(guards)
+
+
+def at_once(guard: Guarding, size: int) -> bool:
+    """Whether a guard is called where the flow runs: it waits for nothing, and is soon done."""
+    return guard.pure and size < BESIDE_MIN and not getattr(guard, "slow", False)
 
 
 def bound(guards: tuple[Guarding, ...], course: Course) -> tuple[Guarding, ...]:

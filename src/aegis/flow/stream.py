@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..model import Coverage, Text, Verdict
 from .decide import code_of, combine, unusable
 from .effects import ENDED, NEXT, Emit, Scan
-from .inspect import BESIDE_MIN, bound, ran
+from .inspect import at_once, bound, ran
 from .propose import judge_calls
 from .restore import restored_calls
 from .window import TooMuch, Window
@@ -97,7 +97,7 @@ def _read_whole(course: Course, window: Window) -> Step:
     for guard, index, text in window.whole():
         texts = (Text(text, window.reader.kind),)
         try:
-            if guard.pure and len(text) < BESIDE_MIN:
+            if at_once(guard, len(text)):
                 found = guard.inspect(texts, course.action)
             else:
                 found = yield Scan(guard, texts, course.action)

@@ -83,6 +83,16 @@ class Guard(Protocol):
 
 
 @runtime_checkable
+class SlowGuard(Guard, Protocol):
+    """A pure guard that takes milliseconds for an ordinary text, as one with a model does."""
+
+    @property
+    def slow(self) -> bool:
+        """True where event loops are to have it read beside themselves, whatever the text."""
+        ...
+
+
+@runtime_checkable
 class ComparingGuard(Guard, Protocol):
     """A guard that reads an answer against its request, or as the value it is."""
 

@@ -1,16 +1,19 @@
-"""Settings of the guard, checked when the configuration is loaded."""
+"""Options of the guard, checked when the configuration is loaded."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from aegis.model import KINDS, Verdict
-from aegis.plugin.options import Complaint, options_of
+from aegis.plugin.options import Complaint
+
+from .scanners import complaint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from aegis.plugin.options import Entry
 
@@ -32,37 +35,21 @@ class LlmGuardOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What to scan with. `scanners` are parameters by name, `threshold` counts thousandths."""
 
     scanners: dict[str, dict[str, Any]]
-    threshold: int = 0
-    category: str = "injection"
+    threshold: Annotated[int, Meta(ge=0, le=1000)] = 0
+    category: Annotated[str, Meta(min_length=1)] = "injection"
     kinds: tuple[str, ...] = ("prompt", "document", "tool_result")
-    characters_max: int = 50_000
+    characters_max: Annotated[int, Meta(ge=1, le=CHARACTERS_MAX)] = 50_000
 
     def complaints(self, entry: Entry) -> Iterator[Complaint]:
-        """What the types do not say: an action, scanners, kinds and bounds that exist."""
+        """No scanner; a scanner, a parameter, a kind or an action that does not exist."""
         if entry.action not in VERDICTS:
-            hint = "use block, review, mask, warn or log"
-            yield Complaint(("action",), f"unknown action `{entry.action}`", hint)
+            known = ", ".join(filter(None, VERDICTS))
+            yield Complaint(("action",), f"has to be one of {known}, not `{entry.action}`")
         if not self.scanners:
-            said = "has to name one scanner or more, as in `InvisibleText: {}`"
-            yield Complaint(("options", "scanners"), said)
+            wrong = "has to name one scanner or more, as in `InvisibleText: {}`"
+            yield Complaint(("options", "scanners"), wrong)
+        for name, parameters in self.scanners.items():
+            if wrong := complaint(name, parameters):
+                yield Complaint(("options", "scanners", name), wrong)
         if not self.kinds or any(kind not in KINDS for kind in self.kinds):
             yield Complaint(("options", "kinds"), f"has to list some of {', '.join(KINDS)}")
-        if not 0 <= self.threshold <= 1000:
-            yield Complaint(("options", "threshold"), "has to be from 0 to 1000 thousandths")
-        if not self.category:
-            yield Complaint(("options", "category"), "must not be empty")
-        if not 0 < self.characters_max <= CHARACTERS_MAX:
-            said = f"has to be from 1 to {CHARACTERS_MAX}"
-            yield Complaint(("options", "characters_max"), said)
-
-
-class LlmGuardSettings(LlmGuardOptions, frozen=True):
-    """The options, and what a finding asks for."""
-
-    verdict: Verdict = Verdict.BLOCK
-
-
-def resolve(raw: Mapping[str, Any]) -> LlmGuardSettings:
-    """The settings of a configuration. Raises ValueError that says what to write instead."""
-    options, action = options_of(LlmGuardOptions, "llm_guard", raw)
-    return LlmGuardSettings(**msgspec.structs.asdict(options), verdict=VERDICTS[action])

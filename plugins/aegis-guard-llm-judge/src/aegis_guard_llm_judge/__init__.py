@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 from typing import TYPE_CHECKING, Any
 
 import httpx2
 import msgspec
 
 from aegis.model import Finding, Prepared, Verdict
-from aegis.plugin.options import takes
+from aegis.plugin.options import options_of, takes
 
-from .settings import JudgeOptions, JudgeSettings, resolve
+from .settings import VERDICTS, JudgeOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -83,9 +84,10 @@ class JudgeGuard:
     covers = (NAME,)
     pure = False
 
-    def __init__(self, settings: JudgeSettings, stages: frozenset[str]) -> None:
+    def __init__(self, settings: JudgeOptions, verdict: Verdict, stages: frozenset[str]) -> None:
         self.stages = stages
         self._settings = settings
+        self._verdict = verdict
         self._instructions = INSTRUCTIONS.format(question=settings.question)
         digest = hashlib.sha256(self._instructions.encode()).hexdigest()[:8]
         self.version = f"{settings.model}/{digest}"
@@ -138,7 +140,8 @@ class JudgeGuard:
         }
         if settings.json_mode:
             body["response_format"] = {"type": "json_object"}
-        headers = {"content-type": "application/json"}
+        # compressed, a few bytes could become any number
+        headers = {"content-type": "application/json", "accept-encoding": "identity"}
         if settings.api_key:
             headers["authorization"] = f"Bearer {settings.api_key}"
         # one client per question: a synchronous caller brings a new event loop every time
@@ -146,15 +149,17 @@ class JudgeGuard:
             httpx2.AsyncClient(timeout=settings.timeout_seconds) as client,
             client.stream(
                 "POST",
-                f"{settings.base_url}/chat/completions",
+                f"{settings.base_url.rstrip('/')}/chat/completions",
                 content=_json(body).encode("utf-8", "replace"),
                 headers=headers,
             ) as response,
         ):
             if response.status_code != 200:
                 raise JudgeError(f"answered with status {response.status_code}")
+            if response.headers.get("content-encoding", "identity") != "identity":
+                raise JudgeError("answered compressed, which it was not asked for")
             data = bytearray()
-            async for piece in response.aiter_bytes():
+            async for piece in response.aiter_raw():
                 data += piece
                 if len(data) > ANSWER_BYTES_MAX:
                     raise JudgeError(f"answered with more than {ANSWER_BYTES_MAX} bytes")
@@ -165,9 +170,6 @@ class JudgeGuard:
             raise JudgeError("did not answer with a chat completion") from None
 
     def _finding(self, index: int, texts: Sequence[Text], score: int) -> Finding:
-        verdict = self._settings.verdict
-        if verdict is Verdict.SANITIZE:
-            verdict = Verdict.BLOCK  # a whole text cannot be masked; settings refuse it, too
         return Finding(
             NAME,
             f"{NAME}.attack",
@@ -178,7 +180,7 @@ class JudgeGuard:
             len(texts[index].text),
             score,
             "high",
-            verdict,
+            self._verdict,
             None,
             f"the judge `{self._settings.model}` calls it an attack",
         )
@@ -186,16 +188,22 @@ class JudgeGuard:
 
 def _json(value: Any) -> str:
     """JSON in ASCII: what no UTF-8 can carry (lone surrogates) travels as an escape."""
-    import json
-
     return json.dumps(value)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    """Raises ValueError where an object has a key twice."""
+    if len(dict(pairs)) != len(pairs):
+        raise ValueError("a key stands there twice")
 
 
 def _attacks(content: str, texts: int) -> list[_Attack]:
     """The attacks in an answer. Raises JudgeError unless it is exactly what was asked for."""
     try:
         answer = _ANSWER.decode(content.strip().encode("utf-8", "replace"))
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+        # of a key that stands there twice, one would be read and the other one not
+        json.loads(content, object_pairs_hook=_once)
+    except (msgspec.MsgspecError, ValueError):
         raise JudgeError("did not answer with the JSON object it was asked for") from None
     seen: set[int] = set()
     for attack in answer.attacks:
@@ -207,5 +215,6 @@ def _attacks(content: str, texts: int) -> list[_Attack]:
 
 @takes(llm_judge=JudgeOptions)
 def build(settings: Mapping[str, Mapping[str, Any]], *, stage: str) -> JudgeGuard:
-    """Called once per stage by Aegis. Raises ValueError for settings that make no sense."""
-    return JudgeGuard(resolve(settings[NAME]), frozenset({stage}))
+    """Called once per stage by Aegis. Raises ValueError for options that make no sense."""
+    options, action = options_of(JudgeOptions, NAME, settings[NAME])
+    return JudgeGuard(options, VERDICTS[action], frozenset({stage}))

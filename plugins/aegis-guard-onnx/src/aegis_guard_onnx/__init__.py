@@ -6,15 +6,13 @@ refused. A model that fails raises, so that Aegis records the guard as failed an
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aegis.model import Finding
-from aegis.plugin.options import takes
+from aegis.model import Finding, Verdict
+from aegis.plugin.options import options_of, takes
 
 from .model import Classifier, OnnxError
-from .settings import OnnxOptions, OnnxSettings, resolve
+from .settings import VERDICTS, OnnxOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,9 +23,6 @@ __all__ = ["OnnxError", "OnnxGuard", "build"]
 
 NAME = "onnx"
 
-MODEL_BYTES_MAX = 4 << 30
-"""Largest model file; larger ones need their weights in files of their own."""
-
 
 class OnnxGuard:
     """Reads texts with one model. Thread-safe: a session may run on several threads."""
@@ -35,13 +30,15 @@ class OnnxGuard:
     name = NAME
     covers = (NAME,)
     pure = True
+    slow = True
 
     def __init__(
-        self, settings: OnnxSettings, classifier: Classifier, version: str, stages: frozenset[str]
+        self, options: OnnxOptions, verdict: Verdict, classifier: Classifier, stages: frozenset[str]
     ) -> None:
         self.stages = stages
-        self.version = version
-        self._settings = settings
+        self.version = classifier.version
+        self._options = options
+        self._verdict = verdict
         self._classifier = classifier
 
     def inspect(self, texts: Sequence[Text], action: Action) -> Sequence[Finding]:
@@ -49,7 +46,7 @@ class OnnxGuard:
         return [
             finding
             for index, text in enumerate(texts)
-            if text.kind in self._settings.kinds and text.text.strip()
+            if text.kind in self._options.kinds and text.text.strip()
             for finding in self._read(index, text.text)
         ]
 
@@ -60,42 +57,32 @@ class OnnxGuard:
     def _read(self, index: int, text: str) -> list[Finding]:
         best: dict[str, tuple[int, int, int]] = {}
         for start, end, scores in self._classifier.windows(text):
-            for label, score in zip(self._settings.labels, scores, strict=True):
-                if label in self._settings.findings and score >= self._settings.threshold:
+            for label, score in zip(self._options.labels, scores, strict=True):
+                if label in self._options.findings and score >= self._options.threshold:
                     best[label] = max(best.get(label, (0, 0, 0)), (score, start, end))
         return [
             Finding(
                 NAME,
                 f"{NAME}.{label}",
-                self._settings.category,
+                self._options.category,
                 label.upper(),
                 index,
                 start,
                 end,
                 score,
                 "high",
-                self._settings.verdict,
+                self._verdict,
             )
             for label, (score, start, end) in sorted(best.items())
         ]
 
 
-def _digest(path: Path) -> str:
-    """Hash of a model file: what a record says about which model judged."""
-    if path.stat().st_size > MODEL_BYTES_MAX:
-        raise ValueError(f"`{path}` is larger than {MODEL_BYTES_MAX} bytes")
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
-
-
 @takes(onnx=OnnxOptions)
 def build(settings: Mapping[str, Mapping[str, Any]], *, stage: str) -> OnnxGuard:
-    """Called once per stage by Aegis. Raises ValueError for settings that make no sense."""
-    resolved = resolve(settings[NAME])
-    path = Path(resolved.model)
+    """Called once per stage by Aegis. Raises ValueError for options that make no sense."""
+    options, action = options_of(OnnxOptions, NAME, settings[NAME])
     try:
-        version = _digest(path)
-        classifier = Classifier(resolved)
+        classifier = Classifier(options)
     except (OSError, OnnxError) as error:
-        raise ValueError(f"`{path}`: {error}") from None
-    return OnnxGuard(resolved, classifier, version, frozenset({stage}))
+        raise ValueError(f"`{options.model}`: {error}") from None
+    return OnnxGuard(options, VERDICTS[action], classifier, frozenset({stage}))

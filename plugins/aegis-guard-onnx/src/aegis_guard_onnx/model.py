@@ -7,6 +7,8 @@ where it asks for them; a `tokenizer.json` says how texts become tokens.
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +19,10 @@ from tokenizers import Tokenizer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .settings import OnnxSettings
+    from .settings import OnnxOptions
+
+MODEL_BYTES_MAX = 4 << 30
+"""Largest model file; larger ones need their weights in files of their own."""
 
 WINDOWS_MAX = 512
 """Most windows of one text; more are refused, not skipped."""
@@ -44,11 +49,14 @@ class OnnxError(Exception):
 
 
 class Classifier:
-    """One model and, where it reads tokens, its tokenizer."""
+    """One model and, where it reads tokens, its tokenizer. `version` is the hash of its file."""
 
-    def __init__(self, settings: OnnxSettings) -> None:
-        """Raises OnnxError where model, tokenizer and settings do not fit one another."""
+    def __init__(self, settings: OnnxOptions) -> None:
+        """Raises OnnxError where model, tokenizer and settings do not fit one another, OSError
+        where the file cannot be read.
+        """
         self._settings = settings
+        self.version = _digest(Path(settings.model))
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         options.intra_op_num_threads = settings.threads
@@ -78,6 +86,8 @@ class Classifier:
             # the binding raises bare exceptions for files it cannot use
             raise OnnxError(f"its tokenizer `{path}` cannot be read: {error}") from None
         tokenizer.no_padding()
+        # a text that spells [SEP] or [PAD] has those letters and not that mark
+        tokenizer.encode_special_tokens = True
         # every window gets the marks (such as [CLS]) that the model expects around a text
         tokenizer.enable_truncation(self._settings.window, stride=self._settings.overlap)
         return tokenizer
@@ -158,6 +168,14 @@ class Classifier:
         if not np.isfinite(scores).all() or scores.min() < 0 or scores.max() > 1.001:
             raise OnnxError("its scores are no shares from 0 to 1; set `logits: true` for logits")
         return [[min(1000, round(float(one) * 1000)) for one in row] for row in scores]
+
+
+def _digest(path: Path) -> str:
+    """What a record says about which model judged."""
+    if path.stat().st_size > MODEL_BYTES_MAX:
+        raise OnnxError(f"is larger than {MODEL_BYTES_MAX} bytes")
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def _starts(size: int, window: int, overlap: int) -> range:

@@ -1,16 +1,17 @@
-"""Settings of the guard, checked when the configuration is loaded."""
+"""Options of the guard, checked when the configuration is loaded."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
+from msgspec import Meta
 
 from aegis.model import KINDS, Verdict
-from aegis.plugin.options import Complaint, options_of
+from aegis.plugin.options import Complaint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from aegis.plugin.options import Entry
 
@@ -27,6 +28,7 @@ WINDOW_MAX = 100_000
 """Largest window in tokens or characters; memory grows with it, mostly with its square."""
 
 THREADS_MAX = 64
+"""Most threads of one run; more than a machine has cores slow it down."""
 
 
 class OnnxOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,43 +42,24 @@ class OnnxOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tokenizer: str = ""
     output: str = ""
     logits: bool = False
-    category: str = "injection"
-    threshold: int = 900
+    category: Annotated[str, Meta(min_length=1)] = "injection"
+    threshold: Annotated[int, Meta(ge=0, le=1000)] = 900
     kinds: tuple[str, ...] = ("prompt", "document", "tool_result", "tool_description")
-    window: int = 512
-    overlap: int = 64
-    threads: int = 1
+    window: Annotated[int, Meta(ge=8, le=WINDOW_MAX)] = 512
+    overlap: Annotated[int, Meta(ge=0)] = 64
+    threads: Annotated[int, Meta(ge=1, le=THREADS_MAX)] = 1
 
     def complaints(self, entry: Entry) -> Iterator[Complaint]:
-        """What the types do not say: an action, labels, kinds and bounds that exist."""
+        """Labels that do not fit one another; an action or a kind that does not exist."""
         if entry.action not in VERDICTS:
-            said = f"`{entry.action}`: a whole text cannot be masked"
-            yield Complaint(("action",), said, "use block, review, warn or log")
+            yield Complaint(("action",), "a whole text cannot be masked; use block, review or warn")
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
-            said = "has to name every class of the model, in its order"
-            yield Complaint(("options", "labels"), said)
-        if not self.findings or not set(self.findings) <= set(self.labels):
-            said = "has to list those `labels` that are findings"
-            yield Complaint(("options", "findings"), said)
+            wrong = "has to name every class of the model, in its order"
+            yield Complaint(("options", "labels"), wrong)
+        if not self.findings or any(label not in self.labels for label in self.findings):
+            wrong = "has to list those `labels` that are findings"
+            yield Complaint(("options", "findings"), wrong)
         if not self.kinds or any(kind not in KINDS for kind in self.kinds):
             yield Complaint(("options", "kinds"), f"has to list some of {', '.join(KINDS)}")
-        if not 0 <= self.threshold <= 1000:
-            yield Complaint(("options", "threshold"), "has to be from 0 to 1000 thousandths")
-        if not 8 <= self.window <= WINDOW_MAX:
-            yield Complaint(("options", "window"), f"has to be from 8 to {WINDOW_MAX}")
-        elif not 0 <= self.overlap <= self.window // 2:
+        if self.overlap > self.window // 2:
             yield Complaint(("options", "overlap"), "has to be at most half of `window`")
-        if not 1 <= self.threads <= THREADS_MAX:
-            yield Complaint(("options", "threads"), f"has to be from 1 to {THREADS_MAX}")
-
-
-class OnnxSettings(OnnxOptions, frozen=True):
-    """The options, and what a finding asks for."""
-
-    verdict: Verdict = Verdict.BLOCK
-
-
-def resolve(raw: Mapping[str, Any]) -> OnnxSettings:
-    """The settings of a configuration. Raises ValueError that says what to write instead."""
-    options, action = options_of(OnnxOptions, "onnx", raw)
-    return OnnxSettings(**msgspec.structs.asdict(options), verdict=VERDICTS[action])

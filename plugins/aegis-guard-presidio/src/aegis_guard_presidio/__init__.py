@@ -1,23 +1,22 @@
 """The pattern recognisers of Microsoft Presidio as a guard.
 
 Recognisers that need a language model (names, places) are left out: nothing is downloaded, and
-no text leaves the process. A recogniser that fails raises, so that Aegis records the guard as
-failed and blocks.
+no text leaves the process. A recogniser that fails or takes too long raises, so that Aegis records
+the guard as failed and blocks.
 """
 
 from __future__ import annotations
 
+import sys
+import time
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-import tldextract.tldextract
-from presidio_analyzer import RecognizerRegistry
-from presidio_analyzer.predefined_recognizers import SpacyRecognizer
-
 from aegis.model import Finding, Verdict
-from aegis.plugin.options import takes
+from aegis.plugin.options import options_of, takes
 
-from .settings import PresidioOptions, PresidioSettings, resolve
+from .recognizers import SECONDS_MAX, recognizers
+from .settings import VERDICTS, PresidioOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,11 +29,8 @@ __all__ = ["PresidioError", "PresidioGuard", "build"]
 
 NAME = "presidio"
 
-# Its e-mail recogniser looks domains up in a list that tldextract fetches when it is first asked;
-# the list inside the package is enough, and a guard must not wait for a network.
-tldextract.tldextract.TLD_EXTRACTOR = tldextract.TLDExtract(
-    suffix_list_urls=(), cache_dir=None, fallback_to_snapshot=True
-)
+_clock = time.perf_counter if sys.platform == "win32" else time.process_time
+# the time `regex` counts: C's clock(), which is that of all threads of the process
 
 
 class PresidioError(Exception):
@@ -47,27 +43,30 @@ class PresidioGuard:
     name = NAME
     covers = (NAME,)
     pure = True
+    slow = True
 
     def __init__(
         self,
-        settings: PresidioSettings,
+        options: PresidioOptions,
+        verdict: Verdict,
         recognizers: Sequence[tuple[EntityRecognizer, list[str]]],
         stages: frozenset[str],
     ) -> None:
         self.stages = stages
         self.version = version("presidio-analyzer")
-        self._settings = settings
+        self._options = options
+        self._verdict = verdict
         self._recognizers = recognizers
 
     def inspect(self, texts: Sequence[Text], action: Action) -> Sequence[Finding]:
         """Findings over the texts. Raises PresidioError for a text that is too long to be read
-        by backtracking patterns.
+        by backtracking patterns, or takes them longer than SECONDS_MAX.
         """
         found: list[Finding] = []
         for index, text in enumerate(texts):
-            if text.kind not in self._settings.kinds or not text.text:
+            if text.kind not in self._options.kinds or not text.text:
                 continue
-            size, most = len(text.text), self._settings.characters_max
+            size, most = len(text.text), self._options.characters_max
             if size > most:
                 raise PresidioError(
                     f"a text of {size} characters is longer than {most}; raise `characters_max` "
@@ -83,17 +82,24 @@ class PresidioGuard:
     def _read(self, index: int, text: Text) -> list[Finding]:
         found: list[Finding] = []
         artifacts: Any = None  # what a language model would add; pattern recognisers need none
+        began = _clock()
         for recognizer, entities in self._recognizers:
-            for result in recognizer.analyze(text.text, entities, artifacts) or ():
+            results = recognizer.analyze(text.text, entities, artifacts) or ()
+            if _clock() - began >= SECONDS_MAX:
+                raise PresidioError(
+                    f"a text of {len(text.text)} characters takes its patterns longer than "
+                    f"{SECONDS_MAX} s; lower `characters_max`, or name fewer `entities`"
+                )
+            for result in results:
                 score = round(result.score * 1000)
-                if score >= self._settings.threshold and result.end > result.start:
+                if score >= self._options.threshold and result.end > result.start:
                     found.append(
                         self._finding(index, text, result, score, type(recognizer).__name__)
                     )
         return sorted(found, key=lambda one: (one.start, one.end, one.rule))
 
     def _finding(self, index: int, text: Text, result: Any, score: int, by: str) -> Finding:
-        verdict = self._settings.verdict
+        verdict = self._verdict
         if verdict is Verdict.SANITIZE and text.key:
             verdict = Verdict.ALLOW  # a key cannot be rewritten: the finding stands
         return Finding(
@@ -111,31 +117,9 @@ class PresidioGuard:
         )
 
 
-def _recognizers(settings: PresidioSettings) -> list[tuple[EntityRecognizer, list[str]]]:
-    """The recognisers of a language with the entities each is asked for.
-
-    Raises ValueError for a language or an entity that has none.
-    """
-    registry = RecognizerRegistry(supported_languages=[settings.language])
-    registry.load_predefined_recognizers(languages=[settings.language])
-    usable = [
-        one
-        for one in registry.recognizers
-        if not isinstance(one, SpacyRecognizer) and one.supported_language == settings.language
-    ]
-    known = {entity for one in usable for entity in one.supported_entities}
-    if not known:
-        raise ValueError(f"`{settings.language}` has no recogniser that works without a model")
-    for entity in settings.entities:
-        if entity not in known:
-            raise ValueError(f"no recogniser for `{entity}`; known: {', '.join(sorted(known))}")
-    wanted = set(settings.entities) or known
-    chosen = [(one, [e for e in one.supported_entities if e in wanted]) for one in usable]
-    return [(one, entities) for one, entities in chosen if entities]
-
-
 @takes(presidio=PresidioOptions)
 def build(settings: Mapping[str, Mapping[str, Any]], *, stage: str) -> PresidioGuard:
-    """Called once per stage by Aegis. Raises ValueError for settings that make no sense."""
-    resolved = resolve(settings[NAME])
-    return PresidioGuard(resolved, _recognizers(resolved), frozenset({stage}))
+    """Called once per stage by Aegis. Raises ValueError for options that make no sense."""
+    options, action = options_of(PresidioOptions, NAME, settings[NAME])
+    chosen = recognizers(options.language, options.entities)
+    return PresidioGuard(options, VERDICTS[action], chosen, frozenset({stage}))

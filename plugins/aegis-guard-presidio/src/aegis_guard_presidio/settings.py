@@ -1,16 +1,19 @@
-"""Settings of the guard, checked when the configuration is loaded."""
+"""Options of the guard, checked when the configuration is loaded."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
+from msgspec import Meta
 
 from aegis.model import KINDS, Verdict
-from aegis.plugin.options import Complaint, options_of
+from aegis.plugin.options import Complaint
+
+from .recognizers import recognizers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from aegis.plugin.options import Entry
 
@@ -33,34 +36,22 @@ class PresidioOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     language: str = "en"
     entities: tuple[str, ...] = ()
-    threshold: int = 500
+    threshold: Annotated[int, Meta(ge=0, le=1000)] = 500
     kinds: tuple[str, ...] = tuple(kind for kind in KINDS if kind != "arguments")
-    characters_max: int = 50_000
+    characters_max: Annotated[int, Meta(ge=1, le=CHARACTERS_MAX)] = 50_000
 
     def complaints(self, entry: Entry) -> Iterator[Complaint]:
-        """What the types do not say: an action, a language, kinds and bounds that exist."""
+        """An action, a kind or an entity that does not exist, a language that is no code."""
         if entry.action not in VERDICTS:
-            hint = "use mask, block, review, warn or log"
-            yield Complaint(("action",), f"unknown action `{entry.action}`", hint)
+            known = ", ".join(filter(None, VERDICTS))
+            yield Complaint(("action",), f"has to be one of {known}, not `{entry.action}`")
         if len(self.language) != 2 or not self.language.isalpha():
-            said = "has to be two letters (ISO 639-1), such as `en`"
-            yield Complaint(("options", "language"), said)
+            wrong = "has to be two letters (ISO 639-1), such as `en`"
+            yield Complaint(("options", "language"), wrong)
+            return
+        try:
+            recognizers(self.language, self.entities)
+        except ValueError as error:
+            yield Complaint(("options", "entities" if self.entities else "language"), str(error))
         if not self.kinds or any(kind not in KINDS for kind in self.kinds):
             yield Complaint(("options", "kinds"), f"has to list some of {', '.join(KINDS)}")
-        if not 0 <= self.threshold <= 1000:
-            yield Complaint(("options", "threshold"), "has to be from 0 to 1000 thousandths")
-        if not 0 < self.characters_max <= CHARACTERS_MAX:
-            said = f"has to be from 1 to {CHARACTERS_MAX}"
-            yield Complaint(("options", "characters_max"), said)
-
-
-class PresidioSettings(PresidioOptions, frozen=True):
-    """The options, and what a finding asks for."""
-
-    verdict: Verdict = Verdict.SANITIZE
-
-
-def resolve(raw: Mapping[str, Any]) -> PresidioSettings:
-    """The settings of a configuration. Raises ValueError that says what to write instead."""
-    options, action = options_of(PresidioOptions, "presidio", raw)
-    return PresidioSettings(**msgspec.structs.asdict(options), verdict=VERDICTS[action])
