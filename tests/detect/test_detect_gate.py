@@ -67,6 +67,10 @@ def test_what_a_pattern_needs(pattern: str) -> None:
     assert needed(pattern) == NEEDED[pattern]
 
 
+def test_a_pattern_too_deep_to_be_read_is_tried_on_every_text() -> None:
+    assert needed("(" * 900 + r"\d" + ")" * 900) == PLAIN
+
+
 @pytest.mark.parametrize(
     ("text", "held"),
     [

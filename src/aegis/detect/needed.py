@@ -8,6 +8,7 @@ The syntax is that of RE2 (https://github.com/google/re2/wiki/Syntax).
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 DIGIT, SIGN, PLAIN, RUN = 1, 2, 4, 8
@@ -41,6 +42,9 @@ _LONG = b"x" * RUN_MIN
 _LIKE_ASCII = frozenset({0x017F, 0x212A})
 """Long s and the Kelvin sign: without regard to case they are `s` and `k`."""
 
+RANGES_MAX = 1024
+"""Ranges of characters remembered: patterns are made of a few hundred."""
+
 _CONTROLS = {"a": "\a", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
 _GROUP = re.compile(r"\((?:\?[imsU]*(?:-[imsU]+)?:)?(?!\?)")
@@ -68,8 +72,8 @@ def needed(pattern: str) -> int:
     """The kinds of which every match of a pattern holds at least one: PLAIN, or others."""
     reader = _Pattern(pattern)
     try:
-        found = reader.alternatives()
-    except (_Unknown, IndexError):
+        found = reader.alternatives(top=True)
+    except (_Unknown, IndexError, RecursionError):
         return PLAIN
     if reader.at < len(pattern):
         return PLAIN
@@ -99,10 +103,14 @@ class _Pattern:
         self._text = text
         self.at = 0
 
-    def alternatives(self) -> _Need:
-        """Branches: one of them must be met."""
+    def alternatives(self, *, top: bool = False) -> _Need:
+        """Branches: one of them must be met. At the `top` nothing need be read behind them."""
         found = self._sequence()
         while self._text[self.at : self.at + 1] == "|":
+            if top and found.kinds & PLAIN and found.run < RUN_MIN:
+                # whatever else there is: lists of words are long
+                self.at = len(self._text)
+                return _ANYTHING
             self.at += 1
             other = self._sequence()
             found = _Need(found.kinds | other.kinds, min(found.run, other.run))
@@ -186,6 +194,8 @@ class _Pattern:
 
     def _named(self) -> _Need | None:
         """A class of characters that has a name."""
+        if self._text[self.at] not in "[\\":
+            return None
         named = _CLASS.match(self._text, self.at)
         if named is None:
             return None
@@ -210,6 +220,7 @@ class _Pattern:
         return ord(char)
 
 
+@lru_cache(maxsize=RANGES_MAX)
 def _range(low: int, high: int) -> _Need:
     """One of the characters of a range."""
     kinds = SIGN if high >= 128 else 0
