@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 import aegis.detect
 from aegis.detect.gate import Gate, options
-from aegis.detect.needed import DIGIT, PLAIN, SIGN, kinds, needed
+from aegis.detect.needed import DIGIT, PLAIN, RUN, SIGN, kinds, needed
 from aegis.detect.ruleset import load
 from aegis.detect.triggers import SHAPES
 
@@ -51,12 +51,24 @@ NEEDED = {
     r"[\d": PLAIN,
     r"\.": PLAIN,
     "": PLAIN,
+    r"[A-Za-z0-9_-]{16,}": RUN,
+    r"[a-z]{15,}": PLAIN,
+    r"(?:[a-z]{8}){2}": PLAIN,
+    r"(?-i:\b[a-z]{20,}\b)|\w{20}": PLAIN,
+    r"[a-z]{20}|[0-9a-f]{16}": RUN,
+    r"[a-z]{20}|[a-z ]{20}": PLAIN,
+    r"[a-z]{20}@": SIGN,
+    r"\x{17F}{20}": PLAIN,
 }
 
 
 @pytest.mark.parametrize("pattern", NEEDED)
 def test_what_a_pattern_needs(pattern: str) -> None:
     assert needed(pattern) == NEEDED[pattern]
+
+
+def test_a_pattern_too_deep_to_be_read_is_tried_on_every_text() -> None:
+    assert needed("(" * 900 + r"\d" + ")" * 900) == PLAIN
 
 
 @pytest.mark.parametrize(
@@ -68,6 +80,10 @@ def test_what_a_pattern_needs(pattern: str) -> None:
         ("naïve", PLAIN | SIGN),
         ("7%", PLAIN | DIGIT | SIGN),
         ("", PLAIN),
+        ("abcdefgh-jklmno", PLAIN),
+        ("abcdefgh-jklmnop", PLAIN | RUN),
+        ("abcdefgh jklmnopq", PLAIN),
+        ("\u017f" * 8, PLAIN | SIGN | RUN),
     ],
 )
 def test_what_a_text_holds(text: str, held: int) -> None:
@@ -87,7 +103,9 @@ PIECES = st.sampled_from(
 
 Pair = tuple[str, str]
 
-REPEATS = st.sampled_from([("*", 0), ("?", 0), ("+", 1), ("{2}", 2), ("{1,}", 1), ("{0,4}", 0)])
+REPEATS = st.sampled_from(
+    [("*", 0), ("?", 0), ("+", 1), ("{2}", 2), ("{17,}", 17), ("{1,}", 1), ("{0,4}", 0)]
+)
 
 
 def _row(parts: list[Pair]) -> Pair:

@@ -212,8 +212,8 @@ PLAIN = (
     "twice, and each time it postponed the question of the roof until somebody had seen the bill."
 )
 
-PLAIN_LINES_MAX = 560
-"""Most lines for PLAIN: a rule whose gate lets every text through adds eighty to 514."""
+PLAIN_LINES_MAX = 600
+"""Most lines for PLAIN: a rule whose gate lets every text through adds eighty to 552."""
 
 
 def test_a_plain_text_is_let_go_at_the_gate() -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import re2
 
-from .needed import DIGIT, PLAIN, SIGN, kinds, needed
+from .needed import DIGIT, PLAIN, RUN, SIGN, kinds, needed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -59,9 +59,6 @@ def finder(
     return partial(re2.compile(pattern, chosen)._regexp.Match, anchor)
 
 
-_RUN = re.compile(r"\{[1-9][0-9],\}")
-"""Long runs of letters and digits."""
-
 _NUMBER = re.compile(r"[\\b(?:+]*(?:\\d|[0-9]|\[[0-9]-)")
 """Shapes that begin with a digit."""
 
@@ -70,12 +67,12 @@ def _family(pattern: str) -> tuple[int, bool]:
     """What a pattern looks at: the same for those whose product is small. First of all the kinds
     of characters it needs.
     """
-    kinds = needed(pattern)
-    if kinds == DIGIT:
-        return kinds, _NUMBER.match(pattern) is not None
-    if not kinds & PLAIN:
-        return DIGIT | SIGN, False
-    return PLAIN, _RUN.search(pattern) is not None
+    wanted = needed(pattern)
+    if wanted in (PLAIN, RUN):
+        return wanted, False
+    if wanted == DIGIT:
+        return wanted, _NUMBER.match(pattern) is not None
+    return DIGIT | SIGN, False
 
 
 _Group = tuple["Callable[[bytes], Sequence[int]]", int, list[int], int]
@@ -100,30 +97,30 @@ class Gate:
         numbered = count()
         for index, patterns in enumerate(groups):
             for pattern in patterns:
-                kinds, like = _family(pattern)
-                apart = index if kinds & PLAIN else 0
-                families.setdefault((kinds, like, apart), []).append((next(numbered), pattern))
+                family = _family(pattern)
+                apart = index if family[0] == PLAIN else 0
+                families.setdefault((*family, apart), []).append((next(numbered), pattern))
         self._groups: list[_Group] = []
-        for (kinds, like, _), members in families.items():
+        for (wanted, _, _), members in families.items():
             # the rest has little in common; neighbours have the most
-            hands = -(-len(members) // _MEMBERS_MAX) if kinds & PLAIN and not like else 1
+            hands = -(-len(members) // _MEMBERS_MAX) if wanted == PLAIN else 1
             size = -(-len(members) // hands)
             for first in range(0, len(members), size):
-                self._add(members[first : first + size], kinds)
-        self._reads = any(not kinds & PLAIN for *_, kinds in self._groups)
+                self._add(members[first : first + size], wanted)
+        self._reads = any(wanted != PLAIN for *_, wanted in self._groups)
 
-    def _add(self, members: list[tuple[int, str]], kinds: int) -> None:
+    def _add(self, members: list[tuple[int, str]], wanted: int) -> None:
         found = re2.Set.SearchSet(options())
         for _, pattern in members:
             found.Add(pattern)
         sentinel: int = found.Add(_SENTINEL_PATTERN)
         found.Compile()
         # without the wrapper, which tells text from bytes
-        self._groups.append((found._set.Match, sentinel, [number for number, _ in members], kinds))
+        self._groups.append((found._set.Match, sentinel, [number for number, _ in members], wanted))
 
     def match(self, data: bytes, among: frozenset[int] | None = None) -> tuple[int, ...]:
         """Numbers of the patterns that occur in `data` (UTF-8), counted through all groups, in
-        order; at least of those `among` which somebody asks for.
+        order. Where only some are asked for, `among` are their numbers: others may be missing.
 
         Raises ScanError where an automaton gave up.
         """

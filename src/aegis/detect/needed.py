@@ -8,10 +8,13 @@ The syntax is that of RE2 (https://github.com/google/re2/wiki/Syntax).
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+from typing import NamedTuple
 
-DIGIT, SIGN, PLAIN = 1, 2, 4
+DIGIT, SIGN, PLAIN, RUN = 1, 2, 4, 8
 """Kinds of characters: ASCII digits; signs of ASCII and all beyond it; letters, blanks and what
-prose is punctuated with. They combine as bits: a pattern that needs one of two kinds has both."""
+prose is punctuated with; and RUN_MIN of WORDY in a row. They combine as bits: a pattern that needs
+one of two kinds has both."""
 
 _PUNCTUATION = b" \t\r\n.,'-"
 
@@ -26,8 +29,21 @@ _ORDINARY = bytes(code for code in range(256) if _CODES[code] == PLAIN)
 _DIGITS = bytes(code for code in range(256) if _CODES[code] == DIGIT)
 _SIGNS = bytes(code for code in range(256) if _CODES[code] == SIGN)
 
+WORDY = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-")
+"""What keys and encoded data are written in."""
+
+RUN_MIN = 16
+"""Characters of WORDY in a row that few words of any text have."""
+
+# what a letter is without regard to case may be beyond ASCII
+_WORDS = bytes(120 if code in WORDY or code > 127 else 32 for code in range(256))
+_LONG = b"x" * RUN_MIN
+
 _LIKE_ASCII = frozenset({0x017F, 0x212A})
 """Long s and the Kelvin sign: without regard to case they are `s` and `k`."""
+
+RANGES_MAX = 1024
+"""Ranges of characters remembered: patterns are made of a few hundred."""
 
 _CONTROLS = {"a": "\a", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
@@ -43,24 +59,39 @@ class _Unknown(Exception):
 
 def kinds(data: bytes) -> int:
     """The kinds of characters in a UTF-8 text; PLAIN is always among them."""
+    found = PLAIN | RUN if _LONG in data.translate(_WORDS) else PLAIN
     rest = data.translate(None, _ORDINARY)
-    if not rest:
-        return PLAIN
-    return (
-        PLAIN
-        | (DIGIT if rest.translate(None, _SIGNS) else 0)
-        | (SIGN if rest.translate(None, _DIGITS) else 0)
-    )
+    if rest.translate(None, _SIGNS):
+        found |= DIGIT
+    if rest.translate(None, _DIGITS):
+        found |= SIGN
+    return found
 
 
 def needed(pattern: str) -> int:
     """The kinds of which every match of a pattern holds at least one: PLAIN, or others."""
     reader = _Pattern(pattern)
     try:
-        found = reader.alternatives()
-    except (_Unknown, IndexError):
+        found = reader.alternatives(top=True)
+    except (_Unknown, IndexError, RecursionError):
         return PLAIN
-    return PLAIN if found & PLAIN or reader.at < len(pattern) else found
+    if reader.at < len(pattern):
+        return PLAIN
+    if found.kinds & PLAIN:
+        return RUN if found.run >= RUN_MIN else PLAIN
+    return found.kinds
+
+
+class _Need(NamedTuple):
+    """What every match of a part of a pattern holds: a character of one of some kinds, and so many
+    of WORDY in a row.
+    """
+
+    kinds: int
+    run: int
+
+
+_ANYTHING = _Need(PLAIN, 0)
 
 
 class _Pattern:
@@ -72,29 +103,43 @@ class _Pattern:
         self._text = text
         self.at = 0
 
-    def alternatives(self) -> int:
-        """Branches: one of them must be met."""
+    def alternatives(self, *, top: bool = False) -> _Need:
+        """Branches: one of them must be met. At the `top` nothing need be read behind them."""
         found = self._sequence()
         while self._text[self.at : self.at + 1] == "|":
+            if top and found.kinds & PLAIN and found.run < RUN_MIN:
+                # whatever else there is: lists of words are long
+                self.at = len(self._text)
+                return _ANYTHING
             self.at += 1
-            found |= self._sequence()
+            other = self._sequence()
+            found = _Need(found.kinds | other.kinds, min(found.run, other.run))
         return found
 
-    def _sequence(self) -> int:
+    def _sequence(self) -> _Need:
         """Items in a row: all must be met, so the most particular counts."""
-        best = PLAIN
+        best, run = PLAIN, 0
         while self.at < len(self._text) and self._text[self.at] not in "|)":
+            single = self._text[self.at] != "("
             item = self._item()
-            repeated = _REPEATED.match(self._text, self.at)
-            if repeated:
-                self.at = repeated.end()
-                if not (repeated["some"] or int(repeated["least"] or 0)):
-                    continue
-            if not item & PLAIN and (best & PLAIN or item.bit_count() < best.bit_count()):
-                best = item
-        return best
+            least = self._least()
+            if least:
+                run = max(run, item.run * least if single else item.run)
+                if not item.kinds & PLAIN and (
+                    best & PLAIN or item.kinds.bit_count() < best.bit_count()
+                ):
+                    best = item.kinds
+        return _Need(best, run)
 
-    def _item(self) -> int:
+    def _least(self) -> int:
+        """How often the item before is there at least."""
+        repeated = _REPEATED.match(self._text, self.at)
+        if repeated is None:
+            return 1
+        self.at = repeated.end()
+        return 1 if repeated["some"] else int(repeated["least"] or 0)
+
+    def _item(self) -> _Need:
         char = self._text[self.at]
         if char == "(":
             return self._group()
@@ -103,9 +148,9 @@ class _Pattern:
         if char == "\\":
             return self._escaped()
         self.at += 1
-        return PLAIN if char in ".^$" else _kind(ord(char))
+        return _ANYTHING if char in ".^$" else _range(ord(char), ord(char))
 
-    def _group(self) -> int:
+    def _group(self) -> _Need:
         opened = _GROUP.match(self._text, self.at)
         if opened is None:
             raise _Unknown
@@ -116,50 +161,49 @@ class _Pattern:
         self.at += 1
         return found
 
-    def _escaped(self) -> int:
-        named = _CLASS.match(self._text, self.at)
+    def _escaped(self) -> _Need:
+        named = self._named()
         if named is not None:
-            self.at = named.end()
-            return DIGIT if named.group() == r"\d" else PLAIN
-        code = _CODE.match(self._text, self.at)
-        if code is not None:
-            self.at = code.end()
-            return _kind(int(code[1] or code[2], 16))
-        char = self._text[self.at + 1]
-        self.at += 2
-        if char in "bBAz":
-            return PLAIN
-        if char in _CONTROLS:
-            return _kind(ord(_CONTROLS[char]))
-        if char.isalnum():
-            # octal codes, quotations and what may come
-            raise _Unknown
-        return _kind(ord(char))
+            return named
+        if self._text[self.at + 1] in "bBAz":
+            self.at += 2
+            return _ANYTHING
+        code = self._member()
+        return _range(code, code)
 
-    def _members(self) -> int:
+    def _members(self) -> _Need:
         """A class of characters: one of them stands there."""
         text = self._text
         self.at += 1
         negated = text[self.at] == "^"
         self.at += negated
         first = self.at
-        found = 0
+        kinds, run = 0, 1
         while text[self.at] != "]" or self.at == first:
-            named = _CLASS.match(text, self.at)
-            if named is not None:
-                self.at = named.end()
-                found |= DIGIT if named.group() == r"\d" else PLAIN
-                continue
-            low = high = self._member()
-            if text[self.at] == "-" and text[self.at + 1] != "]":
-                self.at += 1
-                high = self._member()
-            found |= _kinds(low, high)
+            some = self._named()
+            if some is None:
+                low = high = self._member()
+                if text[self.at] == "-" and text[self.at + 1] != "]":
+                    self.at += 1
+                    high = self._member()
+                some = _range(low, high)
+            kinds |= some.kinds
+            run = min(run, some.run)
         self.at += 1
-        return PLAIN if negated else found
+        return _ANYTHING if negated else _Need(kinds, run)
+
+    def _named(self) -> _Need | None:
+        """A class of characters that has a name."""
+        if self._text[self.at] not in "[\\":
+            return None
+        named = _CLASS.match(self._text, self.at)
+        if named is None:
+            return None
+        self.at = named.end()
+        return _Need(DIGIT, 1) if named.group() == r"\d" else _ANYTHING
 
     def _member(self) -> int:
-        """The code point of one character of a class."""
+        """The code point of one character."""
         code = _CODE.match(self._text, self.at)
         if code is not None:
             self.at = code.end()
@@ -169,22 +213,20 @@ class _Pattern:
             self.at += 1
             char = self._text[self.at]
             if char.isalnum() and char not in _CONTROLS:
+                # octal codes, quotations and what may come
                 raise _Unknown
-            char = {"n": "\n", "r": "\r", "t": "\t", "f": "\f", "v": "\v", "a": "\a"}.get(
-                char, char
-            )
+            char = _CONTROLS.get(char, char)
         self.at += 1
         return ord(char)
 
 
-def _kind(code: int) -> int:
-    return PLAIN if code in _LIKE_ASCII else _CODES[code] if code < 128 else SIGN
-
-
-def _kinds(low: int, high: int) -> int:
-    """The kinds of the characters of a range."""
-    found = SIGN if high >= 128 else 0
+@lru_cache(maxsize=RANGES_MAX)
+def _range(low: int, high: int) -> _Need:
+    """One of the characters of a range."""
+    kinds = SIGN if high >= 128 else 0
+    run = int(high < 128)
     for code in [*range(low, min(high, 127) + 1), *_LIKE_ASCII]:
         if low <= code <= high:
-            found |= _kind(code)
-    return found
+            kinds |= PLAIN if code in _LIKE_ASCII else _CODES[code]
+            run &= code in WORDY
+    return _Need(kinds, run)
