@@ -112,8 +112,8 @@ class _Refused(logging.Filter):
         if not isinstance(error, OSError):
             return True
         # names that are not found have numbers of their own, below 0 (RFC 3493, section 6.1)
-        known = error.errno is not None and error.errno > 0
-        self.reason = (os.strerror(error.errno) if known else error.strerror or str(error)).lower()
+        known = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        self.reason = (known or str(error)).lower()
         return False
 
 
