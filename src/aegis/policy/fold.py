@@ -63,13 +63,17 @@ _DROPPED = frozenset(
     + [chr(c) for c in range(0xE0100, 0xE01F0)]
     + list("\u115f\u1160\u3164\uffa0\u180b\u180c\u180d\u180f\u2800")
 )
+_CONTROLS = {code: " " if chr(code).isspace() else None for code in (*range(32), 127)}
+"""What becomes of ASCII's controls; the same as in `_unmasked`, at the speed of a table."""
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+|\d+")
 
 
 def fold(name: str) -> str:
     """The one spelling of a name, ends stripped."""
-    if name.isascii() and name.isprintable():
-        return name.lower() if " " not in name else _spaced(name.lower())
+    if name.isascii():
+        if name.isprintable():
+            return name.lower() if " " not in name else _spaced(name.lower())
+        return _spaced(name.translate(_CONTROLS).lower())
     return _spaced(_unmasked(name))
 
 
