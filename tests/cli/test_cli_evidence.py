@@ -47,7 +47,9 @@ class TestAudit:
         ("filters", "count"),
         [
             (["--type", "read"], 1),
+            (["--action-type", "read", "--risk-level", "CRITICAL"], 0),
             (["--kind", "decision"], 2),
+            (["--kind", "Decision"], 2),
             (["--agent", "Bot", "--kind", "decision"], 2),
             (["--agent", "nobody"], 0),
             (["--session", "s1"], 4),
@@ -120,6 +122,9 @@ class TestAudit:
         [
             (["--since", "never"], "`never` is no time"),
             (["--limit", "-1"], "cannot be negative"),
+            (["--verdict", "blocked"], "`--verdict` is one of allow, sanitize, review, block, not"),
+            (["--kind", "decisions"], "`--kind` is one of decision, outcome, approval, admin, not"),
+            (["--risk", "severe"], "`--risk` is one of low, medium, high, critical, not `severe`"),
             (["--tail", "--format", "json"], "has no end"),
         ],
     )

@@ -237,6 +237,13 @@ class TestTexts:
         assert f"127.0.0.1:{port}" in said
         assert "in use" in said
 
+    @pytest.mark.parametrize("host", ["a..b", "[::1]"])
+    def test_a_host_nobody_can_listen_on_is_one_sentence(self, process, host):
+        said = process("serve", "--host", host, "--port", "0", code=2).err
+        assert said.count("\n") == 1
+        assert "cannot serve on" in said
+        assert "unknown error" not in said
+
     def test_a_failed_export_names_the_file_that_was_asked_for(self, aegis):
         aegis("keys", "create", "--name", "a")
         said = aegis("evidence", "export", "--out", "none/here.aegis", code=2).err

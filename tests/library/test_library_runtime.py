@@ -315,6 +315,7 @@ def test_hooks_look_on_and_break_nothing():
     "wrong",
     [
         {"executor": object()},
+        {"executor": Executor},
         {"policy": {"rules": []}},
         {"approval_handler": object()},
         {"audit_loger": 1},
@@ -323,6 +324,11 @@ def test_hooks_look_on_and_break_nothing():
 def test_unusable_arguments_are_refused(wrong):
     with pytest.raises(CallerError):
         Runtime(**{"executor": Executor(), "policy": POLICY, **wrong})
+
+
+def test_executor_and_policy_may_be_given_by_place():
+    result = asyncio.run(Runtime(Executor(), POLICY).run_one(Action("read", "crm")))
+    assert result.ok
 
 
 def test_what_is_no_action_is_refused():

@@ -122,6 +122,9 @@ DISGUISES = [
     "délete",
     "ⅾelete",
     "dеlеtе_all",
+    "ꓓeꓡete",
+    "ᎠᎬLETE",
+    "ᗪelete",
 ]
 
 

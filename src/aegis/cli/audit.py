@@ -16,7 +16,8 @@ import msgspec
 from cyclopts import Parameter
 
 from ..ledger.entry import Query, record_of
-from ..model import CallerError, LedgerError
+from ..ledger.record import KINDS
+from ..model import CallerError, LedgerError, RiskLevel, Verdict
 from . import home, output
 
 if TYPE_CHECKING:
@@ -35,6 +36,13 @@ FOLLOW_SECONDS = 0.5
 """How often `--tail` looks for new records."""
 
 COLUMNS = ("time", "kind", "agent", "action", "verdict", "rule", "session", "seq")
+
+WORDS = {
+    "kind": tuple(KINDS),
+    "verdict": tuple(verdict.word for verdict in Verdict),
+    "risk": tuple(level.name.lower() for level in RiskLevel),
+}
+"""What these filters can be; another word would find nothing, and say so as if that were true."""
 
 
 @Parameter(name="*")
@@ -75,13 +83,13 @@ class Filters:
     kind: str = ""
     session: str | None = None
     action: str = ""
-    type: str = ""
+    type: Annotated[str, Parameter(name=("--type", "--action-type"))] = ""
     target: str = ""
     agent: str = ""
     tenant: str = ""
     verdict: str = ""
     rule: str = ""
-    risk: str = ""
+    risk: Annotated[str, Parameter(name=("--risk", "--risk-level"))] = ""
     status: str = ""
     since: str | None = None
     until: str | None = None
@@ -93,6 +101,12 @@ class Filters:
             for name in self.__dataclass_fields__
             if getattr(self, name) not in ("", None)
         }
+        for name, words in WORDS.items():
+            word = given.get(name, words[0]).lower()
+            if word not in words:
+                raise CallerError(f"`--{name}` is one of {', '.join(words)}, not `{given[name]}`")
+            if name in given:
+                given[name] = word
         for name in ("since", "until"):
             if name in given:
                 given[name] = home.instant(given[name])

@@ -27,32 +27,32 @@ SHOWN_MAX = 80
 
 # One row per Latin letter: letters of other scripts that look like it in their own case.
 _LOOKALIKES = {
-    "a": "аɑαАΑᴀ",
-    "b": "ЬьвВΒβʙ",
-    "c": "сСϲϹᴄ",
-    "d": "ԁժᴅ",
-    "e": "еЕΕεеҽᴇ",
-    "f": "ғƒϝꜰ",
-    "g": "ɡցɢԍ",
-    "h": "һҺНнΗհʜ",
-    "i": "іІΙιıɩӏӀǀ",
-    "j": "јЈϳյᴊ",
-    "k": "кКΚκᴋ",
-    "l": "ⅼʟ∣",
-    "m": "мМΜᴍ",
-    "n": "Νηпոռɴ",
-    "o": "оОΟοσօסᴏഠ",
-    "p": "рРΡρᴘ",
+    "a": "аɑαАΑᴀꓮᎪᗅ",
+    "b": "ЬьвВΒβʙꓐᏴᗷ",
+    "c": "сСϲϹᴄꓚᏟ",
+    "d": "ԁժᴅꓓᎠᗪ",
+    "e": "еЕΕεеҽᴇꓰᎬ",
+    "f": "ғƒϝꜰꓝᖴ",
+    "g": "ɡցɢԍꓖᏀ",
+    "h": "һҺНнΗհʜꓧᎻᕼ",
+    "i": "іІΙιıɩӏӀǀꓲᎥ",
+    "j": "јЈϳյᴊꓙᎫᒍ",
+    "k": "кКΚκᴋꓗᏦ",
+    "l": "ⅼʟ∣ꓡᏞᒪ",
+    "m": "мМΜᴍꓟᎷ",
+    "n": "Νηпոռɴꓠ",
+    "o": "оОΟοσօסᴏഠꓳ",
+    "p": "рРΡρᴘꓑᏢᑭ",
     "q": "ԛզ",
-    "r": "гʀᴦ",
-    "s": "ѕЅʂꜱ",
-    "t": "тТΤτᴛ",
-    "u": "υμʋսᴜ",
-    "v": "νѵѴᴠ",
-    "w": "ԝωԜᴡѡ",
-    "x": "хХΧχ",
-    "y": "уУΥүҮʏγ",
-    "z": "Ζζᴢ",
+    "r": "гʀᴦꓣᎡᖇ",
+    "s": "ѕЅʂꜱꓢᏚ",
+    "t": "тТΤτᴛꓔᎢ",
+    "u": "υμʋսᴜꓴᑌ",
+    "v": "νѵѴᴠꓦᏙᐯ",
+    "w": "ԝωԜᴡѡꓪᎳᏔ",
+    "x": "хХΧχꓫ᙭",
+    "y": "уУΥүҮʏγꓬᎩ",
+    "z": "ΖζᴢꓜᏃ",
 }
 _AS_SEEN = {ord(seen): latin for latin, row in _LOOKALIKES.items() for seen in row}
 _AS_SEEN_LOWER = {code: latin for code, latin in _AS_SEEN.items() if chr(code).islower()}
@@ -63,13 +63,17 @@ _DROPPED = frozenset(
     + [chr(c) for c in range(0xE0100, 0xE01F0)]
     + list("\u115f\u1160\u3164\uffa0\u180b\u180c\u180d\u180f\u2800")
 )
+_CONTROLS = {code: " " if chr(code).isspace() else None for code in (*range(32), 127)}
+"""What becomes of ASCII's controls; the same as in `_unmasked`, at the speed of a table."""
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+|\d+")
 
 
 def fold(name: str) -> str:
     """The one spelling of a name, ends stripped."""
-    if name.isascii() and name.isprintable():
-        return name.lower() if " " not in name else _spaced(name.lower())
+    if name.isascii():
+        if name.isprintable():
+            return name.lower() if " " not in name else _spaced(name.lower())
+        return _spaced(name.translate(_CONTROLS).lower())
     return _spaced(_unmasked(name))
 
 

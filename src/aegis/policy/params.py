@@ -187,10 +187,8 @@ def equals(expected: Any, actual: Any) -> State:
     if isinstance(expected, bool) or isinstance(actual, bool):
         same_type = isinstance(expected, bool) and isinstance(actual, bool)
         return (TRUE if expected is actual else FALSE) if same_type else UNKNOWN
-    if isinstance(expected, (list, dict)):
-        return TRUE if expected == actual else FALSE
-    if isinstance(actual, (list, tuple, dict)):
-        return UNKNOWN
+    if isinstance(expected, (list, dict)) or isinstance(actual, (list, tuple, dict)):
+        return _equal_parts(expected, actual)
     left, right = number(expected), number(actual)
     if left is not None and right is not None:
         return TRUE if left == right else FALSE
@@ -201,6 +199,25 @@ def equals(expected: Any, actual: Any) -> State:
             return FALSE
         return UNKNOWN if fold(expected) == fold(actual) else FALSE
     return UNKNOWN
+
+
+def _equal_parts(expected: Any, actual: Any) -> State:
+    """Whether two lists or mappings are equal, part by part; one beside anything else is a wrong
+    type.
+    """
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        if expected.keys() != actual.keys():
+            names = [sorted(fold(str(name)) for name in side) for side in (expected, actual)]
+            return UNKNOWN if names[0] == names[1] else FALSE
+        pairs = [(value, actual[name]) for name, value in expected.items()]
+    elif isinstance(expected, list) and isinstance(actual, (list, tuple)):
+        if len(expected) != len(actual):
+            return FALSE
+        pairs = list(zip(expected, actual, strict=True))
+    else:
+        return UNKNOWN
+    states = {equals(*pair) for pair in pairs}
+    return FALSE if FALSE in states else UNKNOWN if UNKNOWN in states else TRUE
 
 
 def identical(expected: Any, actual: Any) -> bool:
@@ -254,7 +271,10 @@ def contains(expected: Any) -> Callable[[Any], State]:
             text = sought if sought is not None else str(expected)
             if text in actual:
                 return TRUE
-            return UNKNOWN if folded and folded in fold(actual[:MATCHED_MAX]) else FALSE
+            # plain text is folded fast, however long it is
+            whole = actual if actual.isascii() else actual[:MATCHED_MAX]
+            missed = len(whole) == len(actual) and folded not in fold(whole)
+            return FALSE if missed or not folded else UNKNOWN
         if isinstance(actual, (list, tuple)):
             states = {equals(expected, item) for item in actual[:VALUES_MAX]}
             if TRUE in states:

@@ -71,6 +71,10 @@ def make_server(
     settings = runtime.settings.server
     host = host or settings.host
     check_exposure("server", settings, host)
+    try:
+        host.encode("idna")  # as the look-up will, which has no error of its own for this
+    except UnicodeError:
+        raise ConfigError(f"cannot serve on `{host[:80]}`: it is no host name") from None
     config = uvicorn.Config(
         Gateway(runtime, mounted),
         host=host,
@@ -107,7 +111,9 @@ class _Refused(logging.Filter):
         error = record.msg
         if not isinstance(error, OSError):
             return True
-        self.reason = os.strerror(error.errno).lower() if error.errno else str(error)
+        # names that are not found have numbers of their own, below 0 (RFC 3493, section 6.1)
+        known = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        self.reason = (known or str(error)).lower()
         return False
 
 

@@ -78,14 +78,16 @@ class Runtime:
     """
 
     def __init__(
-        self, *, executor: BaseExecutor, policy: Policy | None = None, **options: Unpack[Options]
+        self, executor: BaseExecutor, policy: Policy | None = None, **options: Unpack[Options]
     ) -> None:
         unknown = options.keys() - Options.__annotations__.keys()
         if unknown:
             known = ", ".join(sorted(Options.__annotations__))
             raise CallerError(f"a runtime has no `{min(unknown)}`; it takes {known}")
-        if not hasattr(executor, "execute"):
-            raise CallerError(f"an executor needs `async execute(action)`, not {executor!r:.80}")
+        if not hasattr(executor, "execute") or isinstance(executor, type):
+            raise CallerError(
+                f"an executor is an object with `async execute(action)`, not {executor!r:.80}"
+            )
         self.executor = executor
         self.session_id = options.get("session_id") or str(uuid_utils.uuid7())
         self.agent_id = options.get("agent_id") or ""
@@ -110,7 +112,10 @@ class Runtime:
     def update_policy(self, policy: Policy | None) -> None:
         """Put another policy in force; actions not decided yet fall under it."""
         if policy is not None and not hasattr(policy, "decide"):
-            raise CallerError(f"a policy decides; {policy!r:.80} does not")
+            raise CallerError(
+                f"a policy is a `Policy`, not {policy!r:.80}; `Policy.from_yaml` and "
+                "`Policy.from_dict` read one"
+            )
         self._policy = policy
         self._base = None
 
