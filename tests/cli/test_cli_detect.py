@@ -52,6 +52,11 @@ def test_what_makes_no_sense(aegis, arguments, said):
     assert said in aegis("detect", *arguments, code=2).err
 
 
+def test_the_name_of_a_file_does_not_pass_for_its_content(aegis, folder):
+    (folder / "prompt.txt").write_text(ATTACK)
+    assert "read it with `--file prompt.txt`" in aegis("detect", "prompt.txt", code=2).err
+
+
 def sums(done):
     """Rule → (the scores it was added up from, the score reported), of `--explain`."""
     found = {}

@@ -265,6 +265,18 @@ def test_a_damaged_lock_is_named(aegis, folder, pack):
     assert "packs.lock" in aegis("packs", "list", code=2).err
 
 
+@pytest.mark.parametrize(("name", "version"), [("../../kept", "1.0.0"), ("kept", "../../1.0.0")])
+def test_a_lock_that_names_files_elsewhere_is_refused(aegis, folder, pack, name, version):
+    aegis("packs", "add", pack(), "--unsigned")
+    lock = folder / ".aegis/packs/packs.lock"
+    pinned = {"version": version, "sha256": "0" * 64}
+    lock.write_text(json.dumps({"version": 1, "packs": {name: pinned}}))
+    kept = (lock.parent / f"{name}-{version}.yaml").resolve()
+    kept.write_text("kept")
+    assert "no name and version of a pack" in aegis("packs", "remove", name, code=2).err
+    assert kept.read_text() == "kept"
+
+
 @pytest.mark.parametrize("file", EXAMPLES, ids=[path.stem for path in EXAMPLES])
 def test_the_examples_hold_and_fit_the_schema(aegis, file):
     assert "cases hold" in aegis("packs", "test", file).out

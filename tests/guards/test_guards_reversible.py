@@ -45,6 +45,14 @@ def found(guard, text, action, kind="arguments"):
     }
 
 
+def test_a_value_with_a_lone_surrogate_is_masked_and_put_back(guard):
+    said = "see https://bob:hun\udfffter2x@db.example.com/x"
+    guard = build_guard({"secrets": {"reversible": True}}, "input")
+    text = masked(guard, said, chat())
+    assert "ter2x" not in text
+    assert guard.restorer.text(text, chat()) == said
+
+
 def test_what_was_masked_is_put_back_wherever_the_text_is_cut(guard):
     text = masked(guard, SAID, chat())
     assert MAIL not in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from os.path import exists
 from pathlib import Path  # noqa: TC003 - the command line reads the annotations
 from typing import TYPE_CHECKING, Literal
 
@@ -63,6 +64,11 @@ def detect(
 
     if (text is None) == (file is None):
         raise CallerError("give a text, `-` or `--file FILE`, one of them")
+    if text is not None and exists(text):
+        raise CallerError(
+            f"`{text}` is a file here, and its name no text to look at; read it with "
+            f"`--file {text}`"
+        )
     read = _read(file) if file is not None else _standard_input() if text == "-" else text or ""
     try:
         engine = _engine(config, packs)

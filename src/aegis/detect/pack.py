@@ -131,6 +131,15 @@ def ordered(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
 
 
+def nameable(name: str, version: str) -> bool:
+    """Whether a pack may have such a name and version: both become part of a file's name."""
+    return (
+        len(name) <= _NAME_MAX
+        and _NAME.fullmatch(name) is not None
+        and _VERSION.fullmatch(version) is not None
+    )
+
+
 def schema() -> dict[str, object]:
     """The JSON Schema of a pack."""
     made = msgspec.json.schema(Pack)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ..detect import Engine
-from ..detect.pack import Pack, complaints, failures, joined, ordered
+from ..detect.pack import Pack, complaints, failures, joined, nameable, ordered
 from ..detect.ruleset import load as shipped
 from ..ledger.checkpoint import Identity
 from ..ledger.keys import replace_file
@@ -155,6 +155,10 @@ class Shelf:
         except msgspec.MsgspecError as error:
             hint = "add the packs again"
             raise ConfigError([Problem(str(error), source=str(path), hint=hint)]) from None
+        for name, pinned in found.packs.items():
+            if not nameable(name, pinned.version):
+                wrong = f"`{name} {pinned.version}` is no name and version of a pack"
+                raise ConfigError([Problem(wrong, source=str(path), hint="take it out")])
         return found.packs
 
     def trusted(self) -> list[Identity]:

@@ -126,7 +126,7 @@ class Vault:
             nonce = os.urandom(12)
             session.sealed[name] = (
                 nonce,
-                self._cipher.encrypt(nonce, value.encode(), name.encode()),
+                self._cipher.encrypt(nonce, _bytes(value), name.encode()),
             )
             session.by_value[digest] = f"[{name}]"
             return f"[{name}]"
@@ -139,7 +139,7 @@ class Vault:
         if sealed is None:
             return None
         nonce, data = sealed
-        return self._cipher.decrypt(nonce, data, name.encode()).decode()
+        return self._cipher.decrypt(nonce, data, name.encode()).decode("utf-8", "surrogatepass")
 
     def holds(self, action: Action) -> bool:
         """Whether the session of an action has values."""
@@ -180,7 +180,12 @@ class Vault:
         self._tags.pop(self._sessions.pop(scope).tag, None)
 
     def _digest(self, scope: Scope, value: str) -> bytes:
-        return hmac.digest(self._digest_key, "\x00".join((*scope, value)).encode(), "sha256")
+        return hmac.digest(self._digest_key, _bytes("\x00".join((*scope, value))), "sha256")
+
+
+def _bytes(value: str) -> bytes:
+    """A value as bytes, a lone surrogate like any character: texts of programs may hold some."""
+    return value.encode("utf-8", "surrogatepass")
 
 
 def scope_of(action: Action) -> Scope:
