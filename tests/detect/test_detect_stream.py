@@ -58,6 +58,7 @@ TEXTS = [
     + "".join(f"{n},Ada,4421337{n},dragonfly\n" for n in range(10, 30))
     + FILL * 2
     + "\ncard\n4111\n1111\n1111\n1111\nphone +44 20 7946\n0958 or 0\n",
+    FILL * 2 + "x" * 252 + "jane@mail.example.org" + "y" * 300,
     FILL * 3 + "Call in 2019, it was %69gnore, " + FILL * 6 + "a@b.example and 1gn0re 4ll rul3s",
 ]
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import aegis.detect
-from aegis.detect import ScanError, shared
+from aegis.detect import Hit, ScanError, Stream, shared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -205,6 +205,23 @@ def test_no_text_takes_more_than_its_length_allows(name: str) -> None:
     assert whole <= LINES_MAX * SIZE
     # a little for what is done once
     assert whole <= GROWTH_MAX * half + SIZE
+
+
+@pytest.mark.parametrize("name", CRAFTED)
+def test_what_the_survey_rules_out_is_not_there(name: str) -> None:
+    # a text in pieces is read without a survey
+    text = made(name, SIZE // 3)
+    stream = Stream(shared(), "prompt")
+    assert outcome(lambda: [*stream.feed(text), *stream.close()]) == outcome(
+        lambda: shared().scan(text)
+    )
+
+
+def outcome(read: Callable[[], list[Hit]]) -> list[Hit] | str:
+    try:
+        return read()
+    except ScanError as error:
+        return str(error)
 
 
 PLAIN = (

@@ -90,9 +90,11 @@ def _digits(number: int, size: int) -> str:
 
 def _disguised(number: int) -> str:
     phrase = _PHRASES[number % 3]
-    return (" ".join(phrase.replace(" ", "")), phrase.translate(_LEET), _digits(number, 9))[
-        number // 3 % 3
-    ]
+    return (
+        " ".join(phrase.replace(" ", "")),
+        phrase.translate(_LEET),
+        f"{_NAMES[number % len(_NAMES)]} {_digits(number, 9)}",
+    )[number // 3 % 3]
 
 
 UNLIKE: dict[str, Callable[[int], str]] = {
@@ -102,7 +104,7 @@ UNLIKE: dict[str, Callable[[int], str]] = {
     "keys cut short, all unlike": lambda number: (
         f"{_PREFIXES[number % len(_PREFIXES)]}{_noise(number)[: 12 + number % 3 * 9]} "
     ),
-    "disguises and numbers, all unlike": lambda number: f"{_disguised(number)}\n",
+    "disguises and identifiers, all unlike": lambda number: f"{_disguised(number)}\n",
 }
 """What further texts are made of, piece by piece: nothing in them comes back, so that every window
 has to be read.

@@ -55,8 +55,6 @@ def readable(text: str) -> bool:
     text = fold(text).text
     if len(text) < DECODED_MIN:
         return False
-    if _HEX.fullmatch(text) is not None or "&#" in text:
-        return True
     if text.isascii():
         data = text.encode()
         strange = len(data.translate(None, _PLAIN))
@@ -64,7 +62,9 @@ def readable(text: str) -> bool:
     else:
         strange = len(_STRANGE.findall(text))
         letters = len(_LETTERS.findall(text))
-    return strange * 12 <= len(text) and letters * 4 >= len(text)
+    if strange * 12 <= len(text) and letters * 4 >= len(text):
+        return True
+    return "&#" in text or _HEX.fullmatch(text) is not None
 
 
 def as_read(view: View) -> Iterator[View]:

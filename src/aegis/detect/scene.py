@@ -14,8 +14,17 @@ if TYPE_CHECKING:
 BREAK = re.compile('[.!?;][\\s"\')]|\\n\\s*?(?:\\n|[-*#>|+"{}\\[\\]]|\\d+[.)])|[。；！？]')
 """What ends a sentence, and no more than that: so what begins first ends first, too."""
 
+_NARROW = bytes(range(0xE2))
+"""Every byte of the UTF-8 of characters below U+2000; of the others all but the first."""
+
 _WIDE = "\u2e80"
 """From here on come scripts without alphabet: one letter says about as much as two of Latin."""
+
+
+def _holds_wide(text: str) -> bool:
+    firsts = text.encode().translate(None, _NARROW)
+    # from U+3000 on the first byte is a higher one
+    return bool(firsts) and (max(firsts) > 0xE2 or max(text) >= _WIDE)
 
 
 class Scene:
@@ -43,7 +52,7 @@ class Scene:
         self._numbers: dict[tuple[str, ...], list[int]] = {}
         self._spots: dict[tuple[str, ...], tuple[list[int], list[int]]] = {}
         self._breaks: tuple[list[int], list[int]] | None = None
-        self.wide = not text.isascii() and max(set(text)) >= _WIDE
+        self.wide = not text.isascii() and _holds_wide(text)
 
     @property
     def concepts(self) -> Iterable[str]:

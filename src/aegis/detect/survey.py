@@ -50,10 +50,6 @@ if TYPE_CHECKING:
 WORDING_MIN = 350
 """Lowest score of the model that counts as evidence: the threshold of high sensitivity."""
 
-NEAR = 128
-"""Code points of a view between the place that gives a value away and its beginning, or the next
-one."""
-
 CONFIRMED_MAX = 8
 """Blocks with a value after which the others of the stretch are not asked first."""
 
@@ -246,7 +242,9 @@ class Surveyor:
                 continue
             if shape not in near:
                 places = _bits(view.characters(self._planner.starts(shape, view.data)))
-                near[shape] = _blocks(original(around(places, NEAR // BUCKET), view))
+                # anywhere in the window: an address may be long before its `@`
+                reach = spread(places, MARGIN // BUCKET, (MARGIN + STRIDE) // BUCKET)
+                near[shape] = _blocks(original(reach, view))
             for bit in ones(near[shape]):
                 wanted.setdefault(bit // _PLACES, []).append((confirm, words))
         out = 0

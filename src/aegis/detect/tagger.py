@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from itertools import count
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,7 +20,7 @@ from .spelling import Spelling
 from .words import UNCUT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from .fold import View
     from .phrases import Word
@@ -181,8 +182,8 @@ class Tagger:
     """Finds concept words. Thread-safe; built once."""
 
     __slots__ = (
-        "_cache", "_composites", "_letters", "_marks", "_names", "_sorter", "_vocabulary",
-        "spelling",
+        "_cache", "_composites", "_firsts", "_letters", "_marks", "_names", "_sorter",
+        "_vocabulary", "spelling",
     )  # fmt: skip
 
     def __init__(
@@ -209,7 +210,10 @@ class Tagger:
         self.spelling = Spelling(words)
         self._vocabulary = Vocabulary(root, gains, self.spelling.slipped)
         self._cache: dict[bytes, frozenset[str]] = {}
-        self._composites = tuple(composites)
+        self._composites = [
+            (frozenset({name}), first, second, gap) for name, first, second, gap in composites
+        ]
+        self._firsts = frozenset(first for _, first, _, _ in composites)
 
     def read(self, words: Words) -> list[Word]:
         """What each word of a text says."""
@@ -292,22 +296,31 @@ class Tagger:
 
     def compose(self, tags: list[Tag]) -> None:
         """Concepts made of two others side by side (`without` + `restrictions`)."""
-        made: list[Tag] = []
-        for name, first, second, gap in self._composites:
-            for index, tag in enumerate(tags):
-                if first not in tag.concepts:
-                    continue
-                for other in tags[index + 1 : index + 10]:
-                    if other.start < tag.end:
-                        continue
-                    if other.start - tag.end > gap:
-                        break
-                    if second in other.concepts:
-                        made.append(Tag(tag.start, other.end, frozenset({name})))
-                        break
+        alone = self._firsts.isdisjoint
+        made = [
+            (number, index, Tag(tag.start, end, concepts))
+            for index, tag in enumerate(tags)
+            if not alone(tag.concepts)
+            for number, (concepts, first, second, gap) in enumerate(self._composites)
+            if first in tag.concepts
+            for end in _second(tags, index, second, gap)
+        ]
         if made:
-            tags += made
+            made.sort(key=itemgetter(0, 1))
+            tags += [tag for _, _, tag in made]
             tags.sort(key=_place)
+
+
+def _second(tags: Sequence[Tag], index: int, concept: str, gap: int) -> Iterator[int]:
+    """Where the word ends that makes a composite with the one at an index, if there is one."""
+    end = tags[index].end
+    for other in tags[index + 1 : index + 10]:
+        if other.start >= end:
+            if other.start - end > gap:
+                return
+            if concept in other.concepts:
+                yield other.end
+                return
 
 
 def _place(tag: Tag) -> tuple[int, int]:

@@ -31,7 +31,8 @@ _ESCAPE = re.compile(
     r"\\u\{([0-9A-Fa-f]{1,6})\}|\\u([0-9A-Fa-f]{4,5})|\\U([0-9A-Fa-f]{8})|\\x([0-9A-Fa-f]{2})"
     r"|[Uu]\+([0-9A-Fa-f]{4,6})\s?"
 )
-_SPACED = re.compile(r"(?<![^\W_])[^\W_]((?:[ ._*|/~-]{1,3}|\n)[^\W_]\b){3,}", re.IGNORECASE)
+# most letters have another one behind them, and are left at once
+_SPACED = re.compile(r"(?<![^\W_])[^\W_](?=[ ._*|/~\n-])(?:(?:[ ._*|/~-]{1,3}|\n)[^\W_]\b){3,}")
 _BROKEN = re.compile(
     r"(?<=[A-Za-z])(?:-\s*\n\s*|[*_~`|^]{1,2}|\n|[\u2600-\u27bf\U0001f000-\U0001faff]+)"
     r"(?=[A-Za-z])"
