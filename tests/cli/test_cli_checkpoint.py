@@ -6,6 +6,8 @@ import pytest
 
 from aegis.kernel import config
 from aegis.kernel.build import open_runtime
+from aegis.ledger.checkpoint import Checkpoint
+from aegis.ledger.keys import load_signer
 
 
 @pytest.fixture
@@ -53,6 +55,17 @@ def test_a_checkpoint_of_another_ledger_is_refused_everywhere(aegis, folder, beg
         (folder / "n").write_text(text)
         said = aegis("verify", "e.txt", "--checkpoint", "n", code=2).err
         assert "`n` holds no checkpoints" in said
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_another_history_is_refused_though_the_same_key_signed_it(aegis, folder, begun, size):
+    aegis("keys", "create", "--name", "second")
+    aegis("evidence", "export", "--out", "e.txt")
+    signer = load_signer(folder / ".aegis")
+    told_before = Checkpoint(signer.identity.name, size, b"r" * 32)
+    (folder / "n").write_text(signer.sign(told_before.text))
+    for evidence in ("e.txt", ".aegis/ledger.db"):
+        assert "rehashed" in aegis("verify", evidence, "--checkpoint", "n", code=1).out
 
 
 def test_there_is_no_checkpoint_before_there_is_a_ledger(aegis, folder):
