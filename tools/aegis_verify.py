@@ -369,9 +369,9 @@ def verify(
     """Verify a bundle: a path, its bytes, or an open binary file.
 
     `trusted_key` (32 bytes) or `fingerprint` (`sha256:<hex>`) pin the signer; without them the
-    key inside the bundle is used, which shows integrity but not origin. `checkpoint` is a signed
-    checkpoint kept from earlier: the ledger must contain it. Raises OSError for an unreadable
-    path; everything else is a fault.
+    key inside the bundle is used, which shows integrity but not origin. `checkpoint` holds signed
+    checkpoints kept from earlier, of one lane or of several: the ledger must contain them. Raises
+    OSError for an unreadable path; everything else is a fault.
     """
     report = Report()
     if isinstance(source, (str, os.PathLike)):
@@ -380,7 +380,11 @@ def verify(
     lines = Lines(io.BytesIO(source) if isinstance(source, bytes) else source)
     try:
         public, claims = _statement(lines, report, trusted_key, fingerprint)
-        kept = _kept(report, public, claims, checkpoint) if checkpoint is not None else ""
+        kept = {} if checkpoint is None else kept_notes(checkpoint)
+        for origin, notes in kept.items():
+            report.lane = origin
+            for note in notes:
+                _kept(report, public, claims.get(origin), note)
         _sections(lines, report, public, claims, kept)
     except Malformed as error:
         report.fault("empty" if lines.empty else "malformed", -1, str(error))
@@ -542,7 +546,7 @@ def _plain(number: str) -> bool:
 
 
 def _sections(
-    lines: Lines, report: Report, public: bytes, claims: dict[str, Claim], kept: str
+    lines: Lines, report: Report, public: bytes, claims: dict[str, Claim], kept: Iterable[str]
 ) -> None:
     """Steps 3 to 8 for each lane."""
     text, signature = "", b""
@@ -573,31 +577,40 @@ def _sections(
     report.lane = ""
     if text or lines.ahead:
         report.fault("malformed", -1, f"line {lines.number + 1}: nothing may follow the last lane")
-    if kept:
-        report.fault("lane-missing", -1, f"a kept checkpoint is of lane `{kept}`")
+    for name in kept:
+        if name not in claims or claims[name].scope == "missing":
+            report.fault("lane-missing", -1, f"a kept checkpoint is of lane `{name}`")
 
 
-def _kept(report: Report, public: bytes, claims: dict[str, Claim], kept: bytes) -> str:
-    """A checkpoint that was kept from earlier must be part of its lane's tree; returns its origin
-    where there is no such lane.
+def kept_notes(kept: bytes) -> dict[str, list[bytes]]:
+    """The signed checkpoints in a file that was kept, by the origin of their lane: notes one after
+    another, a blank line between. Raises Malformed.
     """
-    lines = Lines(io.BytesIO(kept.rstrip(b"\n") + b"\n\n"))
-    text, signature = lines.note()
+    found: dict[str, list[bytes]] = {}
+    parts = [*kept.strip(b"\n").split(b"\n\n"), b""]
+    for at in range(0, len(parts) - 1, 2):
+        note = b"%b\n\n%b\n" % (parts[at], parts[at + 1])
+        try:
+            origin, _, _ = parse_checkpoint(Lines(io.BytesIO(note + b"\n")).note()[0])
+        except Malformed as error:
+            raise Malformed(f"kept checkpoint: {error}") from None
+        found.setdefault(origin, []).append(note)
+    return found
+
+
+def _kept(report: Report, public: bytes, claim: Claim | None, note: bytes) -> None:
+    """A checkpoint that was kept from earlier must be part of its lane's tree."""
+    text, signature = Lines(io.BytesIO(note + b"\n")).note()
     origin, size, root = parse_checkpoint(text)
-    report.lane = origin
     _signed(report, public, origin, text, signature, "kept checkpoint")
-    claim = claims.get(origin)
     if claim is None or claim.scope == "missing":
-        report.lane = ""
-        return origin
+        return
     if size > claim.size:
         report.fault("tail-truncated", claim.size, f"a kept checkpoint covers {size} records")
     elif size < claim.size and claim.scope != "full":
         raise Malformed("a kept checkpoint of another size can be checked on a full bundle only")
     elif claim.marks.setdefault(size, root) != root:
         report.fault("rehashed", -1, f"a kept checkpoint of size {size} has another root")
-    report.lane = ""
-    return ""
 
 
 def verify_rows(
@@ -662,7 +675,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("bundle", help="file to verify")
     parser.add_argument("--key", help="trusted public key: the content or path of ledger.pub")
     parser.add_argument("--fingerprint", default="", help="trusted key as sha256:<hex>")
-    parser.add_argument("--checkpoint", help="file with a signed checkpoint kept from earlier")
+    parser.add_argument("--checkpoint", help="file with signed checkpoints kept from earlier")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     options = parser.parse_args(arguments)
     try:

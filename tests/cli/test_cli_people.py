@@ -1,6 +1,9 @@
 """keys, kill, revive, approvals, approve, deny: what they change, and that each is a record."""
 
+import os
 import re
+import subprocess
+import sys
 import threading
 import time
 
@@ -9,6 +12,8 @@ import pytest
 from aegis.kernel import config
 from aegis.kernel.build import open_runtime
 from aegis.model import Action, Actor
+
+AEGIS = "from aegis.cli.main import main; main()"
 
 
 def events(aegis):
@@ -67,6 +72,32 @@ class TestKeys:
         assert by
         assert details["name"] == "a"
         assert token not in aegis("audit", "--format", "jsonl").out
+
+    @pytest.mark.parametrize("form", [[], ["--json"]])
+    @pytest.mark.parametrize("where", ["full", "pipe"])
+    def test_a_key_that_nobody_saw_is_revoked_again(self, aegis, folder, form, where):
+        if where == "full":
+            out = os.open("/dev/full", os.O_WRONLY)
+        else:
+            reader, out = os.pipe()
+            os.close(reader)
+        try:
+            done = subprocess.run(
+                [sys.executable, "-c", AEGIS, "keys", "create", "--name", "ci", *form],
+                stdout=out,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+        finally:
+            os.close(out)
+        assert done.returncode == 2
+        assert re.fullmatch(
+            "aegis: the new key could not be shown .*revoked again.*\n", done.stderr
+        )
+        assert [key["state"] for key in aegis("keys", "list", "--json").json] == ["revoked"]
+        assert [event for event, _, _ in events(aegis)][:2] == ["key.create", "key.revoke"]
 
     @pytest.mark.parametrize(
         ("arguments", "said"),

@@ -187,6 +187,33 @@ def test_colour_and_boxes_stay_out_of_pipes(process, folder):
     assert "\x1b" not in done.out
 
 
+INTERRUPTING = """
+import os, runpy, signal, sys
+_, module, *sys.argv = sys.argv
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == module:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+"""Runs a script, and interrupts it as it begins to import a module."""
+
+
+@pytest.mark.parametrize("module", ["aegis.cli.main", "aegis.model", "msgspec", "cyclopts"])
+def test_an_interrupt_while_it_starts_is_no_traceback(folder, module):
+    script = Path(sys.executable).with_name("aegis")
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTING, module, script, "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def test_the_script_is_installed():
     script = Path(sys.executable).with_name("aegis")
     done = subprocess.run([script, "version"], capture_output=True, text=True, check=True)

@@ -22,6 +22,9 @@ BODY = json.dumps({"model": "offline", "messages": [{"role": "user", "content": 
 
 SIZE = len(BODY)
 
+H2C = b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAEAAEAAAAIAAAAB"
+"""An offer of another protocol, as java.net.http makes it with every request."""
+
 
 def head(gateway, length=SIZE, *, key="plain", extra=b""):
     lines = [
@@ -161,6 +164,21 @@ def test_who_asks_is_said_once(gateway, connect, name):
     assert exchange(connect(), head(gateway, extra=name + b"\r\n" + name) + BODY) == [400]
 
 
+@pytest.mark.parametrize("extra", [b"", H2C])
+def test_a_request_names_one_host(gateway, connect, extra):
+    asked = head(gateway, extra=extra)
+    none, two = asked.replace(b"host: x\r\n", b""), asked.replace(b"host: x", b"host: x\r\nHost: x")
+    assert exchange(connect(), (none + BODY) * 2, 2) == [400]
+    assert exchange(connect(), (two + BODY) * 2, 2) == [400]
+    # nor after a proper one on the same connection; a host without a name is one
+    assert exchange(connect(), asked + BODY + none + BODY, 3) == [200, 400]
+    assert exchange(connect(), asked.replace(b"host: x", b"host:") + BODY) == [200]
+
+
+def test_the_protocol_before_hosts_had_names_needs_none(connect):
+    assert exchange(connect(), b"GET /health/liveness HTTP/1.0\r\n\r\n", 2) == [200]
+
+
 def test_spaces_around_a_value_are_not_part_of_it(gateway, connect):
     spaced = head(gateway).replace(b"content-length: %d" % SIZE, b"content-length: %d  " % SIZE)
     assert exchange(connect(), spaced + BODY) == [200]
@@ -176,9 +194,6 @@ def test_more_requests_at_once_than_are_taken_at_once_are_all_answered(gateway, 
     last = asked[:-5]
     assert exchange(connection, asked * 70 + last, 70) == [200] * 70
     assert exchange(connection, asked[-5:]) == [200]
-
-
-H2C = b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAEAAEAAAAIAAAAB"
 
 
 def test_an_offer_of_another_protocol_is_left_alone(gateway, connect):

@@ -80,6 +80,17 @@ def test_models_are_those_a_key_may_use(gateway):
     assert gateway.request("GET", "/v1/models/none").status == 404
 
 
+def test_what_a_glob_covers_is_served_and_not_listed(fresh, upstream):
+    up = {"type": "openai_compatible", "base_url": upstream.url, "models": ["named", "*"]}
+    gateway = fresh(providers={"up": up})
+    listed = gateway.request("GET", "/v1/models").json["data"]
+    assert [(model["id"], model["owned_by"]) for model in listed] == [("named", "up")]
+    missing = gateway.request("GET", "/v1/models/other")
+    assert missing.status == 404
+    assert "served without being listed" in missing.json["error"]["message"]
+    assert gateway.chat("other").status == 200
+
+
 def test_metrics_are_well_formed_and_count(fresh):
     gateway = fresh()
     gateway.chat("offline")

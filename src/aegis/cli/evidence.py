@@ -1,4 +1,4 @@
-"""`aegis evidence export` and `aegis evidence report`; `verify` has a file of its own."""
+"""`aegis evidence export`, `checkpoint` and `report`; `verify` has a file of its own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from pathlib import Path  # noqa: TC003 - the command line reads the annotations
 from typing import TYPE_CHECKING
 
-from ..model import CallerError
+from ..model import CallerError, LedgerError
 from . import home, output
 
 if TYPE_CHECKING:
@@ -100,6 +100,25 @@ def _said(file: Path, exported: Exported) -> dict[str, object]:
         "fingerprint": exported.fingerprint,
         "lanes": exported.lanes,
     }
+
+
+def checkpoint(*, config: Path | None = None) -> int:
+    """Print the newest signed checkpoint of every lane; keep them where nobody who can write the
+    ledger can, and give them to `aegis verify --checkpoint` later.
+
+    Parameters
+    ----------
+    config
+        the aegis.yaml to use
+    """
+    readers = home.readers(home.loaded(config))
+    notes = [sealed.note for reader in readers for sealed in reader.sealed(newest=True)]
+    if not notes:
+        raise LedgerError(
+            "no checkpoint is written yet; one is after a minute, or when the process ends"
+        )
+    print("\n".join(notes), end="")
+    return 0
 
 
 def report(file: Path, /, *, out: Path | None = None, key: str = "", fingerprint: str = "") -> int:

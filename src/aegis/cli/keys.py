@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import contextmanager
 from pathlib import Path  # noqa: TC003 - the command line reads the annotations
 from typing import TYPE_CHECKING, Unpack
 
@@ -9,6 +11,8 @@ from ..model import CallerError
 from . import home, output
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..kernel.keys import Terms
     from ..kernel.runtime import Runtime
     from ..kernel.state import Key
@@ -71,10 +75,12 @@ def create(
             tenant=tenant,
             roles=role or (),
         )
-    if json:
-        output.json({"key": token, **_plain(key)})
-    else:
-        print(token)
+        with _showing(runtime, key):
+            if json:
+                output.json({"key": token, **_plain(key)})
+            else:
+                print(token)
+    if not json:
         output.note(f"created {key.id} ({key.name}); keep the key now, it is not shown again")
     return 0
 
@@ -145,6 +151,27 @@ def revoke(id: str, /, *, config: Path | None = None) -> int:
         runtime.admin("key.revoke", by=home.user(), details={"id": id})
     output.say(f"revoked {id}")
     return 0
+
+
+@contextmanager
+def _showing(runtime: Runtime, key: Key) -> Iterator[None]:
+    """Around what prints a new key: where that fails nobody has it, and it is revoked again.
+
+    Raises CallerError for what could not be written.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except BaseException as error:
+        runtime.keys.revoke(key.id)
+        runtime.admin("key.revoke", by=home.user(), details={"id": key.id})
+        if isinstance(error, OSError):
+            why = (error.strerror or str(error)).lower()
+            raise CallerError(
+                f"the new key could not be shown ({why}), so it is revoked again; run this where "
+                "standard output can be written"
+            ) from error
+        raise
 
 
 def _expiry(text: str) -> int:

@@ -92,6 +92,7 @@ VERBS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "Evidence": (
         ("audit", "audit:audit", "Show, follow and export records."),
         ("evidence export", "evidence:export", "Write records and their proofs into one file."),
+        ("evidence checkpoint", "evidence:checkpoint", "Print signed checkpoints to keep."),
         ("evidence verify", "verify:verify", "Check such a file; the same as `aegis verify`."),
         ("evidence report", "evidence:report", "Make a page for people of such a file."),
         ("verify", "verify:verify", "Check evidence; name what is wrong with it."),

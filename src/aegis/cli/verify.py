@@ -17,7 +17,7 @@ SQLITE = b"SQLite format 3\0"
 """How a ledger file begins (sqlite.org/fileformat.html, section 1.3)."""
 
 CHECKPOINT_MAX = 65_536
-"""Largest checkpoint file; a checkpoint has a few hundred bytes."""
+"""Largest file of checkpoints: one of each of 64 lanes, with a few hundred bytes each."""
 
 
 def verify(
@@ -40,7 +40,8 @@ def verify(
     fingerprint
         the trusted key as `sha256:` and hex digits
     checkpoint
-        a signed checkpoint kept from earlier, which the ledger has to contain
+        a file with signed checkpoints kept from earlier (`aegis evidence checkpoint` prints them),
+        which the ledger has to contain
     config
         the aegis.yaml whose ledger to check, where no file is named
     json
@@ -49,10 +50,7 @@ def verify(
     if not files:
         files = (home.ledger(home.loaded(config)),)
     pinned = trusted(key)
-    earlier = None
-    if checkpoint is not None:
-        with checkpoint.open("rb") as handle:
-            earlier = handle.read(CHECKPOINT_MAX)
+    earlier = None if checkpoint is None else _kept(checkpoint)
     reports = [pair for file in files for pair in _verified(file, pinned, fingerprint, earlier)]
     if json:
         output.json([_said(file, report) for file, report in reports])
@@ -77,6 +75,24 @@ def trusted(key: str) -> bytes | None:
         raise CallerError(f"`--key`: {error}") from None
 
 
+def _kept(file: Path) -> bytes:
+    """A file of checkpoints. Raises CallerError where it is none."""
+    from ..ledger.verify import kept_notes
+    from ..ledger.walk import Malformed
+
+    with file.open("rb") as handle:
+        kept = handle.read(CHECKPOINT_MAX + 1)
+    try:
+        if len(kept) > CHECKPOINT_MAX:
+            raise Malformed(f"it has more than {CHECKPOINT_MAX} bytes")
+        kept_notes(kept)
+    except Malformed as error:
+        raise CallerError(
+            f"`{file}` holds no checkpoints: {error}; `aegis evidence checkpoint` prints them"
+        ) from None
+    return kept
+
+
 def _verified(
     file: Path, key: bytes | None, fingerprint: str, checkpoint: bytes | None
 ) -> list[tuple[Path, Report]]:
@@ -91,12 +107,13 @@ def _verified(
         if begins != SQLITE:
             return [(file, verify_bundle(file, key, fingerprint, checkpoint))]
     from ..builtin.stores.sqlite_lanes import verify_lanes
+    from ..ledger.verify import kept_notes
     from .copies import readable
 
-    if fingerprint or checkpoint:
-        raise CallerError("a ledger's own file is checked against `--key` only; export it first")
-    readable_at = readable(file)
-    return [(file.parent / path.name, report) for path, report in verify_lanes(readable_at, key)]
+    if fingerprint:
+        raise CallerError("a ledger's own file is checked against `--key`; or export it first")
+    found = verify_lanes(readable(file), key, kept_notes(checkpoint) if checkpoint else {})
+    return [(file.parent / path.name, report) for path, report in found]
 
 
 def _said(file: Path, report: Report) -> dict[str, object]:

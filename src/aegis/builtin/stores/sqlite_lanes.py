@@ -10,26 +10,42 @@ from ...ledger.walk import Fault, Report
 from .sqlite_reader import SqliteReader, verify_store
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+_NONE: Mapping[str, Sequence[bytes]] = {}
 
-def verify_lanes(base: Path, trusted_key: bytes | None = None) -> list[tuple[Path, Report]]:
+
+def verify_lanes(
+    base: Path, trusted_key: bytes | None = None, kept: Mapping[str, Sequence[bytes]] = _NONE
+) -> list[tuple[Path, Report]]:
     """A report for every lane the ledger at `base` (its first lane) has had.
 
-    Raises LedgerError where `base` is no ledger, or the roll of its lanes was changed.
+    `kept` are signed checkpoints kept elsewhere, by the origin of their lane: the ledger must
+    contain them. Raises LedgerError where `base` is no ledger, or the roll of its lanes was
+    changed.
     """
     identity = _first(base)
     if identity is None:
-        return [(base, verify_store(base, trusted_key))]
-    found = []
-    for number, path in enumerate(lane_files(base, identity)):
-        if path.exists():
-            report = verify_store(path, trusted_key)
-            _same_key(report, path, identity, number)
-        else:
-            fault = Fault("lane-missing", -1, f"`{path.name}` is gone", _name(identity, number))
-            report = Report([fault], scope="full", origin=identity.name)
-        found.append((path, report))
+        own = SqliteReader(base).identity
+        names = [Identity.parse(own).name if own else ""]
+        found = [(base, verify_store(base, trusted_key, kept.get(names[0], ())))]
+    else:
+        paths = lane_files(base, identity)
+        names = [_name(identity, number) for number in range(len(paths))]
+        found = []
+        for number, path in enumerate(paths):
+            if path.exists():
+                report = verify_store(path, trusted_key, kept.get(names[number], ()))
+                _same_key(report, path, identity, number)
+            else:
+                fault = Fault("lane-missing", -1, f"`{path.name}` is gone", names[number])
+                report = Report([fault], scope="full", origin=identity.name)
+            found.append((path, report))
+    for name in kept:
+        if name not in names:
+            message = f"a kept checkpoint is of lane `{name}`"
+            found[0][1].faults.append(Fault("lane-missing", -1, message))
     return found
 
 

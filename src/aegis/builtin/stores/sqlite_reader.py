@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -18,7 +19,7 @@ from ...model import LedgerError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 APPLICATION: Final = 0x41454749
 """`PRAGMA application_id`: "AEGI" in ASCII."""
@@ -133,12 +134,14 @@ class SqliteReader:
         )
 
 
-def verify_store(path: str | os.PathLike[str], trusted_key: bytes | None = None) -> Report:
+def verify_store(
+    path: str | os.PathLike[str], trusted_key: bytes | None = None, kept: Iterable[bytes] = ()
+) -> Report:
     """Verify a ledger where it stands, also while it is being written.
 
-    Checks what `verify` checks on a full bundle, every checkpoint the store keeps, and that the
-    times and session heads beside the entries are what the entries say. Raises LedgerError where
-    the file is no ledger.
+    Checks what `verify` checks on a full bundle, every checkpoint the store keeps and those `kept`
+    elsewhere (signed notes), and that the times and session heads beside the entries are what the
+    entries say. Raises LedgerError where the file is no ledger.
     """
     store = SqliteReader(path)
     if not store.path.exists():
@@ -163,7 +166,7 @@ def verify_store(path: str | os.PathLike[str], trusted_key: bytes | None = None)
         covered = checkpoints[-1][0] if checkpoints else 0
         size = store.size
         public = Identity.parse(identity).public if identity else b""
-        notes = (note.encode() for _, note in checkpoints)
+        notes = chain((note.encode() for _, note in checkpoints), kept)
         report = verify_rows(items(), notes, public, trusted_key)
     except sqlite3.DatabaseError as error:
         raise LedgerError(f"`{path}`: {error}") from None

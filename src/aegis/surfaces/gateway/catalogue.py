@@ -1,4 +1,7 @@
-"""`GET /v1/models` and `GET /v1/models/{id}`: what the providers name and the key may use."""
+"""`GET /v1/models` and `GET /v1/models/{id}`: what the providers name and the key may use.
+
+Nobody upstream is asked: what a glob covers is served, and not listed.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,8 @@ async def single(runtime: Runtime, turn: Turn, principal: Principal) -> None:
             return
     raise Failure(
         404,
-        f"no model `{name[:100]}`; GET /v1/models lists those there are",
+        f"no provider names a model `{name[:100]}`; GET /v1/models lists those that are named, and "
+        "one that a glob of a provider covers is served without being listed",
         "model_not_found",
         param="model",
     )

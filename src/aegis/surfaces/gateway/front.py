@@ -36,8 +36,10 @@ PIECE = 8 * 1024
 HELD_MAX = 256 * 1024
 """Bytes of a body that may arrive before somebody reads it; then the socket waits."""
 
-SINGLE = frozenset({b"authorization", b"x-api-key"})
-"""Headers beside `x-aegis-*` that are refused where they are repeated: two readers could differ."""
+SINGLE = frozenset({b"authorization", b"host", b"x-api-key"})
+"""Headers beside `x-aegis-*` that are refused where they are repeated: two readers could differ
+(`host`: RFC 9112, 3.2).
+"""
 
 log = logging.getLogger("aegis.gateway")
 
@@ -228,7 +230,7 @@ class Front(asyncio.Protocol):
         self._grow(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header; repeated ones are joined, but for those that say who asks."""
+        """One header; repeated ones are joined, but for those of SINGLE."""
         self._grow(len(name) + len(value))
         if self._arriving is not None:
             return  # a trailer: nothing of the head may come after the body (RFC 9110, 6.5.1)
@@ -250,6 +252,9 @@ class Front(asyncio.Protocol):
         turn = FrontTurn(self, method, path, self._headers)
         turn.keep_alive = parser.should_keep_alive()
         turn.chunked = parser.get_http_version() != "1.0"
+        if turn.chunked and b"host" not in self._headers:
+            # RFC 9112, 3.2; a head that came before has one, or it would not be remembered
+            raise Failure(400, "a request needs a `host` header", "invalid_header")
         opening, self._opening = self._opening, b""
         if opening and turn.keep_alive:
             self.heads.keep(opening, self._url, Head(method, path, self._headers, 0))
