@@ -29,6 +29,9 @@ HERE = Path(__file__).resolve().parent
 ROUNDS, SECONDS = 15, 0.05
 SMOKE_ROUNDS, SMOKE_SECONDS = 5, 0.015
 
+AGAIN, PAUSE_SECONDS = 3, 5.0
+"""How often, and how much later, `--smoke` measures anew what seems to be too slow."""
+
 
 class Result(NamedTuple):
     """One row against its budget. `share` is measured ÷ budget: over 1 is too much. `known` is the
@@ -120,6 +123,33 @@ def imports(entry: dict[str, Any], smoke: bool) -> Result:
     )
 
 
+def measured(budget: dict[str, Any], names: set[str], smoke: bool) -> list[Result]:
+    """The results of some rows."""
+    with tempfile.TemporaryDirectory(prefix="aegis-bench-") as where:
+        home = Path(where)
+        results = in_yardsticks(budget, names, home, smoke)
+        if "append" in names:
+            results.append(appends(budget["append"], home, smoke))
+        if "import" in names:
+            results.append(imports(budget["import"], smoke))
+    return results
+
+
+def again(budget: dict[str, Any], results: list[Result], noise: float) -> list[Result]:
+    """The results, those over what noise allows measured anew: others on the machine make a row
+    slower for seconds, a regression for good.
+    """
+    for _ in range(AGAIN):
+        over = {result.name for result in results if result.over(noise)}
+        if not over:
+            break
+        time.sleep(PAUSE_SECONDS)
+        anew = {result.name: result for result in measured(budget, over, smoke=True)}
+        results = [min(one, anew.get(one.name, one), key=lambda each: each.share)
+                   for one in results]  # fmt: skip
+    return results
+
+
 def table(results: list[Result], noise: float) -> str:
     """The results as lines; those over are marked."""
     width = max(len(result.what) for result in results)
@@ -144,13 +174,9 @@ def main(arguments: list[str]) -> int:
     names = {name for name in budget if options.only in name}
     if not names:
         parser.error(f"no row is called `{options.only}`; there are {', '.join(budget)}")
-    with tempfile.TemporaryDirectory(prefix="aegis-bench-") as where:
-        home = Path(where)
-        results = in_yardsticks(budget, names, home, options.smoke)
-        if "append" in names:
-            results.append(appends(budget["append"], home, options.smoke))
-        if "import" in names:
-            results.append(imports(budget["import"], options.smoke))
+    results = measured(budget, names, options.smoke)
+    if options.smoke:
+        results = again(budget, results, noise)
     yard = quick_yardstick()
     if options.json:
         print(json.dumps({"yardstick_us": yard, "rows": [row._asdict() for row in results]}))
