@@ -59,6 +59,11 @@ def finder(
     return partial(re2.compile(pattern, chosen)._regexp.Match, anchor)
 
 
+def occurs(find: Finder, data: bytes) -> bool:
+    """Whether a text holds what a finder looks for."""
+    return find(data, 0, len(data))[0][0] >= 0
+
+
 _NUMBER = re.compile(r"[\\b(?:+]*(?:\\d|[0-9]|\[[0-9]-)")
 """Shapes that begin with a digit."""
 

@@ -11,18 +11,18 @@ from string import ascii_letters, digits
 from typing import TYPE_CHECKING
 
 from .dates import real_date
+from .shapes import DIGITS_ALONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-_UNNUMBERED = bytes(set(range(256)) - set(digits.encode()))
 _SIGNS = bytes(set(range(256)) - set((digits + ascii_letters).encode()))
 _VALUES = bytes(max(0, code - ord("0")) for code in range(256))
 
 
 def _digits(value: str) -> list[int]:
-    return list(value.encode().translate(_VALUES, _UNNUMBERED))
+    return list(value.encode().translate(_VALUES, DIGITS_ALONE))
 
 
 def _alnum(value: str) -> str:

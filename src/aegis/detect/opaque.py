@@ -9,7 +9,7 @@ from operator import ne
 from string import ascii_letters, ascii_uppercase, digits
 from typing import TYPE_CHECKING
 
-from .gate import finder, options
+from .gate import finder, occurs, options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,19 +46,14 @@ _SAMPLES = _any(_STAND_INS)
 _PLACEHOLDERS = _any(_STAND_INS + _RUNS)
 
 
-def _holds(value: str, words: Finder) -> bool:
-    data = value.encode()
-    return words(data, 0, len(data))[0][0] >= 0
-
-
 def sampled(value: str) -> bool:
     """Whether a lower-case value holds a word that people write where a secret goes."""
-    return _holds(value, _SAMPLES)
+    return occurs(_SAMPLES, value.encode())
 
 
 def _stand_in(value: str, words: Finder) -> bool:
     lowered = value.lower()
-    return len(set(lowered)) <= 4 or _holds(lowered, words)
+    return len(set(lowered)) <= 4 or occurs(words, lowered.encode())
 
 
 def not_placeholder(value: str) -> bool:

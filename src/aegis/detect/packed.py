@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from . import triggers
 from .fold import fold
-from .gate import finder, options
+from .gate import finder, occurs, options
 from .hidden import from_tags
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ def _base64_places(found: re.Match[str], unpacked: _Unpacked) -> Places:
 
 def from_hex(view: View) -> Iterator[View]:
     """Runs of hexadecimal bytes, plain, separated or escaped."""
-    if _HEXED(view.data, 0, len(view.data))[0][0] < 0:
+    if not occurs(_HEXED, view.data):
         return
     runs: list[_Run] = []
     for found in _HEX.finditer(view.text):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from .dates import calendar_like, real_date
+from .shapes import digits_of
 
 DIGITS = range(7, 16)
 """Digits of a number with its country code (E.164 section 6.1), or of one without."""
@@ -75,9 +76,6 @@ _MIXED = re.compile(r"[0-9]+\.[0-9]+[ -][0-9.]+|[0-9]+[ -][0-9]+\.[0-9]+")
 """Full stops beside blanks or hyphens: decimals in a row."""
 
 
-_UNNUMBERED = bytes(set(range(256)) - set(b"0123456789"))
-
-
 def _stamp(number: str) -> bool:
     """Digits of a day (20190129), with or without its time."""
     return (
@@ -101,7 +99,7 @@ def phone(value: str) -> bool:
     for mark in ("x", "e"):
         body = body.partition(mark)[0]
     body = body.strip()
-    number = body.encode().translate(None, _UNNUMBERED).decode()
+    number = digits_of(body)
     if len(number) not in DIGITS or len(set(number)) < 3 or number.endswith("000000"):
         return False
     if _MOMENT.match(body) or (len(number) == 14 and _stamp(number)):

@@ -5,12 +5,20 @@ from __future__ import annotations
 import ipaddress
 import re
 
+DIGITS_ALONE = bytes(set(range(256)) - set(b"0123456789"))
+"""What is left out of a value so that its ASCII digits are left."""
+
 _VERSION_OCTET_MAX = 31
 """Four numbers none of which is higher read as a version as easily as an address."""
 
 _PRIVATE = ("10.", "192.168.")
 _OBJECTS = ("1.3.101.", "2.5.4.", "2.5.29.")
 """Object identifiers of X.509 and its curves."""
+
+
+def digits_of(value: str) -> str:
+    """The ASCII digits of a value."""
+    return value.encode().translate(None, DIGITS_ALONE).decode()
 
 
 def ipv4(value: str) -> bool:

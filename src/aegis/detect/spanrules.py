@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import re2
 
-from .gate import finder, options
+from .gate import finder, occurs, options
 from .masks import mask
 from .trims import TRIMS
 from .validators import VALIDATORS
@@ -181,14 +181,14 @@ class Confirm:
         rule = self.rule
         if self._before is not None:
             before = data[max(0, start - REFUSE_REACH) : start]
-            if _occurs(self._before, before):
+            if occurs(self._before, before):
                 return 0
-        if self._after is not None and _occurs(self._after, data[end : end + REFUSE_REACH]):
+        if self._after is not None and occurs(self._after, data[end : end + REFUSE_REACH]):
             return 0
         if self._context is None:
             return rule.score
         near = data[max(0, start - rule.before) : start] + b"\x00" + data[end : end + rule.after]
-        if _occurs(self._context, near):
+        if occurs(self._context, near):
             return max(rule.score, rule.context_score)
         return 0 if rule.context_required else rule.score
 
@@ -203,10 +203,6 @@ class Confirm:
             text = text[low:high]
         token.text = text if all(check(text) for check in self._checks) else None
         token.checked = True
-
-
-def _occurs(find: Finder, data: bytes) -> bool:
-    return find(data, 0, len(data))[0][0] >= 0
 
 
 def _token(low: int, spans: Sequence[tuple[int, int]]) -> _Token:

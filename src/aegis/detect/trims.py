@@ -10,7 +10,8 @@ import re
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from .validators import CARD_DIGITS, card, digits_of, iban_length
+from .shapes import digits_of
+from .validators import CARD_DIGITS, card, iban_length
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

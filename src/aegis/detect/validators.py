@@ -13,19 +13,22 @@ from .nationals import NATIONALS
 from .opaque import generated, key_body, minted, not_sample, unbroken
 from .passwords import common_password, password, worded_password
 from .phones import phone
-from .shapes import icd10, identifier, ipv4, ipv4_plain, ipv6, mac, mailbox, passport, url_login
+from .shapes import (
+    digits_of,
+    icd10,
+    identifier,
+    ipv4,
+    ipv4_plain,
+    ipv6,
+    mac,
+    mailbox,
+    passport,
+    url_login,
+)
 from .wallets import solana, wallet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-_UNNUMBERED = bytes(set(range(256)) - set(b"0123456789"))
-
-
-def digits_of(value: str) -> str:
-    """The ASCII digits of a value."""
-    return value.encode().translate(None, _UNNUMBERED).decode()
 
 
 _DOUBLED = str.maketrans("0123456789", "0246813579")

@@ -25,6 +25,8 @@ from .params import (
     UNKNOWN,
     Finder,
     State,
+    all_of,
+    any_of,
     between,
     compared,
     contains,
@@ -143,22 +145,6 @@ def together(conditions: list[Condition]) -> Test:
         return result
 
     return test
-
-
-def all_of(states: list[State]) -> State:
-    """FALSE before ABSENT before UNKNOWN before TRUE."""
-    for state in (FALSE, ABSENT, UNKNOWN):
-        if state in states:
-            return state
-    return TRUE
-
-
-def any_of(states: list[State]) -> State:
-    """TRUE before UNKNOWN before ABSENT before FALSE."""
-    for state in (TRUE, UNKNOWN, ABSENT):
-        if state in states:
-            return state
-    return FALSE
 
 
 def _folding(fold_states: Callable[[list[State]], State], groups: list[list[Condition]]) -> Test:

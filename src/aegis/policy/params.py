@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from .fold import NAME_MAX, fold
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 FALSE, TRUE, UNKNOWN, ABSENT = 0, 1, 2, 3
 
@@ -49,6 +49,22 @@ Step = str | int | None
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d{0,6})\]")
 _BROKEN = object()
 _GONE = object()
+
+
+def all_of(states: Collection[State]) -> State:
+    """FALSE before ABSENT before UNKNOWN before TRUE."""
+    for state in (FALSE, ABSENT, UNKNOWN):
+        if state in states:
+            return state
+    return TRUE
+
+
+def any_of(states: Collection[State]) -> State:
+    """TRUE before UNKNOWN before ABSENT before FALSE."""
+    for state in (TRUE, UNKNOWN, ABSENT):
+        if state in states:
+            return state
+    return FALSE
 
 
 def parse_path(text: str) -> tuple[Step, ...]:
@@ -216,8 +232,7 @@ def _equal_parts(expected: Any, actual: Any) -> State:
         pairs = list(zip(expected, actual, strict=True))
     else:
         return UNKNOWN
-    states = {equals(*pair) for pair in pairs}
-    return FALSE if FALSE in states else UNKNOWN if UNKNOWN in states else TRUE
+    return all_of({equals(*pair) for pair in pairs})
 
 
 def identical(expected: Any, actual: Any) -> bool:
@@ -243,8 +258,7 @@ def one_of(expected: list[Any]) -> Callable[[Any], State]:
     """A test for being any of the expected values."""
 
     def test(actual: Any) -> State:
-        states = {equals(item, actual) for item in expected}
-        return TRUE if TRUE in states else (UNKNOWN if UNKNOWN in states else FALSE)
+        return any_of({equals(item, actual) for item in expected})
 
     return test
 
@@ -277,12 +291,11 @@ def contains(expected: Any) -> Callable[[Any], State]:
             return FALSE if missed or not folded else UNKNOWN
         if isinstance(actual, (list, tuple)):
             states = {equals(expected, item) for item in actual[:VALUES_MAX]}
-            if TRUE in states:
-                return TRUE
-            return UNKNOWN if UNKNOWN in states or len(actual) > VALUES_MAX else FALSE
+            if len(actual) > VALUES_MAX:
+                states.add(UNKNOWN)
+            return any_of(states)
         if isinstance(actual, dict):
-            states = {equals(expected, key) for key in actual}
-            return TRUE if TRUE in states else (UNKNOWN if UNKNOWN in states else FALSE)
+            return any_of({equals(expected, key) for key in actual})
         return UNKNOWN
 
     return test

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from .fold import NAME_MAX, fold
 from .glob import Glob, spelled_out
-from .params import FALSE, TRUE, UNKNOWN
+from .params import FALSE, TRUE, UNKNOWN, any_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -127,4 +127,4 @@ def _one(resource: Resource, kind: str, patterns: list[_Pattern]) -> State:
         return UNKNOWN
     name = fold(resource.name)
     states = [pattern.state(resource, name) for pattern in patterns if pattern.kind == kind]
-    return TRUE if TRUE in states else UNKNOWN if UNKNOWN in states else FALSE
+    return any_of(states)
