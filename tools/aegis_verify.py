@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import TypeAlias
 
 FAULTS = {
     "empty": "there is nothing in it",
@@ -134,15 +135,10 @@ class Claim(NamedTuple):
     head: bytes = b""
 
 
-class Item(NamedTuple):
-    """One record as it stands somewhere: its stated leaf hash (hex), its inclusion proof (None
-    where it has none), its header line, and the whole entry.
-    """
-
-    stated: bytes
-    proof: bytes | None
-    header: bytes
-    entry: bytes
+Item: TypeAlias = "tuple[bytes, bytes | None, bytes, bytes]"
+"""One record as it stands somewhere: its stated leaf hash (hex), its inclusion proof (None where it
+has none), its header line, and the entry behind a zero byte, as it is hashed. A plain tuple is made
+in half the time."""
 
 
 class Malformed(Exception):
@@ -177,25 +173,24 @@ class Walk:
     def run(self, items: Iterable[Item]) -> None:
         """Steps 4 to 8. Faults go to the report; raises Enough after FAULTS_MAX of them."""
         report, heads, marks, whole = self.report, self.heads, self.claim.marks, self.whole
-        size = self.claim.size
-        start = ZERO if whole else None
+        hexlify, start = binascii.hexlify, ZERO if whole else None
         peaks: list[bytes] = []
         leaves = 0
-        for stated, proof, header, entry in items:
+        for stated, proof, header, blob in items:
             # Step 4: the record has the hash that is stated for it.
-            digest = sha256(b"\x00" + entry)
-            leaf = digest.digest()
+            leaf = sha256(blob).digest()
             words = header.split(b" ")
-            if digest.hexdigest().encode() != stated:
+            if hexlify(leaf) != stated:
                 self._damaged(words)
             elif len(words) != 5 or words[0] != FORMAT or words[2] not in KINDS:
                 report.fault("malformed", self.expected, "the record's header has another form")
             else:
                 # Step 5: it is the next record.
-                seq = _number(words[1])
-                if seq == self.expected and seq < self.stop:
+                seq = self.expected
+                if words[1] == b"%d" % seq and seq < self.stop:
                     self.expected = seq + 1
                 else:
+                    seq = _number(words[1])
                     self._misplaced(seq)
                 # Step 6: it continues its session's chain.
                 session = words[3]
@@ -203,8 +198,8 @@ class Walk:
                     self._chain(seq, session, words[4], first=leaves == 0)
                 heads[session] = stated
                 # Step 7: it is a leaf of the signed tree (with a proof; else see below).
-                if not whole and not proven(leaf, seq, size, proof, marks[size]):
-                    report.fault("bad-proof", seq, "its proof does not lead to the signed root")
+                if not whole:
+                    self._proven(leaf, seq, proof)
             if whole:
                 # Step 7 for a whole tree: its roots are those that were signed.
                 count = leaves
@@ -253,6 +248,11 @@ class Walk:
             self.report.fault("malformed", seq, "the record is of another session")
         elif self.heads[session] not in (prev, b""):
             self.jumps.append(-1 if first else seq)
+
+    def _proven(self, leaf: bytes, seq: int, proof: bytes | None) -> None:
+        size = self.claim.size
+        if not proven(leaf, seq, size, proof, self.claim.marks[size]):
+            self.report.fault("bad-proof", seq, "its proof does not lead to the signed root")
 
     def _root(self, size: int, peaks: list[bytes], proof: bytes | None) -> None:
         if proof is not None:
@@ -447,7 +447,7 @@ class Lines:
                 return
             self.number += 3
             stated, space, proof = line[2:-1].partition(b" ")
-            yield Item(stated, proof if space else None, header[:-1], header + body[:-1])
+            yield stated, proof if space else None, header[:-1], b"\0%b%b" % (header, body[:-1])
 
 
 def _signed(report: Report, public: bytes, origin: str, text: str, line: bytes, what: str) -> None:

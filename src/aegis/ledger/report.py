@@ -112,8 +112,8 @@ def _records(source: str | os.PathLike[str] | bytes) -> Iterator[tuple[int, byte
             lines.note()
             for lane in range(LANES_MAX):
                 lines.note()
-                for item in lines.items():
-                    yield lane, item.header, item.entry[len(item.header) + 1 :]
+                for _, _, header, blob in lines.items():
+                    yield lane, header, blob[len(header) + 2 :]
                 if not lines.ahead:
                     return
         except Malformed:

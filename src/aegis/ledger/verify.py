@@ -21,10 +21,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from .walk import Claim, Enough, Item, Malformed, Report, Walk, canonical
+from .walk import Claim, Enough, Malformed, Report, Walk, canonical
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from .walk import Item
 
 LINE_MAX = 1024 * 1024
 """Longest line in bytes: four times the largest record body."""
@@ -126,7 +128,7 @@ class Lines:
                 return
             self.number += 3
             stated, space, proof = line[2:-1].partition(b" ")
-            yield Item(stated, proof if space else None, header[:-1], header + body[:-1])
+            yield stated, proof if space else None, header[:-1], b"\0%b%b" % (header, body[:-1])
 
 
 def _signed(report: Report, public: bytes, origin: str, text: str, line: bytes, what: str) -> None:

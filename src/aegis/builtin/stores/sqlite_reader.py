@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from binascii import hexlify
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -14,12 +15,14 @@ import msgspec
 from ...ledger.checkpoint import Identity, Sealed
 from ...ledger.entry import Filter, Query, Row, time_of, token
 from ...ledger.verify import verify_rows
-from ...ledger.walk import FAULTS_MAX, Fault, Item, Report
+from ...ledger.walk import FAULTS_MAX, Fault, Report
 from ...model import LedgerError
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator
+
+    from ...ledger.walk import Item
 
 APPLICATION: Final = 0x41454749
 """`PRAGMA application_id`: "AEGI" in ASCII."""
@@ -157,7 +160,7 @@ def verify_store(
                 last[words[3].decode("utf-8", "replace")] = (row.seq, row.hash)
             if not _fits(row, words, body) and len(wrong) < PAGE:
                 wrong.append((row.seq, "its index or time is not what the record says"))
-            yield Item(row.hash.hex().encode(), None, header, row.entry)
+            yield hexlify(row.hash), None, header, b"\x00" + row.entry
 
     try:
         identity = store.identity
