@@ -112,6 +112,11 @@ def refusal(model: str) -> bytes:
     return b""
 
 
+def proposed(order: str) -> list[dict]:
+    """The calls of `tools`; of `tools:backwards`, the last one first."""
+    return CALLS[::-1] if order == "backwards" else CALLS
+
+
 def spoken(body: dict, model: str) -> dict | None:
     """The reply of a model whose name says what to say or call."""
     manner, _, what = model.partition(":")
@@ -122,7 +127,7 @@ def spoken(body: dict, model: str) -> dict | None:
     if manner == "repeat":
         return completion(last(body))
     if manner == "tools":
-        return completion(None, tool_calls=CALLS)
+        return completion(None, tool_calls=proposed(what))
     if manner == "forward":
         return completion(None, tool_calls=forwarding(body, what))
     if manner in ("call", "call-as"):
@@ -206,8 +211,8 @@ async def streamed(writer: asyncio.StreamWriter, body: dict, model: str) -> bool
             send(piece(event(chunk({"content": part}))))
         send(piece(event(chunk({}, "stop")) + b"data: [DONE]\n\n") + b"0\r\n\r\n")
         return True
-    if model == "tools":
-        data = tool_stream(CALLS)
+    if model.startswith("tools"):
+        data = tool_stream(proposed(model[6:]))
     elif model.startswith("forward:"):
         data = tool_stream(forwarding(body, model[8:]))
     elif model == "repeat":
