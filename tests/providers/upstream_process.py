@@ -101,6 +101,8 @@ def refusal(model: str) -> bytes:
     if model == "400":
         error = {"error": {"message": "bad key sk-upstream-secret and bad field", "param": "n"}}
         return answer(400, error)
+    if model == "quotes":
+        return answer(400, {"error": {"message": "no such user bob.smith@example.com"}})
     if model == "401":
         return answer(401, {"error": {"message": "Incorrect API key sk-upstream-secret"}})
     if model == "500":
@@ -199,7 +201,7 @@ async def whole(writer: asyncio.StreamWriter, body: dict, model: str) -> bool:
 async def streamed(writer: asyncio.StreamWriter, body: dict, model: str) -> bool:
     """Answer a request for a stream; whether the connection stays open."""
     send = writer.write
-    if model in ("hang", "429", "500", "400", "401", "close-unanswered", "not-http"):
+    if model in ("hang", "quotes", "429", "500", "400", "401", "close-unanswered", "not-http"):
         return await whole(writer, body, model)
     if model == "json-instead":
         return await whole(writer, body, "normal")
