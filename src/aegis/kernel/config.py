@@ -97,8 +97,8 @@ def load(
     file = folder / Path(named).expanduser() if named else find(folder)
     if file is None:
         return parse("", "", env=env, base=folder, resolve=resolve)
-    text = read_text(file)
-    return parse(text, str(file), env=env, base=file.parent, resolve=resolve)
+    root = filled(read_text(file), str(file))
+    return parse(root, str(file), env=env, base=file.parent, resolve=resolve)
 
 
 def parse(
@@ -226,6 +226,17 @@ def read(document: str | Mapping[str, Any], source: str) -> Node:
         raise ConfigError(error.problems) from None
     if root.value is None:
         root.value = {}
+    return root
+
+
+def filled(text: str, source: str) -> Node:
+    """The tree of a file that says something. One that says nothing is refused: it may be about to
+    be written, and the defaults permit what its policy would not. Raises ConfigError.
+    """
+    root = read(text, source)
+    if not root.value:
+        hint = "write one with `aegis init`, or begin with `rules:`"
+        raise ConfigError([Problem("holds nothing", source=source, hint=hint)])
     return root
 
 
