@@ -72,6 +72,13 @@ def test_doctor_says_that_the_disk_is_full(aegis, folder):
     assert "no room" not in aegis("doctor").out
 
 
+def test_doctor_names_the_provider_that_does_not_build(aegis, folder):
+    (folder / "aegis.yaml").write_text(
+        "providers: { a: { type: offline }, b: { type: openai_compatible } }"
+    )
+    assert "providers.b: `base_url`" in aegis("doctor", code=1).out
+
+
 class TestReadOnly:
     def test_doctor_says_that_a_home_cannot_be_written(self, auditor, readonly):
         said = auditor("doctor", code=1).stdout

@@ -134,6 +134,34 @@ def test_the_version_may_be_written_as_a_number():
         ),
         ("home: ' '", "aegis.yaml:1:7: home: has to name a folder"),
         (
+            "home: ~nobody-of-that-name/x",
+            "aegis.yaml:1:7: home: `~nobody-of-that-name` is nobody's home folder; write the path "
+            "in full",
+        ),
+        (
+            "policy: ~nobody-of-that-name/x",
+            "aegis.yaml:1:9: policy: `~nobody-of-that-name` is nobody's home folder; write the "
+            "path in full",
+        ),
+        (
+            'ledger: { path: "a\\0b" }',
+            "aegis.yaml:1:17: ledger.path: holds a NUL character, which no setting may",
+        ),
+        (
+            "sinks: [log, syslogg]",
+            "aegis.yaml:1:14: sinks[1]: no sink plugin `syslogg` is installed "
+            "(did you mean `log`?)",
+        ),
+        (
+            "guardrails: { pii: { stages: [] } }",
+            "aegis.yaml:1:30: guardrails.pii.stages: an empty list reads nothing "
+            "(`enabled: false` switches a guard off)",
+        ),
+        (
+            "environment: é\nlog: \x07",
+            "aegis.yaml:2:6: not valid YAML: the character U+0007 may not stand here",
+        ),
+        (
             "policy: { rules: [{ mtach: 1 }] }",
             "aegis.yaml:1:21: policy.rules[0].mtach: unknown key (did you mean `match`?)",
         ),

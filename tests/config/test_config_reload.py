@@ -98,6 +98,26 @@ def test_a_file_that_is_just_being_replaced_is_waited_for(world):
     assert world.watch.check()
 
 
+def test_an_emptied_file_is_one_that_is_being_written(world):
+    world.write("# the rest is on its way\n")
+    assert not world.watch.check()
+    assert world.said[-1][0]
+    assert "holds nothing" in world.said[-1][1]
+
+
+def test_no_other_file_takes_the_place_of_one_that_is_gone(tmp_path):
+    (tmp_path / "aegis.yaml").write_text("environment: above")
+    (tmp_path / "below").mkdir()
+    world = World(tmp_path / "below")
+    world.load = lambda: config.load(env={}, cwd=world.file.parent)
+    world.watch = Watch(world.load(), world.load, world.applied.append, lambda *_: None)
+    world.file.unlink()
+    assert not world.watch.check(force=True)
+    world.write("environment: back")
+    assert world.watch.check(force=True)
+    assert [loaded.settings.environment for loaded in world.applied] == ["back"]
+
+
 def test_what_needs_a_restart_keeps_its_value_and_is_named(world):
     world.write("server: { port: 1, host: '::1' }\nlimits: { body_bytes: 2048 }\nhome: elsewhere")
     assert world.watch.check()

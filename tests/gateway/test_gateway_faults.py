@@ -39,6 +39,14 @@ def test_retry_after_is_passed_on(gateway):
     assert gateway.chat("429").headers["retry-after"] == "7"
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_personal_data_in_a_providers_error_is_masked(gateway, stream):
+    reply = gateway.chat("quotes", stream=stream)
+    assert reply.status == 400
+    assert reply.error["message"].startswith("no such user ")
+    assert "bob.smith" not in reply.error["message"]
+
+
 @pytest.mark.parametrize("model", ["429", "500", "hang", "close-unanswered"])
 def test_a_stream_that_never_began_is_an_ordinary_error(gateway, model):
     reply = gateway.chat(model, stream=True)

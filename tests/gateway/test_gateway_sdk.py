@@ -55,6 +55,14 @@ def test_the_stream_helper_accumulates_tool_calls(client):
     assert (call.function.name, call.function.arguments) == ("lookup", '{"id":1}')
 
 
+@pytest.mark.parametrize("model", ["tools", "tools:backwards"])
+def test_the_stream_helper_takes_what_is_left_of_the_calls(client, model):
+    with client.chat.completions.stream(model=model, messages=HI, tools=TOOLS) as stream:
+        final = stream.get_final_completion()
+    (call,) = final.choices[0].message.tool_calls
+    assert (call.function.name, call.function.arguments) == ("lookup", '{"id":7}')
+
+
 def test_a_tool_round_trip(client):
     first = client.chat.completions.create(model="offline-tools", messages=HI, tools=TOOLS)
     call = first.choices[0].message.tool_calls[0]

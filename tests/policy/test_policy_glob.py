@@ -125,6 +125,12 @@ DISGUISES = [
     "ꓓeꓡete",
     "ᎠᎬLETE",
     "ᗪelete",
+    *(f"de{unseen}lete" for unseen in "\u17b4\u2065\ufff3\U000e0002\U000e01f0\U000e0fff"),
+    *(f"de{mark}lete" for mark in "\u0489\u1ab0\u1dc0\u20dd\ufe20"),
+    "🄳🄴🄻🄴🅃🄴",
+    "🅳🅴🅻🅴🆃🅴",
+    "🅓🅔🅛🅔🅣🅔",
+    "🇩elete",
 ]
 
 

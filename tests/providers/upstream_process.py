@@ -101,6 +101,8 @@ def refusal(model: str) -> bytes:
     if model == "400":
         error = {"error": {"message": "bad key sk-upstream-secret and bad field", "param": "n"}}
         return answer(400, error)
+    if model == "quotes":
+        return answer(400, {"error": {"message": "no such user bob.smith@example.com"}})
     if model == "401":
         return answer(401, {"error": {"message": "Incorrect API key sk-upstream-secret"}})
     if model == "500":
@@ -110,6 +112,11 @@ def refusal(model: str) -> bytes:
     if model == "302":
         return answer(302, {}, "location: http://127.0.0.1:1/")
     return b""
+
+
+def proposed(order: str) -> list[dict]:
+    """The calls of `tools`; of `tools:backwards`, the last one first."""
+    return CALLS[::-1] if order == "backwards" else CALLS
 
 
 def spoken(body: dict, model: str) -> dict | None:
@@ -122,7 +129,7 @@ def spoken(body: dict, model: str) -> dict | None:
     if manner == "repeat":
         return completion(last(body))
     if manner == "tools":
-        return completion(None, tool_calls=CALLS)
+        return completion(None, tool_calls=proposed(what))
     if manner == "forward":
         return completion(None, tool_calls=forwarding(body, what))
     if manner in ("call", "call-as"):
@@ -194,7 +201,7 @@ async def whole(writer: asyncio.StreamWriter, body: dict, model: str) -> bool:
 async def streamed(writer: asyncio.StreamWriter, body: dict, model: str) -> bool:
     """Answer a request for a stream; whether the connection stays open."""
     send = writer.write
-    if model in ("hang", "429", "500", "400", "401", "close-unanswered", "not-http"):
+    if model in ("hang", "quotes", "429", "500", "400", "401", "close-unanswered", "not-http"):
         return await whole(writer, body, model)
     if model == "json-instead":
         return await whole(writer, body, "normal")
@@ -206,8 +213,8 @@ async def streamed(writer: asyncio.StreamWriter, body: dict, model: str) -> bool
             send(piece(event(chunk({"content": part}))))
         send(piece(event(chunk({}, "stop")) + b"data: [DONE]\n\n") + b"0\r\n\r\n")
         return True
-    if model == "tools":
-        data = tool_stream(CALLS)
+    if model.startswith("tools"):
+        data = tool_stream(proposed(model[6:]))
     elif model.startswith("forward:"):
         data = tool_stream(forwarding(body, model[8:]))
     elif model == "repeat":

@@ -9,7 +9,7 @@ import pytest
 
 from aegis.builtin.stores.memory import MemoryStore
 from aegis.builtin.stores.sqlite import SIZES, SqliteStore
-from aegis.builtin.stores.sqlite_reader import verify_store
+from aegis.builtin.stores.sqlite_reader import SqliteReader, verify_store
 from aegis.kernel.journal import Journal
 from aegis.ledger.checkpoint import Sealed, Signer
 from aegis.ledger.entry import Query, Row
@@ -162,6 +162,30 @@ def test_readers_see_what_is_written_meanwhile(tmp_path):
 
 def test_the_file_is_private(path):
     assert path.stat().st_mode & 0o077 == 0
+
+
+def test_nobody_sees_a_file_that_is_half_made(tmp_path):
+    done, seen = threading.Event(), set()
+
+    def look():
+        while not done.is_set():
+            newest = max(tmp_path.glob("*.db"), default=tmp_path / "none", key=lambda p: p.name)
+            try:
+                seen.add(SqliteReader(newest).size)
+            except LedgerError as error:
+                seen.add(str(error))
+
+    reader = threading.Thread(target=look)
+    reader.start()
+    try:
+        for number in range(30):
+            store = SqliteStore(tmp_path / f"{number:02}.db")
+            store.open("me")
+            store.close()
+    finally:
+        done.set()
+        reader.join()
+    assert seen == {0}
 
 
 def test_what_is_no_ledger(tmp_path):

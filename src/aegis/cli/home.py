@@ -36,7 +36,7 @@ def policy_in(path: Path) -> Policy:
     from ..policy import Policy
     from ..policy.document import read_document
 
-    root = configuration.read(configuration.read_text(path), str(path))
+    root = configuration.filled(configuration.read_text(path), str(path))
     if configuration.is_policy(root):
         return Policy(*read_document(root, str(path)))
     found = configuration.parse(root, str(path), base=path.parent, resolve=False).policy

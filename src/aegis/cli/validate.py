@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..model import ConfigError, Problem
+from ..model import ConfigError
 from . import output
 
 
@@ -48,10 +48,7 @@ def _report(path: Path) -> dict[str, Any]:
     text = config.read_text(path)
     report: dict[str, Any] = {"file": str(path), "ok": False, "kind": "policy", "problems": []}
     try:
-        root = config.read(text, str(path))
-        if not root.value:
-            hint = "write one with `aegis init`, or begin with `rules:`"
-            raise ConfigError([Problem("holds nothing", source=str(path), hint=hint)])
+        root = config.filled(text, str(path))
         if config.is_policy(root):
             policy: Policy | None = Policy(*read_document(root, str(path)))
         else:

@@ -95,7 +95,9 @@ class StreamReader(Protocol):
         ...
 
     def without_calls(self, event: Any, refused: Mapping[int, Decision]) -> Any | None:
-        """The event without the pieces of refused calls; None where nothing is left of it."""
+        """The event without the pieces of refused calls; None where nothing is left of it. Asked
+        after `with_arguments`, since it may number the calls anew.
+        """
         ...
 
     def arguments(self) -> Sequence[tuple[str, str]]:

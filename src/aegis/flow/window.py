@@ -162,10 +162,10 @@ class Window:
         out: list[Any] = []
         for held in self._queue:
             event = self._masked(held)
+            if held.tool and restored:
+                event = self.reader.with_arguments(event, restored)
             if held.tool and refused:
                 event = self.reader.without_calls(event, refused)
-            if held.tool and restored and event is not None:
-                event = self.reader.with_arguments(event, restored)
             if event is not None:
                 out.append(event)
         self._queue.clear()

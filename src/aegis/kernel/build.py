@@ -277,7 +277,10 @@ def build_dispatch(settings: Settings) -> Dispatch:
     """The model providers; the offline one where none is configured."""
     routes = []
     for name, provider in settings.providers.items():
-        made = discover.load("provider", provider.type)(name, provider)
+        try:
+            made = discover.load("provider", provider.type)(name, provider)
+        except ConfigError as error:
+            raise ConfigError([Problem(str(error), path=f"providers.{name}")]) from None
         routes.append(Route(name, made, provider.models))
     if not routes:
         from .settings import ProviderSettings

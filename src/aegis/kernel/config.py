@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..model import AegisError, ConfigError, PluginError, PolicyError, Problem
+from ..model import AegisError, CallerError, ConfigError, PluginError, PolicyError, Problem
 from ..policy import Policy
 from ..policy.document import read_document
 from ..policy.source import Node, from_plain, parse_yaml
@@ -23,6 +23,7 @@ from .channels import check_channels, spell_out
 from .gate_settings import check_gates
 from .grants import check_credentials, check_tickets
 from .guard_options import check_guards
+from .options import below
 from .settings import Settings
 from .typed import Path as Path_
 from .typed import Reader, type_of
@@ -94,11 +95,11 @@ def load(
     env = os.environ if env is None else env
     folder = Path(cwd) if cwd is not None else Path.cwd()
     named = path or env.get("AEGIS_CONFIG", "")
-    file = folder / Path(named).expanduser() if named else find(folder)
+    file = folder / expanded(named) if named else find(folder)
     if file is None:
         return parse("", "", env=env, base=folder, resolve=resolve)
-    text = read_text(file)
-    return parse(text, str(file), env=env, base=file.parent, resolve=resolve)
+    root = filled(read_text(file), str(file))
+    return parse(root, str(file), env=env, base=file.parent, resolve=resolve)
 
 
 def parse(
@@ -133,7 +134,7 @@ def parse(
         raise ConfigError(sorted(problems, key=_position))
     settings = msgspec.structs.replace(
         settings,
-        home=str(folder / Path(settings.home).expanduser()),
+        home=str(folder / expanded(settings.home)),
         policy=policy.to_dict() if policy is not None else None,
         tool_policies=None,
         agents=None,
@@ -229,6 +230,17 @@ def read(document: str | Mapping[str, Any], source: str) -> Node:
     return root
 
 
+def filled(text: str, source: str) -> Node:
+    """The tree of a file that says something. One that says nothing is refused: it may be about to
+    be written, and the defaults permit what its policy would not. Raises ConfigError.
+    """
+    root = read(text, source)
+    if not root.value:
+        hint = "write one with `aegis init`, or begin with `rules:`"
+        raise ConfigError([Problem("holds nothing", source=source, hint=hint)])
+    return root
+
+
 def _policy(root: Node, source: str, base: Path, files: list[str]) -> Policy | None:
     """The compiled policy; None where the document says nothing about one.
 
@@ -275,9 +287,23 @@ def _policy_file(top: dict[str, Node], source: str, base: Path, files: list[str]
     if beside:
         names = ", ".join(f"`{key[:80]}`" for key in beside)
         raise refuse(f"{names} beside it has no effect", "move it into that file")
-    file = base / Path(node.value).expanduser()
+    try:
+        file = base / expanded(node.value)
+    except CallerError as error:
+        raise refuse(str(error)) from None
     files.append(str(file))
     return Policy.from_text(read_text(file), str(file))
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """A path with `~` expanded. Raises CallerError where nobody has that name, or this user has no
+    home.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        name = Path(path).parts[0][:80]
+        raise CallerError(f"`{name}` is nobody's home folder; write the path in full") from None
 
 
 def _texts(section: Node, key: str) -> list[str]:
@@ -310,9 +336,17 @@ def _check(root: Node, reader: Reader) -> None:
     check_tickets(root, reader)
     upstreams.check(root, reader)
     check_gates(root, reader)
-    home = root.value.get("home") if isinstance(root.value, dict) else None
-    if home is not None and isinstance(home.value, str) and not home.value.strip():
-        reader.complain(("home",), home, "has to name a folder")
+    home = below(root, "home")
+    if home is not None and isinstance(home.value, str):
+        if not home.value.strip():
+            reader.complain(("home",), home, "has to name a folder")
+        try:
+            expanded(home.value)
+        except CallerError as error:
+            reader.complain(("home",), home, str(error))
+    sinks = below(root, "sinks")
+    for index, item in enumerate(sinks.value if sinks and isinstance(sinks.value, list) else ()):
+        _named(reader, ("sinks", index), item, "sink")
 
 
 def _children(root: Node, section: str) -> list[tuple[Path_, Node]]:

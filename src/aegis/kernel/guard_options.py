@@ -29,6 +29,10 @@ def check_guards(root: Node, reader: Reader) -> None:
     for name, node in entries.items():
         try:
             discover.find("guard", name)
+            if _plain(node, "stages") == []:
+                hint = "`enabled: false` switches a guard off"
+                message = "an empty list reads nothing"
+                reader.complain((SECTION, name, "stages"), node.value["stages"], message, hint)
             if below(node, "options") is not None or _plain(node, "action"):
                 _check(reader, node, Entry(name, _action(node), running))
         except PluginError as error:

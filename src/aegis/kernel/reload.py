@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 import msgspec.inspect as shape
 
-from ..model import AegisError
+from ..model import AegisError, ConfigError, Problem
 from .typed import bare, type_of
 
 if TYPE_CHECKING:
@@ -103,6 +103,10 @@ class Watch:
         self._stamp = now
         try:
             loaded = self._load()
+            if self.loaded.source not in ("", loaded.source):
+                # another file, or none, has a policy of its own: not for an accident to choose
+                message = "is gone; bring it back, or restart to go on without it"
+                raise ConfigError([Problem(message, source=self.loaded.source)])
             settings, fixed = kept(self.loaded.settings, loaded.settings)
             loaded = msgspec.structs.replace(loaded, settings=settings)
             self._apply(loaded)

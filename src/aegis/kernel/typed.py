@@ -229,6 +229,9 @@ class Reader:
         if len(value) > TEXT_MAX:
             self.complain(path, node, f"is longer than {TEXT_MAX} characters")
             return _REFUSED
+        if "\0" in value:
+            self.complain(path, node, "holds a NUL character, which no setting may")
+            return _REFUSED
         if "secret://" not in value or self._secret is None:
             return value
         if not value.startswith("secret://"):
@@ -275,9 +278,14 @@ def bounds(type_: shape.IntType | shape.FloatType) -> str:
     """The bounds of a number in words; empty where it has none."""
     parts = []
     if type_.ge is not None:
-        parts.append(f"at least {type_.ge:g}")
+        parts.append(f"at least {_plain(type_.ge)}")
     if type_.gt is not None:
-        parts.append(f"more than {type_.gt:g}")
+        parts.append(f"more than {_plain(type_.gt)}")
     if type_.le is not None:
-        parts.append(f"at most {type_.le:,.0f}".replace(",", "_"))
+        parts.append(f"at most {_plain(type_.le)}")
     return " and ".join(parts)
+
+
+def _plain(number: float) -> str:
+    """A bound as a configuration may write it, with `_` between the thousands."""
+    return f"{number:_.17g}" if number >= 1_000 else f"{number:g}"

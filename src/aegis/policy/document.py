@@ -143,7 +143,10 @@ def _named_file(reader: Reader, root: Node, alone: bool) -> str:
 
 
 def _beside(source: str, path: str) -> Path:
-    file = Path(path).expanduser()
+    try:
+        file = Path(path).expanduser()
+    except RuntimeError:
+        file = Path(path)  # `~` of nobody: there is no such file, and reading it will say so
     return file if file.is_absolute() else Path(source).parent / file
 
 

@@ -4,10 +4,12 @@ A block rule on `delete*` is worth nothing if `Delete`, full-width letters, a Cy
 zero-width space slip past it. Patterns and values are therefore both folded before they are
 compared:
 
-1. compatibility decomposition (NFKD, UAX #15), Latin combining marks U+0300 to U+036F dropped;
+1. compatibility decomposition (NFKD, UAX #15), the combining marks of the blocks for Latin,
+   Cyrillic and symbols dropped;
 2. invisible characters dropped: controls, format characters (soft hyphen, zero-width, bidi, tags),
-   variation selectors, Hangul fillers, the Braille blank;
-3. look-alike letters of other scripts folded to Latin (a subset of UTS #39), case folded;
+   the Braille blank, and whatever Unicode lets a font ignore, assigned or not;
+3. look-alike letters of other scripts (a subset of UTS #39) and letters in filled circles, squares
+   and flags folded to Latin, case folded;
 4. white space runs become one space; the ends are stripped.
 
 Folding is for comparing only: what is performed and recorded keeps its own spelling.
@@ -54,15 +56,28 @@ _LOOKALIKES = {
     "y": "уУΥүҮʏγꓬᎩ",
     "z": "ΖζᴢꓜᏃ",
 }
+_ENCLOSED = (0x1F150, 0x1F170, 0x1F1E6)
+"""The A of filled circles, filled squares and flags, which NFKD leaves as they are."""
+
 _AS_SEEN = {ord(seen): latin for latin, row in _LOOKALIKES.items() for seen in row}
+_AS_SEEN |= {first + place: chr(97 + place) for first in _ENCLOSED for place in range(26)}
 _AS_SEEN_LOWER = {code: latin for code, latin in _AS_SEEN.items() if chr(code).islower()}
 
-_DROPPED = frozenset(
-    [chr(c) for c in range(0x0300, 0x0370)]
-    + [chr(c) for c in range(0xFE00, 0xFE10)]
-    + [chr(c) for c in range(0xE0100, 0xE01F0)]
-    + list("\u115f\u1160\u3164\uffa0\u180b\u180c\u180d\u180f\u2800")
+_MARKS = (
+    *((0x0300, 0x036F), (0x0483, 0x0489), (0x1AB0, 0x1AFF)),
+    *((0x1DC0, 0x1DFF), (0x20D0, 0x20FF), (0xFE20, 0xFE2F)),
 )
+"""Blocks of combining marks that are not letters of a script (Unicode 15, Blocks.txt)."""
+
+_IGNORABLE = (
+    *((0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x2065, 0x2065)),
+    *((0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFF8)),
+)
+"""Default_Ignorable_Code_Point (Unicode 15, DerivedCoreProperties.txt), less the format characters
+and plane 14, all of whose 4,096 such characters stand in one row."""
+
+_DROPPED = {chr(c) for first, last in _MARKS + _IGNORABLE for c in range(first, last + 1)}
+_DROPPED.add("\u2800")
 _CONTROLS = {code: " " if chr(code).isspace() else None for code in (*range(32), 127)}
 """What becomes of ASCII's controls; the same as in `_unmasked`, at the speed of a table."""
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+|\d+")
@@ -90,7 +105,7 @@ def _spaced(text: str) -> str:
 def _unmasked(name: str) -> str:
     kept: list[str] = []
     for char in unicodedata.normalize("NFKD", name):
-        if char in _DROPPED:
+        if char in _DROPPED or "\U000e0000" <= char <= "\U000e0fff":
             continue
         if char.isspace():
             kept.append(" ")

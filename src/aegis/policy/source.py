@@ -22,6 +22,7 @@ from ruamel.yaml.events import (
     SequenceEndEvent,
     SequenceStartEvent,
 )
+from ruamel.yaml.reader import ReaderError
 
 from ..model import PolicyError, Problem
 
@@ -100,6 +101,11 @@ def parse_yaml(text: str, source: str) -> Node:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
         message = f"not valid YAML: {error.problem or error.context or 'malformed'}"
+        raise PolicyError([Problem(message, source=source, line=line, column=column)]) from None
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        column = error.position - text.rfind("\n", 0, error.position)
+        message = f"not valid YAML: the character U+{error.character:04X} may not stand here"
         raise PolicyError([Problem(message, source=source, line=line, column=column)]) from None
     except (
         YAMLError,

@@ -13,6 +13,7 @@ import sqlite3
 import weakref
 from contextlib import contextmanager
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ...model import LedgerBusy, LedgerError
@@ -132,20 +133,16 @@ class SqliteStore(SqliteReader):
         self._lock = handle
 
     def _prepare(self, identity: str) -> sqlite3.Connection:
-        if not self.path.exists():
-            # records hold personal data: nobody else may read them
-            os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        if not self.path.exists() or not self.path.stat().st_size:
+            _make(self.path.resolve())
         connection = sqlite3.connect(
             self.path, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1000
         )
         self._writer = connection
-        connection.execute("PRAGMA page_size = 8192")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.execute("PRAGMA synchronous = FULL")
         self._full = True
-        if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0:
-            connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
         check_layout(connection, self.path)
         connection.execute("INSERT OR IGNORE INTO meta VALUES ('identity', ?)", (identity,))
         owner = connection.execute("SELECT value FROM meta WHERE name = 'identity'").fetchone()[0]
@@ -233,6 +230,21 @@ class SqliteStore(SqliteReader):
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+
+def _make(path: Path) -> None:
+    """Make an empty ledger, which appears whole: other processes look at any time."""
+    new = Path(f"{path}.new")
+    # records hold personal data: nobody else may read them
+    os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600))
+    connection = sqlite3.connect(new, isolation_level=None)
+    try:
+        connection.execute("PRAGMA page_size = 8192")
+        connection.execute("PRAGMA journal_mode = OFF")
+        connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+    finally:
+        connection.close()
+    new.replace(path)
 
 
 def _insert(

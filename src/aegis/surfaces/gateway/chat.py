@@ -161,7 +161,7 @@ class _Exchange:
             waiting = self.runtime.journal.waiting(seq, "written", turn.loop)
             if waiting is not None:
                 await waiting
-        failure = of_outcome(outcome)
+        failure = of_outcome(outcome, self.runtime.rules.redact)
         if outcome.error is not None or outcome.code or outcome.decision.obligations:
             complain(outcome)
         if stream:

@@ -17,7 +17,7 @@ from .digests import identifier
 from .usage import stated_usage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from ...model import Action, Decision, Path
 
@@ -123,7 +123,10 @@ class ChatReader:
         ]
 
     def without_calls(self, event: Any, refused: Mapping[int, Decision]) -> Any | None:
-        """The chunk without pieces of refused calls; the first piece of each becomes a notice."""
+        """The chunk without pieces of refused calls; the first piece of each becomes a notice.
+
+        The calls that are left are numbered without a gap.
+        """
         order = sorted(self._calls)
         gone = {order[position]: decision for position, decision in refused.items()}
         told: list[dict[str, Any]] = []
@@ -308,7 +311,9 @@ class ChatReader:
             listed = entries if isinstance(entries, list) else [entries]
             keys = [(index, _place(entry, place)) for place, entry in enumerate(listed)]
             delta["tool_calls"] = [
-                e for key, e in zip(keys, listed, strict=True) if key not in gone
+                _renumbered(e, key, gone)
+                for key, e in zip(keys, listed, strict=True)
+                if key not in gone
             ]
             if not delta["tool_calls"]:
                 del delta["tool_calls"]
@@ -354,6 +359,16 @@ def _place(entry: Any, place: int) -> int:
     if index.__class__ is not int or not 0 <= index < LEGACY:
         raise TooMuch("a tool call of the reply has no usable index")
     return int(index)
+
+
+def _renumbered(entry: Any, key: tuple[int, int], gone: Collection[tuple[int, int]]) -> Any:
+    """A piece of a call, numbered as if the refused calls had never been proposed: clients keep
+    calls in a list, and take the number for the place in it.
+    """
+    before = sum(choice == key[0] and place < key[1] for choice, place in gone)
+    if not before or not isinstance(entry, dict) or "index" not in entry:
+        return entry
+    return {**entry, "index": entry["index"] - before}
 
 
 def _has(value: Any, path: Path) -> bool:

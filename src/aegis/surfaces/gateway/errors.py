@@ -19,6 +19,8 @@ from ..refusal import shareable as shareable
 from .wire import encode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ...model import Outcome
 
 Header = tuple[bytes, bytes]
@@ -89,12 +91,14 @@ class Failure(Exception):
         return headers
 
 
-def of_outcome(outcome: Outcome) -> Failure | None:
-    """The failure an outcome is; None where it was performed."""
+def of_outcome(outcome: Outcome, redact: Callable[[str], str]) -> Failure | None:
+    """The failure an outcome is; None where it was performed. What a provider says of a failure
+    passes `redact`: no guard has read it.
+    """
     if outcome.status == "performed":
         return None
     if outcome.status == "failed":
-        return _failed(outcome)
+        return _failed(outcome, redact)
     if outcome.code in REFUSALS:
         status, code = REFUSALS[outcome.code]
         return Failure(
@@ -125,15 +129,17 @@ def of_held(error: HeldError) -> Failure:
     )
 
 
-def of_upstream(error: UpstreamError, aegis: dict[str, Any] | None = None) -> Failure:
-    """The answer where the provider failed."""
+def of_upstream(
+    error: UpstreamError, aegis: dict[str, Any] | None = None, message: str = ""
+) -> Failure:
+    """The answer where the provider failed; `message` stands for what the error says."""
     status = error.status if 400 <= error.status <= 599 else 502
     code = {404: "model_not_found", 429: "rate_limit_exceeded", 504: "upstream_timeout"}.get(
         status, "upstream_error"
     )
     return Failure(
         status,
-        str(error),
+        message or str(error),
         code,
         param="model" if status == 404 else None,
         aegis=aegis,
@@ -142,9 +148,11 @@ def of_upstream(error: UpstreamError, aegis: dict[str, Any] | None = None) -> Fa
     )
 
 
-def _failed(outcome: Outcome) -> Failure:
-    if isinstance(outcome.error, UpstreamError):
-        return of_upstream(outcome.error, {"action": outcome.action.id, "status": "failed"})
+def _failed(outcome: Outcome, redact: Callable[[str], str]) -> Failure:
+    error = outcome.error
+    if isinstance(error, UpstreamError):
+        about = {"action": outcome.action.id, "status": "failed"}
+        return of_upstream(error, about, redact(str(error)))
     return Failure(
         500,
         "the provider plugin failed; the gateway's log names the cause",

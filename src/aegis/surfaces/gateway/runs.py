@@ -78,7 +78,7 @@ async def resume(runtime: Runtime, turn: Turn, principal: Principal) -> None:
     if outcome.receipt is not None:
         await runtime.journal.wait_async(outcome.receipt.seq, "written")
     complain(outcome)
-    failure = of_outcome(outcome)
+    failure = of_outcome(outcome, runtime.rules.redact)
     if failure is not None:
         raise failure
     about = ((b"x-aegis-action", action.id.encode()), *head.decided(outcome))
