@@ -51,7 +51,7 @@ def path(tmp_path):
 
 def test_batches_of_every_size(store):
     size = 0
-    for count in (0, 1, 2, 3, 4, 5, 15, 16, 17, 63, 64, 65, 100, 128, 300):
+    for count in (0, 1, 2, 3, 4, 5, 31, 32, 33, 63, 64, 65, 100, 256, 300, 600):
         store.write(rows(size, size + count), sync=count % 2 == 0)
         size += count
         assert store.size == size
@@ -186,6 +186,21 @@ def test_nobody_sees_a_file_that_is_half_made(tmp_path):
         done.set()
         reader.join()
     assert seen == {0}
+
+
+def test_a_new_file_takes_nothing_from_the_log_of_one_that_is_gone(tmp_path):
+    path = tmp_path / "ledger.db"
+    old = SqliteStore(path)
+    old.open("me")
+    old.write(rows(0, 5), sync=True)
+    log = (tmp_path / "ledger.db-wal").read_bytes()
+    old.close()
+    path.unlink()
+    (tmp_path / "ledger.db-wal").write_bytes(log)
+    new = SqliteStore(path)
+    new.open("somebody else")
+    assert (new.identity, new.size) == ("somebody else", 0)
+    new.close()
 
 
 def test_what_is_no_ledger(tmp_path):

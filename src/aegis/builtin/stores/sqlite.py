@@ -244,6 +244,9 @@ def _make(path: Path) -> None:
         connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
     finally:
         connection.close()
+    for left in ("-wal", "-shm"):
+        # of a file that is gone: SQLite would write it over the new one
+        Path(f"{path}{left}").unlink(missing_ok=True)
     new.replace(path)
 
 
