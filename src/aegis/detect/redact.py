@@ -125,7 +125,7 @@ def redact(value: Any) -> Any:
     The value itself is returned where there is nothing to mask. Raises ActionError where it is
     nested deeper than DEPTH_MAX.
     """
-    if _remembered(value, 0):
+    if (value.__class__ is str and value in _clean) or _remembered(value, 0):
         return value
     strings: list[str] = []
     if not _collect(value, strings, 0):
@@ -150,6 +150,8 @@ def redact(value: Any) -> Any:
 _PLAIN = frozenset({int, bool, float, type(None), Digest})
 _NOTHING, _READ, _SECRET = 0, 1, 2
 _marks: dict[str, int] = {}
+_quiet: set[str] = set()
+"""The keys of `_marks` that say nothing: a mapping's keys are looked up here all at once."""
 
 
 def _marked(key: str) -> int:
@@ -162,7 +164,10 @@ def _marked(key: str) -> int:
         mark = _NOTHING
     if len(_marks) >= _KEYS_MAX:
         _marks.clear()
+        _quiet.clear()
     _marks[key] = mark
+    if mark == _NOTHING:
+        _quiet.add(key)
     return mark
 
 
@@ -170,31 +175,25 @@ def _remembered(value: Any, depth: int) -> bool:
     """Whether every string of a value is remembered as clean, and no key asks for redaction."""
     kind = value.__class__
     if kind is str:
-        return len(value) <= 3 or value in _clean
+        return value in _clean or len(value) <= 3
     if kind is dict:
+        if depth >= DEPTH_MAX or not _quiet.issuperset(value):
+            return False
+        value = value.values()
+    elif kind is list or kind is tuple:
         if depth >= DEPTH_MAX:
             return False
-        for key, item in value.items():
-            if _marks.get(key) != _NOTHING:
+    else:
+        # numbers and the like; what could hold a text, a subclass included, is read
+        return not isinstance(value, (str, dict, list, tuple))
+    for item in value:
+        kind = item.__class__
+        if kind is str:
+            if item not in _clean and len(item) > 3:
                 return False
-            kind = item.__class__
-            if kind is str:
-                if len(item) > 3 and item not in _clean:
-                    return False
-            elif kind not in _PLAIN and not _remembered(item, depth + 1):
-                return False
-        return True
-    if kind is list or kind is tuple:
-        if depth >= DEPTH_MAX:
+        elif kind not in _PLAIN and not _remembered(item, depth + 1):
             return False
-        for item in value:
-            if item.__class__ is str and item in _clean:
-                continue
-            if item.__class__ not in _PLAIN and not _remembered(item, depth + 1):
-                return False
-        return True
-    # numbers and the like; what could hold a text, a subclass included, is read
-    return not isinstance(value, (str, dict, list, tuple))
+    return True
 
 
 def _collect(value: Any, strings: list[str], depth: int) -> bool:

@@ -22,7 +22,7 @@ from ..model import (
     Verdict,
 )
 from .decide import code_of
-from .effects import Admission
+from .effects import Admission, Append, Settled
 
 PENDING = Decision(Verdict.BLOCK, reasons=("not decided yet",))
 
@@ -94,7 +94,7 @@ class Course(msgspec.Struct):
         )
 
 
-def decision_body(course: Course) -> DecisionBody:
+def decision_append(course: Course, durability: str) -> Append:
     """The record of a decision. Texts pass the redactor; findings carry no text.
 
     Positional, in the order the fields are declared (by name): this runs once per action, and
@@ -104,33 +104,38 @@ def decision_body(course: Course) -> DecisionBody:
     redact = course.rules.redact
     params = course.view.recorded(action)
     description, justification = action.description, action.justification
-    return DecisionBody(
-        action.id,
-        action.actor,
-        decision.advice,
-        course.approval,
-        action.time,
-        action.capability,
-        course.coverage,
-        redact(description[:TEXT_MAX]) if description else "",
-        action.environment,
-        course.findings,
-        redact(justification[:TEXT_MAX]) if justification else "",
-        action.labels + course.admission.labels,
-        decision.near,
-        decision.obligations,
-        redact(params) if params else None,
-        action.parent,
-        decision.policy,
-        action.protocol,
-        decision.reasons,
-        _named(action.resources, redact) if action.resources else (),
-        _RISK_WORDS[decision.risk],
-        decision.rule,
-        redact(action.target) if action.target else "",
-        action.task,
-        action.type,
-        _VERDICT_WORDS[decision.verdict],
+    return Append(
+        "decision",
+        action.actor.session,
+        DecisionBody(
+            action.id,
+            action.actor,
+            decision.advice,
+            course.approval,
+            action.time,
+            action.capability,
+            course.coverage,
+            redact(description[:TEXT_MAX]) if description else "",
+            action.environment,
+            course.findings,
+            redact(justification[:TEXT_MAX]) if justification else "",
+            action.labels + course.admission.labels,
+            decision.near,
+            decision.obligations,
+            redact(params) if params else None,
+            action.parent,
+            decision.policy,
+            action.protocol,
+            decision.reasons,
+            _named(action.resources, redact) if action.resources else (),
+            _RISK_WORDS[decision.risk],
+            decision.rule,
+            redact(action.target) if action.target else "",
+            action.task,
+            action.type,
+            _VERDICT_WORDS[decision.verdict],
+        ),
+        durability,
     )
 
 
@@ -139,21 +144,28 @@ def _named(resources: tuple[Resource, ...], redact: Any) -> tuple[Resource, ...]
     return tuple(Resource(one.kind, redact(one.name), one.verb) for one in resources)
 
 
-def outcome_body(course: Course, at: int) -> OutcomeBody:
-    """The record of an outcome, positional like `decision_body`."""
-    recorded, error = course.recorded, course.error
+def outcome_append(course: Course, settled: Settled) -> Append:
+    """The record that ends the action, positional like `decision_append`."""
+    action, recorded, error = course.action, course.recorded, course.error
     redact = course.rules.redact
-    return OutcomeBody(
-        course.action.id,
-        at,
-        course.code,
-        course.coverage,
-        course.receipt.seq if course.receipt is not None else -1,
-        redact(f"{type(error).__name__}: {error}"[:TEXT_MAX]) if error is not None else "",
-        course.findings,
-        redact(recorded) if recorded is not None else None,
-        course.status,
-        course.usage,
+    if settled.cost_micros and not course.usage.cost_micros:
+        course.usage = msgspec.structs.replace(course.usage, cost_micros=settled.cost_micros)
+    return Append(
+        "outcome",
+        action.actor.session,
+        OutcomeBody(
+            action.id,
+            settled.at,
+            course.code,
+            course.coverage,
+            course.receipt.seq if course.receipt is not None else -1,
+            redact(f"{type(error).__name__}: {error}"[:TEXT_MAX]) if error is not None else "",
+            course.findings,
+            redact(recorded) if recorded is not None else None,
+            course.status,
+            course.usage,
+        ),
+        course.rules.durability.get(action.capability, "synced"),
     )
 
 

@@ -43,16 +43,16 @@ def drive_sync(
         effect = begun if begun is not None else next(flow)
         while True:
             try:
-                answer = (port if gone is None else late)[effect.__class__](effect)
+                answer = port[effect.__class__](effect)
             except Parked:
                 raise
             except Interrupted as cut:
-                gone, answer = cut.cause, cut.answer
+                gone, answer, port = cut.cause, cut.answer, late
             except Exception as error:
                 effect = flow.throw(_left() if gone is not None else error)
                 continue
             except BaseException as error:
-                gone = error
+                gone, port = error, late
                 effect = flow.throw(_interruption(effect))
                 continue
             if trail is not None:
@@ -84,15 +84,16 @@ async def drive_async(
         effect = begun if begun is not None else next(flow)
         while True:
             try:
-                answer = (port if gone is None else late)[effect.__class__](effect)
-                if answer.__class__ is CoroutineType or hasattr(answer, "__await__"):
+                answer = port[effect.__class__](effect)
+                kind = answer.__class__
+                if kind not in _READY and (kind is CoroutineType or hasattr(answer, "__await__")):
                     answer = await answer
             except Parked:
                 raise
             except Interrupted as cut:
-                gone, answer = cut.cause, cut.answer
+                gone, answer, port = cut.cause, cut.answer, late
             except cancelled as error:
-                gone = error
+                gone, port = error, late
                 effect = flow.throw(_interruption(effect))
                 continue
             except Exception as error:
@@ -122,6 +123,8 @@ def _left() -> Abandoned:
 
 
 _STREAMED = (Next, Emit)
+_READY = frozenset([type(None), *(kind for kind in ANSWERS.values() if isinstance(kind, type))])
+"""Answers that nobody has to wait for."""
 
 
 class Diverged(Exception):

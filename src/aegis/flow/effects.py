@@ -127,9 +127,12 @@ class Revoke(msgspec.Struct, frozen=True, gc=False):
 
 
 class Perform(msgspec.Struct, frozen=True, gc=False):
-    """Do it, with what was lent for it. Answer: Performed; with `stream`, also Opened."""
+    """Do it, by `call(action)`, with what was lent for it. Answer: Performed; with `stream`, also
+    OPENED.
+    """
 
     action: Action
+    call: Any = None
     stream: bool = False
     lease: Any = None
 

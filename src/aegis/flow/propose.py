@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..model import ActionError, Decision, Verdict, rewrites
 from .approve import approve
-from .course import Course, decision_body
+from .course import Course, decision_append
 from .decide import broken, decide, restated, unusable
-from .effects import Append, Trace
+from .effects import Trace
 from .inspect import inspect
 from .view import PLAIN as _PROPOSED
 
@@ -75,7 +75,7 @@ def _judge(course: Course, call: Action) -> Generator[Effect, Any, Decision]:
     if child.decision.verdict is Verdict.REVIEW:
         yield from approve(child)
     try:
-        yield Append("decision", call.actor.session, decision_body(child), "buffered")
+        yield decision_append(child, "buffered")
     except Exception as error:
         child.decision = broken(f"the ledger failed: {error}", rules)
     course.saw(child.findings, ())

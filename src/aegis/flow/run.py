@@ -15,11 +15,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from ..model import ActionError, Outcome, Receipt, Verdict, rewrites
 from .approve import approve
-from .course import PENDING, Course, decision_body, outcome_body
+from .course import PENDING, Course, decision_append, outcome_append
 from .decide import (
     broken,
     code_of,
@@ -31,7 +29,7 @@ from .decide import (
     unforeseen,
     unusable,
 )
-from .effects import Abandoned, Admit, Append, Learn, Opened, Perform, Settle, Settled, Trace
+from .effects import OPENED, Abandoned, Admit, Learn, Perform, Settle, Settled, Trace
 from .inspect import bound, inspect
 from .lend import give_back, lend
 from .propose import propose
@@ -42,19 +40,29 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from ..model import Action
-    from .effects import Admission, Effect, Performed
+    from .effects import Admission, Effect
     from .rules import Rules
     from .view import View
 
     Flow = Generator[Effect, Any, Outcome]
     Step = Generator[Effect, Any, None]
 
+# an enum looks its members up anew each time
+_REVIEW, _BLOCK = Verdict.REVIEW, Verdict.BLOCK
+
 
 def run(
-    action: Action, rules: Rules, view: View, *, stream: bool = False, dry: bool = False
+    action: Action,
+    rules: Rules,
+    view: View,
+    call: Any = None,
+    *,
+    stream: bool = False,
+    dry: bool = False,
 ) -> Flow:
-    """Take one stamped action along the path. With `dry`, stop after the decision; with `stream`,
-    the performance may answer in pieces.
+    """Take one stamped action along the path. `call` is how it is performed; the flow hands it on
+    and never looks at it. With `dry`, stop after the decision; with `stream`, the performance may
+    answer in pieces.
 
     The ordinary course of an action stands in this one function, so that it costs no generator
     but this; what happens more rarely has a function of its own.
@@ -73,14 +81,16 @@ def run(
         if dry:
             course.code = "dry-run"
             return course.outcome()
-        if course.decision.verdict is Verdict.REVIEW:
+        if course.decision.verdict is _REVIEW:
             yield from approve(course)
-        if course.decision.verdict is Verdict.BLOCK:
+        if course.decision.verdict is _BLOCK:
             return (yield from refuse(course))
         if course.findings:
             sanitize(course)
         try:
-            course.receipt = yield decision_append(course)
+            course.receipt = yield decision_append(
+                course, rules.durability.get(action.capability, "synced")
+            )
         except Exception as error:
             if not unrecorded(course, error):
                 return course.outcome()
@@ -89,13 +99,16 @@ def run(
         try:
             if rules.grants is not None:
                 yield from lend(course)
-            answer: Performed | Opened = yield Perform(course.action, stream, course.lease)
+            answer: Any = yield Perform(course.action, call, stream, course.lease)
             course.status = "performed"
-            if isinstance(answer, Opened):
+            if answer is OPENED:
                 yield from relay(course)
             else:
                 course.value = answer.value
-                yield from examine(course)
+                if rules.outputs or not view.plain:
+                    yield from examine(course)
+                else:
+                    course.recorded = view.reply_recorded(course.value)
                 if rules.follows and course.status == "performed":
                     yield from remember(course)
         except Exception as error:
@@ -145,17 +158,6 @@ def sanitize(course: Course) -> None:
         )
 
 
-def decision_append(course: Course) -> Append:
-    """The record that has to stand before anything is performed."""
-    action = course.action
-    return Append(
-        "decision",
-        action.actor.session,
-        decision_body(course),
-        course.rules.durability.get(action.capability, "synced"),
-    )
-
-
 def unrecorded(course: Course, error: Exception) -> bool:
     """The ledger did not take the decision: block, or under break-glass go on. Whether to go on."""
     fault = broken(f"the ledger failed: {error}", course.rules)
@@ -174,9 +176,6 @@ def examine(course: Course) -> Step:
     """
     rules: Rules = course.rules
     view: View = course.view
-    if view.plain and not rules.outputs:
-        course.recorded = view.reply_recorded(course.value)
-        return
     course.usage = view.usage(course.value)
     if rules.outputs:
         try:
@@ -221,19 +220,6 @@ def remember(course: Course) -> Step:
             course.decision = noted(course.decision, fault)
 
 
-def outcome_append(course: Course, settled: Settled) -> Append:
-    """The record that ends the action."""
-    if settled.cost_micros and not course.usage.cost_micros:
-        course.usage = msgspec.structs.replace(course.usage, cost_micros=settled.cost_micros)
-    action = course.action
-    return Append(
-        "outcome",
-        action.actor.session,
-        outcome_body(course, settled.at),
-        course.rules.durability.get(action.capability, "synced"),
-    )
-
-
 def unwritten(course: Course, error: Exception) -> None:
     """The ledger did not take the outcome. The result is not delivered: recovery will find the
     decision without an outcome and complete the ledger.
@@ -246,13 +232,10 @@ def unwritten(course: Course, error: Exception) -> None:
 
 def refuse(course: Course) -> Flow:
     """Record a refusal. It stands whether or not the ledger takes it."""
-    action = course.action
     course.status = "refused"
     course.code = course.code or code_of(course.decision)
     try:
-        course.receipt = yield Append(
-            "decision", action.actor.session, decision_body(course), "buffered"
-        )
+        course.receipt = yield decision_append(course, "buffered")
     except Exception as error:
         course.error = course.error or error
     return course.outcome()

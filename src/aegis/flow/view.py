@@ -156,11 +156,13 @@ class PlainView:
 
     def reply_recorded(self, value: Any) -> Any:
         """JSON-like results as they are, others (and those that stand for a huge one) by type."""
+        if value is None or isinstance(value, (str, int, float)):
+            return value
         try:
             bounded(value)
         except ActionError as error:
             return {"python": type(value).__qualname__, "unrecorded": str(error)}
-        if value is None or isinstance(value, (str, int, bool, float, dict, list, tuple)):
+        if isinstance(value, (dict, list, tuple)):
             return value
         return {"python": type(value).__qualname__}
 

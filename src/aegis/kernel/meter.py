@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from ..model import PROTOCOLS, Verdict
 
 if TYPE_CHECKING:
-    from ..flow import Settle
-    from ..model import Outcome
+    from ..model import Outcome, Usage
 
 STATUSES = ("performed", "refused", "withheld", "failed", "abandoned", "unknown")
 CODES = (
@@ -46,19 +45,18 @@ class Meter:
         self.guard_failures = 0
         self.ledger_failures = 0
 
-    def settled(self, effect: Settle) -> None:
+    def used(self, usage: Usage) -> None:
         """Count the usage of one performance."""
-        usage = effect.usage
         self.input_tokens += usage.input_tokens
         self.output_tokens += usage.output_tokens
 
     def ended(self, outcome: Outcome) -> None:
         """Count one outcome."""
-        key = (outcome.action.protocol, _WORDS[outcome.decision.verdict])
-        verdicts = self.verdicts
-        if key not in verdicts:
-            key = ("other", key[1])
-        verdicts[key] += 1
+        word = _WORDS[outcome.decision.verdict]
+        try:
+            self.verdicts[outcome.action.protocol, word] += 1
+        except KeyError:
+            self.verdicts["other", word] += 1
         self.statuses[outcome.status] += 1
         if outcome.code or outcome.findings or outcome.coverage:
             self._details(outcome)

@@ -31,7 +31,7 @@ from ..flow import (
     Settled,
     Trace,
 )
-from ..model import LedgerError
+from ..model import NO_USAGE, LedgerError
 from .beside import beside
 from .lease import lending
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from ..flow.drive import Port
-    from ..model import Action, Receipt
+    from ..model import Receipt
     from .admission import Gate
     from .desk import Desk
     from .lender import Lender
@@ -75,72 +75,51 @@ class Ports:
         self.meter = meter
         self.asker = asker
         self.lender = lender
-        self._sync: Port = {
+        self.sync: Port = {
             Admit: gate.admit,
             Append: self._append,
             Ask: self._ask,
             Mint: self._mint,
+            Perform: _perform,
             Revoke: self._revoke,
             Scan: _scan,
             Settle: self._settle,
             Trace: gate.sessions.trace,
             Learn: gate.sessions.learn,
         }
-        self._async: Port = {
+        self.asynchronous: Port = {
             Admit: gate.admit,
             Append: self._append_async,
+            Ask: self._ask_async,
             Mint: self._mint_async,
+            Perform: _perform_async,
             Revoke: self._revoke,
             Scan: _scan_async,
             Settle: self._settle,
             Trace: gate.sessions.trace,
             Learn: gate.sessions.learn,
         }
+        self.parking: Port = {**self.asynchronous, Ask: self._ask_or_park}
         self.late: Port = {
             Append: self._append_late,
             Revoke: self._revoke,
             Settle: self._settle,
         }
 
-    def sync(self, perform: Callable[[Action], Any]) -> Port:
-        """The answers for one flow on a thread."""
+    def streaming(self, source: Source, emit: Callable[[Any], Any] | None, park: bool) -> Port:
+        """The answers for one flow on an event loop that may stream from a source."""
 
-        def do(effect: Perform) -> Performed:
-            if effect.lease is None:
-                return Performed(perform(effect.action))
-            with lending(effect.lease):
-                return Performed(perform(effect.action))
-
-        return {**self._sync, Perform: do}
-
-    def asynchronous(
-        self,
-        perform: Callable[[Action], Any],
-        source: Source,
-        emit: Callable[[Any], Any] | None,
-        park: bool,
-    ) -> Port:
-        """The answers for one flow on an event loop."""
-
-        async def do(effect: Perform) -> Performed | Opened:
-            if effect.lease is None:
-                value = perform(effect.action)
-                if value.__class__ is CoroutineType or hasattr(value, "__await__"):
-                    value = await value
-            else:
-                with lending(effect.lease):
-                    value = perform(effect.action)
-                    if hasattr(value, "__await__"):
-                        value = await value
-            if effect.stream and hasattr(value, "__aiter__"):
-                source.open(value)
+        async def perform(effect: Perform) -> Performed | Opened:
+            performed = await _perform_async(effect)
+            if hasattr(performed.value, "__aiter__"):
+                source.open(performed.value)
                 return OPENED
-            return Performed(value)
+            return performed
 
         port = {
-            **self._async,
-            Ask: lambda effect: self._ask_async(effect, park and not source.opened),
-            Perform: do,
+            **self.asynchronous,
+            Ask: lambda effect: self._asked(effect, park and not source.opened),
+            Perform: perform,
         }
         if emit is not None:
             port[Next] = source.next
@@ -148,23 +127,24 @@ class Ports:
         return port
 
     def _append(self, effect: Append) -> Receipt:
-        receipt = self._placed(effect, effect.durability)
-        if effect.durability != "buffered":
+        durability = effect.durability
+        try:
+            receipt = self.journal.append(effect.kind, effect.session, effect.body, durability)
+        except LedgerError as error:
+            receipt = self._appended_after(error, effect, durability)
+        if durability != "buffered":
             try:
-                self.journal.wait(receipt.seq, effect.durability)
+                self.journal.wait(receipt.seq, durability)
             except Exception:
                 raise
             except BaseException as error:
                 raise Interrupted(receipt, error) from error
         return receipt
 
-    def _placed(self, effect: Append, durability: str) -> Receipt:
-        """The place of a record. After a failure of the store, it is tried to go on."""
-        try:
-            return self.journal.append(effect.kind, effect.session, effect.body, durability)
-        except LedgerError:
-            if self.journal.healthy or not self.mender.mend():
-                raise
+    def _appended_after(self, error: LedgerError, effect: Append, durability: str) -> Receipt:
+        """The place of a record after a failure of the store: it is tried to go on."""
+        if self.journal.healthy or not self.mender.mend():
+            raise error
         return self.journal.append(effect.kind, effect.session, effect.body, durability)
 
     def _append_async(self, effect: Append) -> Any:
@@ -194,7 +174,10 @@ class Ports:
         return receipt
 
     def _append_late(self, effect: Append) -> Receipt:
-        return self._placed(effect, "written")
+        try:
+            return self.journal.append(effect.kind, effect.session, effect.body, "written")
+        except LedgerError as error:
+            return self._appended_after(error, effect, "written")
 
     def _mint(self, effect: Mint) -> Lent:
         return self.lender.mint(effect.grant, effect.action, effect.policy)
@@ -218,14 +201,15 @@ class Ports:
         self.lender.give_back(effect.lease)
 
     def _settle(self, effect: Settle) -> Settled:
-        self.meter.settled(effect)
-        usage = effect.usage
-        tokens = usage.input_tokens + usage.output_tokens
-        if tokens:
-            self.gate.spent(effect.action.actor.principal, tokens)
-        if effect.action.task:
+        usage, action = effect.usage, effect.action
+        if usage is not NO_USAGE:
+            self.meter.used(usage)
+            tokens = usage.input_tokens + usage.output_tokens
+            if tokens:
+                self.gate.spent(action.actor.principal, tokens)
+        if action.task:
             self.gate.sessions.settled(effect)
-        return Settled(now())
+        return Settled(time.time_ns() // 1000)
 
     def _ask(self, effect: Ask) -> Answer:
         self.gate.sessions.asked(effect.action)
@@ -239,7 +223,13 @@ class Ports:
             filed = self.desk.wait(effect.approval, self.desk.settings.wait_seconds)
         return self._told(effect, filed or Answer("expired", at=now()))
 
-    async def _ask_async(self, effect: Ask, park: bool) -> Answer:
+    def _ask_async(self, effect: Ask) -> Any:
+        return self._asked(effect, False)
+
+    def _ask_or_park(self, effect: Ask) -> Any:
+        return self._asked(effect, True)
+
+    async def _asked(self, effect: Ask, park: bool) -> Answer:
         self.gate.sessions.asked(effect.action)
         if self.asker is not None and approvers_of(effect.decision.obligations) == 1:
             answer = await asyncio.to_thread(self.asker, effect)
@@ -288,6 +278,27 @@ class Source:
         close = getattr(self._events, "aclose", None)
         if close is not None:
             await close()
+
+
+def _perform(effect: Perform) -> Performed:
+    if effect.lease is None:
+        return Performed(effect.call(effect.action))
+    with lending(effect.lease):
+        return Performed(effect.call(effect.action))
+
+
+async def _perform_async(effect: Perform) -> Performed:
+    """The performance, whose call may answer with an awaitable of the result."""
+    if effect.lease is None:
+        value = effect.call(effect.action)
+        if value.__class__ is CoroutineType or hasattr(value, "__await__"):
+            value = await value
+    else:
+        with lending(effect.lease):
+            value = effect.call(effect.action)
+            if hasattr(value, "__await__"):
+                value = await value
+    return Performed(value)
 
 
 def _scan(effect: Scan) -> Any:

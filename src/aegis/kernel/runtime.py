@@ -133,10 +133,9 @@ class Runtime:
         `approvals.wait_seconds`. Raises ActionError for actions nested too deeply or
         without a type.
         """
-        action = self._stamp(action, view)
         ports = self.ports
-        flow = run(action, self.rules, view, dry=dry)
-        outcome = drive_sync(flow, ports.sync(perform), None, ports.late)
+        flow = run(self._stamp(action, view), self.rules, view, perform, dry=dry)
+        outcome = drive_sync(flow, ports.sync, None, ports.late)
         self._ended(outcome)
         return outcome
 
@@ -158,9 +157,9 @@ class Runtime:
         action nobody approves in time is stored and HeldError raised: `aresume` continues it.
         """
         action = self._stamp(action, view)
-        flow = run(action, self.rules, view, stream=stream, dry=dry)
+        flow = run(action, self.rules, view, perform, stream=stream, dry=dry)
         trail: Trail | None = [] if park else None
-        return self._drive(flow, action, trail, perform, stream, emit, None)
+        return self._drive(flow, action, trail, stream, emit)
 
     async def aresume(
         self,
@@ -176,14 +175,14 @@ class Runtime:
         Raises CallerError where there is no such run (any more), HeldError where nobody has
         answered yet.
         """
-        flow, action, trail, effect = self._unpark(run_id, view, stream)
-        return await self._drive(flow, action, trail, perform, stream, emit, effect)
+        flow, action, trail, effect = self._unpark(run_id, perform, view, stream)
+        return await self._drive(flow, action, trail, stream, emit, effect)
 
     def resume(self, run_id: str, perform: Callable[[Action], Any], view: View = PLAIN) -> Outcome:
         """Continue a parked run on this thread (see `aresume`)."""
-        flow, _, trail, effect = self._unpark(run_id, view, False)
+        flow, _, trail, effect = self._unpark(run_id, perform, view, False)
         ports = self.ports
-        outcome = drive_sync(flow, ports.sync(perform), trail, ports.late, begun=effect)
+        outcome = drive_sync(flow, ports.sync, trail, ports.late, begun=effect)
         self._ended(outcome)
         return outcome
 
@@ -321,16 +320,19 @@ class Runtime:
         flow: Flow,
         action: Action,
         trail: Trail | None,
-        perform: Callable[[Action], Any],
         stream: bool,
         emit: Callable[[Any], Any] | None,
-        begun: Effect | None,
+        begun: Effect | None = None,
     ) -> Outcome:
-        source = Source()
-        port = self.ports.asynchronous(perform, source, emit, trail is not None)
+        ports = self.ports
+        if stream:
+            source = Source()
+            port = ports.streaming(source, emit, trail is not None)
+        else:
+            port = ports.asynchronous if trail is None else ports.parking
         try:
             outcome = await drive_async(
-                flow, port, trail, self.ports.late, asyncio.CancelledError, begun=begun
+                flow, port, trail, ports.late, asyncio.CancelledError, begun=begun
             )
         except Parked as parked:
             self._park(parked, action, trail or [], stream)
@@ -356,7 +358,9 @@ class Runtime:
         owner = action.actor.principal
         self.state.add_run(Run(parked.run, parked.approval, stored, packed, stream, now(), owner))
 
-    def _unpark(self, run_id: str, view: View, stream: bool) -> tuple[Flow, Action, Trail, Effect]:
+    def _unpark(
+        self, run_id: str, perform: Callable[[Action], Any], view: View, stream: bool
+    ) -> tuple[Flow, Action, Trail, Effect]:
         stored = self.state.run(run_id)
         if stored is not None:
             request = self.desk.find(stored.approval)
@@ -375,7 +379,7 @@ class Runtime:
         if not self.state.take_run(run_id):
             raise CallerError(f"somebody else continued run `{run_id}`")
         trail = unpack(stored.trail)
-        flow = run(action, self.rules, view, stream=stream)
+        flow = run(action, self.rules, view, perform, stream=stream)
         try:
             effect = replay(flow, trail)
         except Diverged as error:

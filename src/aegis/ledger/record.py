@@ -15,7 +15,7 @@ import msgspec
 from ..model import NO_USAGE, Actor, Coverage, Finding, Near, Resource, Usage
 
 
-class DecisionBody(msgspec.Struct, frozen=True, omit_defaults=True):
+class DecisionBody(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """An action was decided. `approval` names the approval that let it through, if one did."""
 
     action: str
@@ -46,7 +46,7 @@ class DecisionBody(msgspec.Struct, frozen=True, omit_defaults=True):
     verdict: str = ""
 
 
-class OutcomeBody(msgspec.Struct, frozen=True, omit_defaults=True):
+class OutcomeBody(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What became of an action; `decision` is the index of its decision record."""
 
     action: str
@@ -61,7 +61,7 @@ class OutcomeBody(msgspec.Struct, frozen=True, omit_defaults=True):
     usage: Usage = NO_USAGE
 
 
-class ApprovalBody(msgspec.Struct, frozen=True, omit_defaults=True):
+class ApprovalBody(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """An approval was requested or answered: `state` is requested, approved, denied, expired or
     consumed; `digest` binds it to the exact action.
     """
@@ -81,7 +81,7 @@ class ApprovalBody(msgspec.Struct, frozen=True, omit_defaults=True):
     type: str = ""
 
 
-class AdminBody(msgspec.Struct, frozen=True, omit_defaults=True):
+class AdminBody(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A privileged act: `event` such as `key.create`, `agent.kill`, `policy.reload`."""
 
     actor: str
