@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 
 REASONS = {status.value: status.phrase for status in HTTPStatus}
 _STATUS_LINES = {
-    status: f"HTTP/1.1 {status} {phrase}\r\n".encode() for status, phrase in REASONS.items()
+    status: f"HTTP/1.1 {status} {phrase}".encode() for status, phrase in REASONS.items()
 }
+_LINE = b": ".join
+"""A header line of its name and value: a C function, so that `map` runs no Python for each."""
+
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -88,10 +91,8 @@ class FrontTurn(Turn):
         self.status = status
         self.started = True
         lines = self._head(status, headers)
-        lines.append(b"content-length: %d\r\n\r\n" % len(body))
-        if self.method != "HEAD":
-            lines.append(body)
-        self.front.write(b"".join(lines))
+        lines += (b"content-length: %d" % len(body), b"", b"" if self.method == "HEAD" else body)
+        self.front.write(b"\r\n".join(lines))
         self.front.finished(self)
 
     async def begin(self, status: int, headers: Sequence[Header]) -> None:
@@ -101,8 +102,10 @@ class FrontTurn(Turn):
         if not self.chunked:
             self.keep_alive = False
         lines = self._head(status, headers)
-        lines.append(b"transfer-encoding: chunked\r\n\r\n" if self.chunked else b"\r\n")
-        self.front.write(b"".join(lines))
+        if self.chunked:
+            lines.append(b"transfer-encoding: chunked")
+        lines += (b"", b"")
+        self.front.write(b"\r\n".join(lines))
 
     async def write(self, data: bytes) -> None:
         """One piece; returns when the client can take more."""
@@ -120,11 +123,13 @@ class FrontTurn(Turn):
         self.front.finished(self)
 
     def _head(self, status: int, headers: Sequence[Header]) -> list[bytes]:
-        lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
-        lines += [b"%b: %b\r\n" % pair for pair in self.front.state.default_headers]
-        lines += [b"%b: %b\r\n" % pair for pair in headers]
+        lines = [
+            _STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status,
+            *map(_LINE, self.front.state.default_headers),
+            *map(_LINE, headers),
+        ]
         if status != 200 and any(name == b"connection" for name, _ in headers):
             self.keep_alive = False
         elif not self.keep_alive:
-            lines.append(b"connection: close\r\n")
+            lines.append(b"connection: close")
         return lines
