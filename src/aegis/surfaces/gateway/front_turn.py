@@ -5,6 +5,7 @@ to the socket.
 from __future__ import annotations
 
 from http import HTTPStatus
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .turn import WORKING, Left, Turn, too_large
@@ -31,6 +32,7 @@ class Connection(Protocol):
     it reads too slowly, `state` the server's headers.
     """
 
+    loop: asyncio.AbstractEventLoop
     lost: bool
     full: asyncio.Future[None] | None
     state: Any
@@ -43,8 +45,8 @@ class Connection(Protocol):
         """Read on."""
         ...
 
-    def finished(self, turn: FrontTurn) -> None:
-        """The answer of a turn is complete."""
+    def finished(self, turn: FrontTurn, last: bytes) -> None:
+        """The answer of a turn is complete with these bytes."""
         ...
 
 
@@ -58,14 +60,18 @@ class FrontTurn(Turn):
     waiter: asyncio.Future[None] | None = None
 
     def __init__(self, front: Connection, method: str, path: str, headers: Fields) -> None:
-        super().__init__(method, path, headers)
+        self.method = method
+        self.path = path
+        self.headers = headers
+        self.loop = front.loop
+        self.clock = perf_counter()
         self.front = front
         self.parts: list[bytes] = []
 
     async def read(self, limit: int) -> bytes:
         """The whole body, at most `limit` bytes. Raises Failure (413) and Left."""
-        self.check_length(limit)
         if not self.complete:
+            self.check_length(limit)
             if self.headers.get(b"expect", b"").lower() == b"100-continue":
                 self.front.write(_CONTINUE)
             while not self.complete and self.received <= limit:
@@ -92,8 +98,7 @@ class FrontTurn(Turn):
         self.started = True
         lines = self._head(status, headers)
         lines += (b"content-length: %d" % len(body), b"", b"" if self.method == "HEAD" else body)
-        self.front.write(b"\r\n".join(lines))
-        self.front.finished(self)
+        self.front.finished(self, b"\r\n".join(lines))
 
     async def begin(self, status: int, headers: Sequence[Header]) -> None:
         """Begin an answer in pieces: chunked, or until close for HTTP/1.0."""
@@ -118,9 +123,7 @@ class FrontTurn(Turn):
 
     async def end(self) -> None:
         """The last piece has been written."""
-        if self.chunked:
-            self.front.write(b"0\r\n\r\n")
-        self.front.finished(self)
+        self.front.finished(self, b"0\r\n\r\n" if self.chunked else b"")
 
     def _head(self, status: int, headers: Sequence[Header]) -> list[bytes]:
         lines = [
