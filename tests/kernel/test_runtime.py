@@ -306,6 +306,16 @@ def test_keys_are_shown_once_and_work_until_revoked(runtime, tmp_path):
     assert not runtime.keys.revoke(key.id)
 
 
+def test_a_key_that_was_used_ends_when_it_expires(runtime):
+    ends = time.time_ns() // 1000 + 200_000
+    token, key = runtime.keys.create("short", expires=ends)
+    assert runtime.keys.authenticate(token).id == key.id
+    while runtime.keys.authenticate(token) is not None:
+        assert time.time_ns() // 1000 < ends + 5_000_000, "the key outlived its end"
+        time.sleep(0.01)
+    assert time.time_ns() // 1000 >= ends
+
+
 def test_async_calls_stream_through_the_same_door(runtime):
     async def go():
         outcome = await runtime.agovern(Action("read", "crm"), lambda action: asyncio.sleep(0, 5))

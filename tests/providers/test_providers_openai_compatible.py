@@ -89,6 +89,7 @@ def test_every_proper_framing_is_read(upstream, model, content):
         ("not-http", 502, "HTTP/1.1"),
         ("close-unanswered", 502, "without an answer"),
         ("big-head", 502, "headers exceed"),
+        ("endless-trailers", 502, "headers exceed"),
         ("hang", 504, "did not answer"),
         ("half", 504, "went silent"),
         ("429", 429, "slow down"),
@@ -111,6 +112,12 @@ def test_retry_after_is_carried(upstream):
     with pytest.raises(UpstreamError) as caught:
         ask(upstream, "429")
     assert caught.value.retry_after == 7
+
+
+def test_retry_after_is_that_of_the_answer_itself_whatever_stands_around_it(upstream):
+    with pytest.raises(UpstreamError, match="later") as caught:
+        ask(upstream, "429-and-noise")
+    assert caught.value.retry_after == 8
 
 
 @pytest.mark.parametrize("model", ["normal", "byte-by-byte", "crlf", "slow"])

@@ -98,6 +98,9 @@ def refusal(model: str) -> bytes:
     if model == "429":
         error = {"error": {"message": "slow down", "type": "rate", "code": "rate_limit"}}
         return answer(429, error, "retry-after: 7")
+    if model == "429-and-noise":
+        hint = b"HTTP/1.1 103 Early Hints\r\nretry-after: 99\r\n\r\n"
+        return hint + answer(429, {"error": {"message": "later"}}, "Retry-After: 8") + b"\0noise"
     if model == "400":
         error = {"error": {"message": "bad key sk-upstream-secret and bad field", "param": "n"}}
         return answer(400, error)
@@ -185,6 +188,12 @@ async def whole(writer: asyncio.StreamWriter, body: dict, model: str) -> bool:
         return False
     elif model == "big-head":
         send(answer(200, completion(), *(f"x-{i}: {'y' * 1000}" for i in range(100))))
+    elif model == "endless-trailers":
+        send(SSE + piece(json.dumps(completion("on and on")).encode()) + b"0\r\n")
+        for _ in range(100):
+            send(b"x-trailer: %b\r\n" % (b"y" * 1000))
+            await writer.drain()
+        await asyncio.sleep(600)
     elif model == "hang":
         await asyncio.sleep(600)
     elif model == "half":

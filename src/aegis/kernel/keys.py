@@ -1,7 +1,7 @@
 """Virtual keys: made here, shown once, kept as hashes, looked up in memory.
 
 A token carries 256 random bits, so a plain SHA-256 keeps it safe at rest; a slow password hash
-would only slow every request down.
+would only slow every request down. Those that were used stay in memory until keys change.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import secrets
 import time
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypedDict, Unpack
+
+import msgspec
 
 from ..model import CallerError, Principal
 from .state import Key
@@ -48,9 +50,7 @@ class Keys:
 
     def __init__(self, state: StateStore) -> None:
         self._state = state
-        self._epoch = -1
-        self._by_hash: dict[bytes, tuple[Key, Principal]] = {}
-        self._by_id: dict[str, Key] = {}
+        self._valid = _Valid(-1, {}, {}, {})
 
     def create(self, name: str, **terms: Unpack[Terms]) -> tuple[str, Key]:
         """A new key: its token (shown this once) and its row. Raises CallerError for a name that
@@ -91,42 +91,53 @@ class Keys:
 
     def any(self) -> bool:
         """Whether there is a valid key."""
-        self._refresh()
-        return bool(self._by_hash)
+        return bool(self._refreshed().by_id)
 
     def authenticate(self, token: str) -> Principal | None:
         """Who holds this token; None for unknown, revoked and expired ones."""
-        entry = self._entry(token)
-        return entry[1] if entry else None
-
-    def key(self, principal: str) -> Key | None:
-        """The row of a principal that `authenticate` returned."""
-        self._refresh()
-        return self._by_id.get(principal)
-
-    def _entry(self, token: str) -> tuple[Key, Principal] | None:
-        if len(token) > TOKEN_MAX:
-            return None
-        self._refresh()
-        entry = self._by_hash.get(sha256(token.encode("utf-8", "surrogatepass")).digest())
+        valid = self._valid
+        if valid.epoch != self._state.epoch():
+            valid = self._refreshed()
+        entry = valid.by_token.get(token) or valid.hashed(token)
         if entry is None:
             return None
         expires = entry[0].expires
-        if expires and time.time_ns() // 1000 >= expires:
-            return None
-        return entry
+        return None if expires and time.time_ns() // 1000 >= expires else entry[1]
 
-    def _refresh(self) -> None:
+    def key(self, principal: str) -> Key | None:
+        """The row of a principal that `authenticate` returned."""
+        return self._refreshed().by_id.get(principal)
+
+    def _refreshed(self) -> _Valid:
         epoch = self._state.epoch()
-        if epoch == self._epoch:
-            return
-        self._by_hash = {
-            bytes.fromhex(key.hash): (key, _principal(key))
-            for key in self._state.all_keys()
-            if not key.revoked
-        }
-        self._by_id = {key.id: key for key, _ in self._by_hash.values()}
-        self._epoch = epoch
+        valid = self._valid
+        if valid.epoch != epoch:
+            entries = [(key, _principal(key)) for key in self._state.all_keys() if not key.revoked]
+            by_hash = {bytes.fromhex(entry[0].hash): entry for entry in entries}
+            by_id = {key.id: key for key, _ in entries}
+            # one assignment: no thread sees the keys of two epochs
+            valid = self._valid = _Valid(epoch, by_hash, by_id, {})
+        return valid
+
+
+class _Valid(msgspec.Struct, frozen=True):
+    """The keys that are not revoked, as of one epoch of the state."""
+
+    epoch: int
+    by_hash: dict[bytes, tuple[Key, Principal]]
+    by_id: dict[str, Key]
+    by_token: dict[str, tuple[Key, Principal]]
+
+    def hashed(self, token: str) -> tuple[Key, Principal] | None:
+        """The entry of a token. A valid one is hashed once and remembered: there are no more of
+        those than keys.
+        """
+        if len(token) > TOKEN_MAX:
+            return None
+        entry = self.by_hash.get(sha256(token.encode("utf-8", "surrogatepass")).digest())
+        if entry is not None:
+            self.by_token[token] = entry
+        return entry
 
 
 def _principal(key: Key) -> Principal:

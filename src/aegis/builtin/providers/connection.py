@@ -3,11 +3,13 @@
 Parsing is httptools' (llhttp); this file keeps the books: whose answer is arriving, how much of it
 is held, whether it is complete, and whether the connection may be used again. Answers are taken
 whole or in pieces. A reader that is slower than the upstream stops the socket, not the process.
+Header lines are parsed where somebody asks for one: of most answers the status is enough.
 """
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 import httptools
@@ -18,7 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 HEAD_MAX = 64 * 1024
-"""Most bytes of header names and values in one answer."""
+"""Most bytes in a row that bring nothing of an answer's body: its head, its trailers."""
+
+PIECE = 8 * 1024
+"""Bytes of a head parsed at once: by how much it may exceed HEAD_MAX unnoticed."""
 
 BODY_MAX = 64 * 1024 * 1024
 """Largest answer taken whole, in bytes."""
@@ -31,14 +36,14 @@ HELD_LOW = 64 * 1024
 
 
 class Exchange:
-    """One request and its answer. `fields` holds the header lines as they came."""
+    """One request and its answer. `opening` is what came until the head was complete."""
 
     __slots__ = (
         "connection",
         "deadline",
         "done",
         "error",
-        "fields",
+        "opening",
         "parts",
         "size",
         "status",
@@ -54,7 +59,7 @@ class Exchange:
         self.streamed = streamed
         self.deadline = deadline
         self.status = 0
-        self.fields: list[tuple[bytes, bytes]] = []
+        self.opening = b""
         self.parts: list[bytes] = []
         self.size = 0
         self.done = False
@@ -62,8 +67,8 @@ class Exchange:
 
     def header(self, name: bytes) -> str:
         """A header by its lower-case name; repeated ones are joined, empty where there is none."""
-        found = [value for field, value in self.fields if field.lower() == name]
-        return b", ".join(found).decode("latin-1")
+        lines = _Lines(self.opening).lines
+        return b", ".join([value for field, value in lines if field == name]).decode("latin-1")
 
     def framed(self) -> bool:
         """Whether the answer says itself where it ends (RFC 9112, 6.3)."""
@@ -140,10 +145,10 @@ class Connection(asyncio.Protocol):
         self._idle = idle
         self._lost = lost
         self._gap = gap_seconds
-        self._transport: asyncio.Transport | None = None
+        self._transport: asyncio.Transport
         self._parser = httptools.HttpResponseParser(self)
         self._paused = False
-        self._head = 0
+        self._bare = 0
         self._headed = False
         self._unasked = False
         self._lasting = False
@@ -151,7 +156,7 @@ class Connection(asyncio.Protocol):
     @property
     def usable(self) -> bool:
         """Whether a request may be sent on it."""
-        return self._transport is not None and not self._transport.is_closing()
+        return not self._transport.is_closing()
 
     @property
     def held(self) -> bool:
@@ -162,13 +167,12 @@ class Connection(asyncio.Protocol):
         """Send a request; its exchange is waited for through `Exchange.waiter`."""
         exchange = Exchange(self, self.loop.create_future(), streamed, deadline)
         self.exchange = exchange
-        cast("asyncio.Transport", self._transport).write(data)
+        self._transport.write(data)
         return exchange
 
     def abort(self) -> None:
         """Close at once."""
-        if self._transport is not None:
-            self._transport.abort()
+        self._transport.abort()
 
     def relieve(self) -> None:
         """Read on after a pause, where the reader has caught up."""
@@ -178,7 +182,7 @@ class Connection(asyncio.Protocol):
             if exchange is not None:
                 exchange.deadline = self.loop.time() + self._gap
             if self.usable:
-                cast("asyncio.Transport", self._transport).resume_reading()
+                self._transport.resume_reading()
 
     # asyncio.Protocol
 
@@ -192,19 +196,28 @@ class Connection(asyncio.Protocol):
         if exchange is None:
             self.abort()
             return
-        if self._headed:
-            exchange.deadline = self.loop.time() + self._gap
         try:
-            self._parser.feed_data(data)
+            for piece in (data,) if self._headed or len(data) <= PIECE else _pieces(data):
+                if not self._headed:
+                    exchange.opening += piece
+                self._bare += len(piece)
+                self._parser.feed_data(piece)
+                if self._bare > HEAD_MAX:
+                    raise UpstreamError(f"the upstream's headers exceed {HEAD_MAX} bytes")
         except httptools.HttpParserError as error:
             cause = error.__context__
             self._fail(cause if isinstance(cause, UpstreamError) else _garbled(error))
-            return
-        if exchange.done:
-            self._finished()
-        elif exchange.streamed and exchange.size >= HELD_HIGH and not self._paused:
-            self._paused = True
-            cast("asyncio.Transport", self._transport).pause_reading()
+        except UpstreamError as error:
+            self._fail(error)
+        else:
+            if exchange.done:
+                self._finished()
+                return
+            if self._headed:
+                exchange.deadline = self.loop.time() + self._gap
+            if exchange.streamed and exchange.size >= HELD_HIGH and not self._paused:
+                self._paused = True
+                self._transport.pause_reading()
 
     def connection_lost(self, error: Exception | None) -> None:
         """The other side is gone: complete a close-delimited answer, or fail the exchange."""
@@ -226,29 +239,15 @@ class Connection(asyncio.Protocol):
         exchange = self.exchange
         if exchange is None or exchange.done:
             self._unasked = True
-        self._head = 0
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header, within HEAD_MAX. A trailer is none (RFC 9110, 6.5.1)."""
-        self._head += len(name) + len(value)
-        if self._head > HEAD_MAX:
-            raise UpstreamError(f"the upstream's headers exceed {HEAD_MAX} bytes")
-        exchange = self.exchange
-        if exchange is not None and not exchange.done and not self._headed:
-            exchange.fields.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The head is there; interim answers (1xx, RFC 9110 section 15.2) are passed over."""
         status = self._parser.get_status_code()
         exchange = self.exchange
-        if exchange is None or exchange.done:
-            return
-        if status < 200:
-            exchange.fields.clear()
+        if exchange is None or exchange.done or status < 200:
             return
         exchange.status = status
         self._headed = True
-        exchange.deadline = self.loop.time() + self._gap
         if exchange.streamed:
             exchange.wake()
 
@@ -257,6 +256,7 @@ class Connection(asyncio.Protocol):
         exchange = self.exchange
         if exchange is None or exchange.done:
             return
+        self._bare = 0
         exchange.parts.append(data)
         exchange.size += len(data)
         if exchange.size > BODY_MAX:
@@ -274,9 +274,10 @@ class Connection(asyncio.Protocol):
             exchange.wake()
 
     def _finished(self) -> None:
-        transport = cast("asyncio.Transport", self._transport)
+        transport = self._transport
         self.exchange = None
         self._headed = False
+        self._bare = 0
         if self._paused:
             self._paused = False
             transport.resume_reading()
@@ -295,6 +296,33 @@ class Connection(asyncio.Protocol):
         if self.exchange is not None:
             self.exchange.fail(error)
         self.abort()
+
+
+class _Lines:
+    """The header lines of an answer, as names in lower case and values, read from its opening."""
+
+    def __init__(self, opening: bytes) -> None:
+        self.lines: list[tuple[bytes, bytes]] = []
+        self._complete = False
+        self._parser = httptools.HttpResponseParser(self)
+        # what follows a whole answer may be no HTTP at all; the lines before it stand
+        with suppress(httptools.HttpParserError):
+            self._parser.feed_data(opening)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header. A trailer is none (RFC 9110, 6.5.1)."""
+        if not self._complete:
+            self.lines.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """The head is there; those of interim answers do not count."""
+        self._complete = self._parser.get_status_code() >= 200
+        if not self._complete:
+            self.lines.clear()
+
+
+def _pieces(data: bytes) -> list[bytes]:
+    return [data[at : at + PIECE] for at in range(0, len(data), PIECE)]
 
 
 def _garbled(error: Exception) -> UpstreamError:

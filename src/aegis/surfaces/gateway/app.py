@@ -130,26 +130,27 @@ class Gateway:
                 return handler(self.runtime, turn, NOBODY)
             handler = self._prefixed(turn, self.open_prefixes)
             if handler is not None:
-                self._check_room()
+                if len(self.watch.turns) > self.runtime.settings.server.concurrency:
+                    raise self._crowded()
                 return handler(self.runtime, turn, NOBODY)
             handler = self._by_prefix(turn)
         else:
             turn.route = turn.path
         principal = self._caller(turn)
-        self._check_room()
+        if len(self.watch.turns) > self.runtime.settings.server.concurrency:
+            raise self._crowded()
         return handler(self.runtime, turn, principal)
 
-    def _check_room(self) -> None:
-        """Refuse more requests than may be under way at once. Raises Failure (503)."""
+    def _crowded(self) -> Failure:
+        """The refusal of more requests than may be under way at once."""
         most = self.runtime.settings.server.concurrency
-        if len(self.watch.turns) > most:
-            raise Failure(
-                503,
-                f"{most} requests are under way already; try again",
-                "overloaded",
-                retry_after=1.0,
-                close=True,
-            )
+        return Failure(
+            503,
+            f"{most} requests are under way already; try again",
+            "overloaded",
+            retry_after=1.0,
+            close=True,
+        )
 
     def _prefixed(self, turn: Turn, table: Mapping[tuple[str, str], Handler]) -> Handler | None:
         for (method, prefix), handler in table.items():
@@ -178,7 +179,9 @@ class Gateway:
 
     def _caller(self, turn: Turn) -> Principal:
         """Who asks. Raises Failure (401) for an unknown key, or none where one is needed."""
-        token = headers.token(turn.headers)
+        token = turn.headers.token
+        if token is None:
+            token = headers.token(turn.headers)
         if token:
             principal = self.runtime.keys.authenticate(token)
             if principal is not None:

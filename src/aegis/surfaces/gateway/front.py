@@ -63,7 +63,7 @@ class Front(asyncio.Protocol):
         self.loop = _loop or asyncio.get_running_loop()
         self.lost = False
         self.full: asyncio.Future[None] | None = None
-        self._transport: asyncio.Transport | None = None
+        self._transport: asyncio.Transport
         self._parser = httptools.HttpRequestParser(self)
         self._turn: FrontTurn | None = None
         self._arriving: FrontTurn | None = None
@@ -82,7 +82,7 @@ class Front(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Hand bytes to the socket."""
-        if not self.lost and self._transport is not None:
+        if not self.lost:
             self._transport.write(data)
 
     def resume(self) -> None:
@@ -90,24 +90,29 @@ class Front(asyncio.Protocol):
         if self._rest:
             data, self._rest = self._rest, b""
             self._parse(data)
-        if self._paused and not (self._rest or self.lost) and self._transport is not None:
+        if self._paused and not (self._rest or self.lost):
             self._paused = False
             self._transport.resume_reading()
 
-    def finished(self, turn: FrontTurn) -> None:
-        """The answer of a turn is complete: the next one, the next request, or the end."""
+    def finished(self, turn: FrontTurn, last: bytes) -> None:
+        """The answer of a turn is complete with these bytes: the next one, the next request, or
+        the end.
+        """
         turn.phase = DONE
+        if last and not self.lost:
+            self._transport.write(last)
         if self._turn is not turn:
             return
         self._turn = None
         self.state.total_requests += 1
-        if self.lost or self._transport is None:
+        if self.lost:
             return
         if self._stopping or not turn.keep_alive or not turn.complete:
             self._transport.close()
             return
         self._quiet_since = self.loop.time()
-        if self.full is None:
+        # mostly nothing came ahead of this answer
+        if (self._waiting or self._paused or self._rest or self._refused) and self.full is None:
             self._go_on()
 
     def _go_on(self) -> None:
@@ -210,7 +215,7 @@ class Front(asyncio.Protocol):
     def shutdown(self) -> None:
         """The server ends: finish what is under way, then close."""
         self._stopping = True
-        if self._turn is None and self._transport is not None:
+        if self._turn is None:
             self._transport.close()
         elif self._turn is not None and self._turn.endless:
             self._turn.stop("left")
@@ -310,17 +315,16 @@ class Front(asyncio.Protocol):
         """Close the connection where a turn ended without its whole answer."""
         if self._turn is turn:
             self._turn = None
-            if self._transport is not None:
-                self._transport.close()
+            self._transport.close()
 
     def _pause(self) -> None:
-        if not self._paused and not self.lost and self._transport is not None:
+        if not self._paused and not self.lost:
             self._paused = True
             self._transport.pause_reading()
 
     def _refuse(self, failure: Failure) -> None:
         """Answer what is no request once the answers before it have left, and close."""
-        if self._transport is None or self.lost:
+        if self.lost:
             return
         turn = self._turn
         if turn is not None and not (turn.complete or turn.started):
@@ -347,7 +351,7 @@ class Front(asyncio.Protocol):
 
     def _expire(self) -> None:
         """Close a connection nothing happens on; one timer each, not one per request."""
-        if self.lost or self._transport is None:
+        if self.lost:
             return
         left = self.seconds
         if self._turn is None:

@@ -5,6 +5,7 @@ to the socket.
 from __future__ import annotations
 
 from http import HTTPStatus
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .turn import WORKING, Left, Turn, too_large
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
 
 REASONS = {status.value: status.phrase for status in HTTPStatus}
 _STATUS_LINES = {
-    status: f"HTTP/1.1 {status} {phrase}\r\n".encode() for status, phrase in REASONS.items()
+    status: f"HTTP/1.1 {status} {phrase}".encode() for status, phrase in REASONS.items()
 }
+_LINE = b": ".join
+"""A header line of its name and value: a C function, so that `map` runs no Python for each."""
+
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -28,6 +32,7 @@ class Connection(Protocol):
     it reads too slowly, `state` the server's headers.
     """
 
+    loop: asyncio.AbstractEventLoop
     lost: bool
     full: asyncio.Future[None] | None
     state: Any
@@ -40,8 +45,8 @@ class Connection(Protocol):
         """Read on."""
         ...
 
-    def finished(self, turn: FrontTurn) -> None:
-        """The answer of a turn is complete."""
+    def finished(self, turn: FrontTurn, last: bytes) -> None:
+        """The answer of a turn is complete with these bytes."""
         ...
 
 
@@ -55,14 +60,18 @@ class FrontTurn(Turn):
     waiter: asyncio.Future[None] | None = None
 
     def __init__(self, front: Connection, method: str, path: str, headers: Fields) -> None:
-        super().__init__(method, path, headers)
+        self.method = method
+        self.path = path
+        self.headers = headers
+        self.loop = front.loop
+        self.clock = perf_counter()
         self.front = front
         self.parts: list[bytes] = []
 
     async def read(self, limit: int) -> bytes:
         """The whole body, at most `limit` bytes. Raises Failure (413) and Left."""
-        self.check_length(limit)
         if not self.complete:
+            self.check_length(limit)
             if self.headers.get(b"expect", b"").lower() == b"100-continue":
                 self.front.write(_CONTINUE)
             while not self.complete and self.received <= limit:
@@ -88,11 +97,8 @@ class FrontTurn(Turn):
         self.status = status
         self.started = True
         lines = self._head(status, headers)
-        lines.append(b"content-length: %d\r\n\r\n" % len(body))
-        if self.method != "HEAD":
-            lines.append(body)
-        self.front.write(b"".join(lines))
-        self.front.finished(self)
+        lines += (b"content-length: %d" % len(body), b"", b"" if self.method == "HEAD" else body)
+        self.front.finished(self, b"\r\n".join(lines))
 
     async def begin(self, status: int, headers: Sequence[Header]) -> None:
         """Begin an answer in pieces: chunked, or until close for HTTP/1.0."""
@@ -101,8 +107,10 @@ class FrontTurn(Turn):
         if not self.chunked:
             self.keep_alive = False
         lines = self._head(status, headers)
-        lines.append(b"transfer-encoding: chunked\r\n\r\n" if self.chunked else b"\r\n")
-        self.front.write(b"".join(lines))
+        if self.chunked:
+            lines.append(b"transfer-encoding: chunked")
+        lines += (b"", b"")
+        self.front.write(b"\r\n".join(lines))
 
     async def write(self, data: bytes) -> None:
         """One piece; returns when the client can take more."""
@@ -115,16 +123,16 @@ class FrontTurn(Turn):
 
     async def end(self) -> None:
         """The last piece has been written."""
-        if self.chunked:
-            self.front.write(b"0\r\n\r\n")
-        self.front.finished(self)
+        self.front.finished(self, b"0\r\n\r\n" if self.chunked else b"")
 
     def _head(self, status: int, headers: Sequence[Header]) -> list[bytes]:
-        lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
-        lines += [b"%b: %b\r\n" % pair for pair in self.front.state.default_headers]
-        lines += [b"%b: %b\r\n" % pair for pair in headers]
+        lines = [
+            _STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status,
+            *map(_LINE, self.front.state.default_headers),
+            *map(_LINE, headers),
+        ]
         if status != 200 and any(name == b"connection" for name, _ in headers):
             self.keep_alive = False
         elif not self.keep_alive:
-            lines.append(b"connection: close\r\n")
+            lines.append(b"connection: close")
         return lines

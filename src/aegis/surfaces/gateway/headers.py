@@ -36,13 +36,15 @@ class Fields(dict[bytes, bytes]):
     object again, with what was made of it.
     """
 
-    __slots__ = ("asked",)
+    __slots__ = ("asked", "token")
 
     asked: Asked | None
+    token: str | None
 
     def __init__(self, fields: Iterable[tuple[bytes, bytes]] = ()) -> None:
         super().__init__(fields)
         self.asked = None
+        self.token = None
 
 
 class Asked(NamedTuple):
@@ -96,13 +98,16 @@ def check_encoding(headers: Headers) -> None:
         )
 
 
-def token(headers: Headers) -> str:
+def token(fields: Fields) -> str:
     """The credential of a request: a bearer token, or `x-api-key`; empty where there is none."""
-    value = headers.get(b"authorization")
-    if value is not None:
+    value = fields.get(b"authorization")
+    if value is None:
+        found = fields.get(b"x-api-key", b"").decode("latin-1")
+    else:
         scheme, _, rest = value.partition(b" ")
-        return rest.strip().decode("latin-1") if scheme.lower() == b"bearer" else ""
-    return headers.get(b"x-api-key", b"").decode("latin-1")
+        found = rest.strip().decode("latin-1") if scheme.lower() == b"bearer" else ""
+    fields.token = found
+    return found
 
 
 def text(headers: Headers, name: bytes) -> str:

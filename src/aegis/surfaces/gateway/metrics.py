@@ -47,6 +47,11 @@ class Histogram:
         self.buckets[bisect_left(SECONDS, seconds)] += 1
         self.total += seconds
 
+    def add(self, other: Histogram) -> None:
+        """Count what another one did."""
+        self.buckets = [one + two for one, two in zip(self.buckets, other.buckets, strict=True)]
+        self.total += other.total
+
     def cumulative(self) -> list[tuple[str, float]]:
         """(upper bound, count up to it) as the text format wants them."""
         running, pairs = 0, []
@@ -57,24 +62,29 @@ class Histogram:
 
 
 class Measures:
-    """What one server counts about its requests."""
+    """What one server counts about its requests: how long they took, by route and status."""
 
     def __init__(self) -> None:
-        self.requests: dict[tuple[str, int], int] = {}
-        self.durations: dict[str, Histogram] = {}
+        self.requests: dict[tuple[str, int], Histogram] = {}
         self.overhead = Histogram()
 
     def ended(self, turn: Turn) -> None:
         """Count one request that ends now."""
         key = (turn.route, turn.status)
-        self.requests[key] = self.requests.get(key, 0) + 1
-        histogram = self.durations.get(turn.route)
+        histogram = self.requests.get(key)
         if histogram is None:
-            histogram = self.durations[turn.route] = Histogram()
+            histogram = self.requests[key] = Histogram()
         seconds = perf_counter() - turn.clock
         histogram.observe(seconds)
         if turn.upstream_seconds:
             self.overhead.observe(max(0.0, seconds - turn.upstream_seconds))
+
+    def durations(self) -> dict[str, Histogram]:
+        """How long requests took, by route."""
+        routes: dict[str, Histogram] = {}
+        for (route, _), histogram in sorted(self.requests.items()):
+            routes.setdefault(route, Histogram()).add(histogram)
+        return routes
 
 
 class Collector:
@@ -96,13 +106,13 @@ class Collector:
         requests = CounterMetricFamily(
             "aegis_requests", "Requests answered.", labels=("route", "status")
         )
-        for (route, status), count in sorted(measures.requests.items()):
-            requests.add_metric((route, str(status)), count)
+        for (route, status), histogram in sorted(measures.requests.items()):
+            requests.add_metric((route, str(status)), sum(histogram.buckets))
         yield requests
         durations = HistogramMetricFamily(
             "aegis_request_duration_seconds", "Time to the end of the answer.", labels=("route",)
         )
-        for route, histogram in sorted(measures.durations.items()):
+        for route, histogram in measures.durations().items():
             durations.add_metric((route,), histogram.cumulative(), histogram.total)
         yield durations
         overhead = HistogramMetricFamily(

@@ -42,7 +42,8 @@ class Left(Exception):
 class Turn:
     """One request. The watch looks at `phase`, `wrote` and `writing`, and calls `silent` when a
     stream has been silent for long. `endless` marks one that has no end of its own: it ends with
-    the server.
+    the server. `began` and `wrote` are of the loop's clock, which stands still while a piece of
+    Python runs; `clock` is of `perf_counter`.
     """
 
     # defaults on the class: an ordinary turn sets few of them
@@ -57,13 +58,13 @@ class Turn:
     task: Work | None = None
     upstream_seconds = 0.0
 
-    def __init__(self, method: str, path: str, headers: Fields) -> None:
-        self.method = method
-        self.path = path
-        self.headers = headers
-        self.loop = asyncio.get_running_loop()
-        self.began = self.wrote = self.loop.time()
-        self.clock = perf_counter()  # finer than the loop's time, which is that of its last turn
+    method: str
+    path: str
+    headers: Fields
+    loop: asyncio.AbstractEventLoop
+    began: float
+    wrote: float
+    clock: float
 
     async def read(self, limit: int) -> bytes:
         """The whole body, at most `limit` bytes. Raises Failure (413) and Left."""
@@ -109,7 +110,12 @@ class AsgiTurn(Turn):
     """A turn over ASGI messages (ASGI 3, HTTP)."""
 
     def __init__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        super().__init__(scope["method"], scope["path"], Fields(scope["headers"]))
+        self.method = scope["method"]
+        self.path = scope["path"]
+        self.headers = Fields(scope["headers"])
+        self.loop = asyncio.get_running_loop()
+        self.began = self.wrote = self.loop.time()
+        self.clock = perf_counter()
         self.receive = receive
         self.send = send
         self.task = asyncio.current_task()
