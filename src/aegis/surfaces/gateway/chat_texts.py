@@ -34,19 +34,18 @@ BINARY = ("data:image/", "data:audio/", "data:video/")
 DATA_URL_TEXT = ("data:text/", "data:application/json", "data:application/xml")
 """Data URLs whose content is text for the model."""
 
-_SCALARS = (int, float, bool, type(None))
+_SCALARS = frozenset((int, float, bool, type(None)))
 
 
 def request_texts(body: dict[str, Any]) -> list[Text]:
     """Every text of a request body. Raises ActionError for too deep or too many."""
     found: list[Text] = []
     for key, value in body.items():
+        if value.__class__ in _SCALARS or key in INERT:
+            continue
         if key == "messages":
             if isinstance(value, list):
-                for index, message in enumerate(value):
-                    _message(message, index, found)
-        elif value.__class__ in _SCALARS or key in INERT:
-            continue
+                _messages(value, found)
         elif key in ("tools", "functions"):
             found.extend(definition_texts(value, (key,)))
         elif key == "response_format":
@@ -54,6 +53,19 @@ def request_texts(body: dict[str, Any]) -> list[Text]:
         else:
             found.extend(texts_of(value, "prompt", (key,)))
     return found
+
+
+def _messages(messages: list[Any], found: list[Text]) -> None:
+    for index, message in enumerate(messages):
+        if message.__class__ is dict and len(message) == 2 and "role" in message:
+            content = message.get("content")
+            # most messages are a role and a text, and nothing has to be looked for in them
+            if content.__class__ is str and (role := message["role"]).__class__ is str:
+                if content:
+                    path = ("messages", index, "content")
+                    found.append(Text(content, ROLES.get(role, "prompt"), path))
+                continue
+        _message(message, index, found)
 
 
 def _message(message: Any, index: int, found: list[Text]) -> None:

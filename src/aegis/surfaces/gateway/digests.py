@@ -12,7 +12,7 @@ from .wire import encode
 def digest_of(content: Any, id: Any = None) -> Digest:
     """What stands in a record for messages, tools or choices."""
     data = encode(content)
-    return Digest(len(data), identifier(id), sha256(data).hexdigest())
+    return Digest(len(data), identifier(id) if id else "", sha256(data).hexdigest())
 
 
 def identifier(id: Any) -> str:

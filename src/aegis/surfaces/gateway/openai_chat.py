@@ -25,17 +25,19 @@ if TYPE_CHECKING:
 TYPE = "chat.completions"
 """The action type of a chat completion."""
 
-SAMPLING = (
-    "temperature",
-    "top_p",
-    "n",
-    "max_tokens",
-    "max_completion_tokens",
-    "seed",
-    "presence_penalty",
-    "frequency_penalty",
-    "stream",
-    "reasoning_effort",
+SAMPLING = frozenset(
+    (
+        "temperature",
+        "top_p",
+        "n",
+        "max_tokens",
+        "max_completion_tokens",
+        "seed",
+        "presence_penalty",
+        "frequency_penalty",
+        "stream",
+        "reasoning_effort",
+    )
 )
 """Request fields that records keep as they are."""
 
@@ -69,9 +71,8 @@ class ChatView:
             "roles": _roles(messages),
             "content": digest_of(messages),
         }
-        for name in SAMPLING:
-            if name in body:
-                value = body[name]
+        for name, value in body.items():
+            if name in SAMPLING:
                 # records hold no floats: their printed forms differ between languages
                 kept[name] = str(value) if isinstance(value, float) else value
         tools = body.get("tools")
@@ -89,7 +90,7 @@ class ChatView:
                 found.extend(texts_of(choice, "reply", ("choices", index)))
                 continue
             for key, item in message.items():
-                if key in ("role", "tool_calls", "function_call") or not item:
+                if not item or key in _UNSPOKEN:
                     continue
                 path = ("choices", index, "message", key)
                 if item.__class__ is str:
@@ -112,12 +113,17 @@ class ChatView:
     def reply_recorded(self, value: Any) -> Any:
         """Shape and digest of the reply."""
         choices = _choices(value)
-        names = [name for choice in choices for name, _ in calls_of(_message(choice))]
+        finish: list[Any] = []
+        names: list[str] = []
+        for choice in choices:
+            finish.append(choice.get("finish_reason") if isinstance(choice, dict) else None)
+            names.extend(name for name, _ in _proposed(choice))
+        about = value if isinstance(value, dict) else {}
         kept: dict[str, Any] = {
             "choices": len(choices),
-            "finish": [c.get("finish_reason") if isinstance(c, dict) else None for c in choices],
-            "content": digest_of(choices, value.get("id") if isinstance(value, dict) else None),
-            "model": value.get("model") if isinstance(value, dict) else None,
+            "finish": finish,
+            "content": digest_of(choices, about.get("id")),
+            "model": about.get("model"),
         }
         if names:
             kept["tool_calls"] = names
@@ -127,10 +133,8 @@ class ChatView:
         """The tool calls of all choices, in order."""
         found: list[Action] = []
         for choice in _choices(value):
-            message = _message(choice)
-            if message and ("tool_calls" in message or "function_call" in message):
-                for name, arguments in calls_of(message):
-                    found.append(child(action, len(found), name, arguments))
+            for name, arguments in _proposed(choice):
+                found.append(child(action, len(found), name, arguments))
         return found
 
     def refuse_calls(self, value: Any, refused: Mapping[int, Decision]) -> Any:
@@ -177,6 +181,9 @@ class ChatView:
 
 _NONE = Action(TYPE)
 
+_UNSPOKEN = frozenset(("role", "tool_calls", "function_call"))
+"""Fields of a reply's message that are no texts of it; its calls are judged for themselves."""
+
 CHAT = ChatView()
 """The view every chat completion is read through."""
 
@@ -189,6 +196,14 @@ def _choices(value: Any) -> list[Any]:
 def _message(choice: Any) -> dict[str, Any] | None:
     message = choice.get("message") if isinstance(choice, dict) else None
     return message if isinstance(message, dict) else None
+
+
+def _proposed(choice: Any) -> Sequence[tuple[str, Any]]:
+    """The tool calls of a choice; most have none."""
+    message = choice.get("message") if isinstance(choice, dict) else None
+    if isinstance(message, dict) and ("tool_calls" in message or "function_call" in message):
+        return calls_of(message)
+    return ()
 
 
 def _roles(messages: list[Any]) -> list[str]:

@@ -13,15 +13,13 @@ TOKENS_MAX = 1 << 40
 def stated_usage(stated: dict[str, Any]) -> Usage:
     """A `usage` object as counts; anything that is not a sane number counts as nothing."""
     details = stated.get("prompt_tokens_details")
-    cached = details.get("cached_tokens") if isinstance(details, dict) else 0
     return Usage(
         _count(stated.get("prompt_tokens")),
         _count(stated.get("completion_tokens")),
-        _count(cached),
+        _count(details.get("cached_tokens")) if isinstance(details, dict) else 0,
     )
 
 
 def _count(value: Any) -> int:
-    if value.__class__ is int and 0 <= value <= TOKENS_MAX:
-        return int(value)
-    return 0
+    # a boolean is an int to isinstance
+    return value if value.__class__ is int and 0 <= value <= TOKENS_MAX else 0

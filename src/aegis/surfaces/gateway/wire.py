@@ -36,9 +36,11 @@ def decode(data: bytes) -> Any:
     """The value of a JSON text. Raises WireError."""
     try:
         value = _decode(data)
-        if data.count(b"{") + data.count(b"[") > DEPTH_MAX:
+        # what removing them leaves is counted: `bytes.count` looks at every byte by itself
+        if len(data) - len(data.replace(b"{", b"").replace(b"[", b"")) > DEPTH_MAX:
             _shallow(value)
-        if _repeats_nothing(data, encode(value)):
+        again = encode(value)
+        if again == data or _repeats_nothing(data, again):
             if _has_long_digits(data):
                 _strict(data)
             return value
@@ -67,7 +69,7 @@ def _repeats_nothing(data: bytes, again: bytes) -> bool:
     A dropped key takes its two quotation marks along. Nothing can make up for them: without
     `\u` every mark of the text, between strings and inside them, stands in the encoding too.
     """
-    return again == data or (b"\\u" not in data and again.count(b'"') == data.count(b'"'))
+    return b"\\u" not in data and again.count(b'"') == data.count(b'"')
 
 
 def _shallow(value: Any) -> None:
@@ -118,8 +120,13 @@ _DIGITS = bytes.maketrans(b"0123456789", b"0" * 10)
 
 
 def _has_long_digits(data: bytes) -> bool:
-    """Whether 19 digits follow one another anywhere; cheap, and wrong only to the safe side."""
-    return b"0" * 19 in data.translate(_DIGITS)
+    """Whether 19 digits follow one another anywhere; cheap, and wrong only to the safe side.
+
+    Those that do fill three of every sixth bytes in a row, which seldom holds elsewhere.
+    """
+    sampled = data[::6].translate(_DIGITS)
+    # `find`, because `in` first tries whether what is looked for is a number
+    return sampled.find(b"000") >= 0 and b"0" * 19 in data.translate(_DIGITS)
 
 
 def _plain(error: msgspec.DecodeError, data: bytes) -> str:
