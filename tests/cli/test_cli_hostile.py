@@ -79,6 +79,13 @@ def test_doctor_names_the_provider_that_does_not_build(aegis, folder):
     assert "providers.b: `base_url`" in aegis("doctor", code=1).out
 
 
+def test_doctor_calls_no_guard_enforcing_that_only_reports(aegis, folder):
+    (folder / "aegis.yaml").write_text("guardrails: { pii: {}, prompt_leak: {} }")
+    said = " ".join(aegis("doctor").out.split())
+    assert "guard pii enforcing: mask on input and output" in said
+    assert "guard prompt_leak loaded, reports only (action `warn`)" in said
+
+
 class TestReadOnly:
     def test_doctor_says_that_a_home_cannot_be_written(self, auditor, readonly):
         said = auditor("doctor", code=1).stdout

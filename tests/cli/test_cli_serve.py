@@ -165,12 +165,25 @@ def test_sighup_loads_again_and_names_what_needs_a_restart(serve, process, folde
         ("server: { require_key: false }", ["--host", "0.0.0.0"], "allow_unauthenticated"),
         ("servr: 1", [], "did you mean `server`"),
         ("providers: { p: { type: offline, api_key: secret://env/NO } }", [], "`NO` is not set"),
-        ("", ["--host", "203.0.113.7"], "cannot serve on 203.0.113.7"),
+        ("version: 1", ["--host", "203.0.113.7"], "cannot serve on 203.0.113.7"),
     ],
 )
 def test_what_it_refuses_to_start_with(process, folder, text, arguments, said):
     (folder / "aegis.yaml").write_text(text)
     assert said in process("serve", "--port", "0", *arguments, code=2).err
+
+
+def test_each_request_is_a_line_of_the_log_where_that_is_asked_for(serve, process, folder):
+    (folder / "aegis.yaml").write_text("server: { access_log: true }")
+    key = process("keys", "create", "--name", "ci").out.strip()
+    server = serve()
+    assert server.post(key)[0] == 200
+    assert server.post("sk-aegis-unknown")[0] == 401
+    server.until(r"in \d+ ms[^$]*in \d+ ms", server.err)
+    lines = [json.loads(line) for line in server.err]
+    said = [re.sub(r"\d+ ms", "N ms", line["message"]) for line in lines]
+    assert said == [f"POST /v1/chat/completions {status} in N ms" for status in (200, 401)]
+    assert {line["logger"] for line in lines} == {"aegis.access"}
 
 
 def test_a_port_that_is_taken(process, folder):

@@ -301,3 +301,27 @@ def test_a_polite_end_finishes_what_is_under_way(fresh, upstream):
     asking.join(10)
     assert replies[0].status == 200
     assert gateway.process.wait(10) in (0, -15)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_the_end_cuts_short_is_on_record(fresh, upstream, stream):
+    patient = {"type": "openai_compatible", "base_url": upstream.url}
+    gateway = fresh(providers={"up": patient}, server={"port": 0, "shutdown_seconds": 0})
+    model = "stalls" if stream else "hang"
+    body = {"model": model, "stream": stream, "messages": [{"role": "user", "content": "x"}]}
+    data = json.dumps(body).encode()
+    before = upstream.seen()["requests"]
+    with socket.create_connection(("127.0.0.1", gateway.port)) as connection:
+        connection.sendall(head(gateway, len(data)) + data)
+        while upstream.seen()["requests"] == before:
+            time.sleep(0.02)
+        gateway.process.terminate()
+        connection.settimeout(10)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert gateway.process.wait(10) in (0, -15)
+    assert b"HTTP/1.1 503" in answer or stream
+    assert b"[DONE]" not in answer
+    ledger = open_runtime(load(gateway.config))
+    outcome = list(ledger.journal.records())[1]
+    ledger.close()
+    assert outcome.fields["code"] == "abandoned"

@@ -68,6 +68,33 @@ def test_wrong_documents_are_refused(document):
         run(Policy.from_dict({}), document)
 
 
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        (
+            "policy: {}\ncases:\n  - { name: x }",
+            "c.yaml:3:5: cases[0]: Object missing required field `action`",
+        ),
+        (
+            "policy:\n  rulez: []\ncases: []",
+            "c.yaml:2:3: policy.rulez: unknown key (did you mean `rules`?)",
+        ),
+    ],
+)
+def test_what_is_wrong_has_a_place(document, said):
+    with pytest.raises(PolicyError) as caught:
+        run(None, document, "c.yaml")
+    assert str(caught.value) == said
+
+
+def test_a_document_may_name_the_file_of_its_policy(tmp_path):
+    (tmp_path / "p.yaml").write_text("rules: [{ name: r, match: { type: x }, verdict: allow }]")
+    expected = "expect: { verdict: allow, rule: r }"
+    document = f"policy: p.yaml\ncases: [{{ name: x, action: {{ type: x }}, {expected} }}]"
+    (result,) = run(None, document, str(tmp_path / "cases.yaml"))
+    assert result.passed
+
+
 def test_cases_without_any_policy_are_refused():
     with pytest.raises(PolicyError, match="no policy"):
         run(None, "cases: []")

@@ -126,6 +126,7 @@ def _policy(found: Loaded) -> Iterator[Check]:
 
 
 def _guards(found: Loaded) -> Iterator[Check]:
+    from ..builtin.guards.options import DEFAULTS
     from ..kernel import discover
     from ..kernel.build import DEFAULT_GUARDS, build_guards
 
@@ -134,15 +135,15 @@ def _guards(found: Loaded) -> Iterator[Check]:
     build_guards(found.settings)
     for plugin in discover.available("guard"):
         setting = wanted.get(plugin.name)
+        action = (setting and setting.action) or DEFAULTS.get(plugin.name, "its default action")
         if setting is None:
             yield Check(f"guard {plugin.name}", OK, f"installed ({plugin.origin}), not configured")
         elif not setting.enabled:
             yield Check(f"guard {plugin.name}", WARN, "configured, switched off")
-        elif setting.action in ("warn", "log"):
-            detail = f"loaded, reports only (action `{setting.action}`)"
+        elif action in ("warn", "log"):
+            detail = f"loaded, reports only (action `{action}`)"
             yield Check(f"guard {plugin.name}", OK, detail)
         else:
-            action = setting.action or "its default action"
             stages = " and ".join(setting.stages)
             yield Check(f"guard {plugin.name}", OK, f"enforcing: {action} on {stages}")
     if not any(setting.enabled for setting in wanted.values()):

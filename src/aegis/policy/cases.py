@@ -1,6 +1,6 @@
 """Cases of a policy: actions and what has to be decided about them, as YAML anybody can run.
 
-    policy: {…}            # optional; without it the caller's policy is meant
+    policy: {…}            # or a file; optional, without it the caller's policy is meant
     cases:
       - name: deletes are blocked
         action: { type: delete_all, target: crm }
@@ -29,8 +29,9 @@ from ..model import (
     RiskLevel,
     Verdict,
 )
+from .document import read_document
 from .policy import Policy
-from .source import from_plain, parse_yaml
+from .source import Node, from_plain, parse_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -121,7 +122,7 @@ def microseconds(text: str) -> int:
 
 def load(document: str | Mapping[str, Any], source: str = "<cases>") -> list[Case]:
     """The cases of a document, YAML text or a plain mapping. Raises PolicyError."""
-    return [_case(spec, index, source) for index, spec in enumerate(_specs(document, source)[0])]
+    return _cases(_read(document, source), source)
 
 
 def run(
@@ -136,27 +137,30 @@ def run(
 
     Raises PolicyError where the document is unusable, or there is no policy at all.
     """
-    _, own = _specs(document, source)
+    root = _read(document, source)
     if policy is None:
-        if own is None:
+        if "policy" not in root.value or root.value["policy"].value is None:
             raise PolicyError([Problem("no policy to run the cases against", source=source)])
-        policy = Policy.from_dict(own)
-    cases = load(document, source)
+        part = Node({"policy": root.value["policy"]}, root.line, root.column)
+        part.keys = root.keys
+        policy = Policy(*read_document(part, source))
+    cases = _cases(root, source)
     if read is not None:
         cases = [msgspec.structs.replace(case, action=read(case.action)) for case in cases]
     return [_result(policy, case) for case in cases]
 
 
-def _specs(document: str | Mapping[str, Any], source: str) -> tuple[list[Any], Any]:
+def _read(document: str | Mapping[str, Any], source: str) -> Node:
+    """The tree of a document that has a list of cases. Raises PolicyError."""
     if isinstance(document, str):
         root = parse_yaml(document, source)
     else:
         root = from_plain(dict(document), source)
-    plain = root.plain()
     known = {"cases", "policy", "description"}
-    if not isinstance(plain, dict) or not isinstance(plain.get("cases"), list):
+    cases = root.value.get("cases") if isinstance(root.value, dict) else None
+    if cases is None or not isinstance(cases.value, list):
         raise PolicyError([Problem("expected a mapping with `cases:`, a list", source=source)])
-    unknown = [key for key in plain if key not in known]
+    unknown = [key for key in root.value if key not in known]
     if unknown:
         place = root.keys[unknown[0]]
         hint = f"known keys: {', '.join(sorted(known))}"
@@ -172,14 +176,18 @@ def _specs(document: str | Mapping[str, Any], source: str) -> tuple[list[Any], A
                 )
             ]
         )
-    if len(plain["cases"]) > CASES_MAX:
+    if len(cases.value) > CASES_MAX:
         raise PolicyError([Problem(f"more than {CASES_MAX} cases", source=source)])
-    return plain["cases"], plain.get("policy")
+    return root
 
 
-def _case(plain: Any, index: int, source: str) -> Case:
+def _cases(root: Node, source: str) -> list[Case]:
+    return [_case(node, index, source) for index, node in enumerate(root.value["cases"].value)]
+
+
+def _case(node: Node, index: int, source: str) -> Case:
     try:
-        spec = _CASE.convert(plain)
+        spec = _CASE.convert(node.plain())
         return Case(
             spec.name,
             _action(spec.action),
@@ -195,7 +203,8 @@ def _case(plain: Any, index: int, source: str) -> Case:
     except (msgspec.ValidationError, ValueError, KeyError, OverflowError) as error:
         message = f"unknown risk level {error}" if isinstance(error, KeyError) else str(error)
         path = f"cases[{index}]"
-        raise PolicyError([Problem(message, source=source, path=path)]) from None
+        problem = Problem(message, source=source, line=node.line, column=node.column, path=path)
+        raise PolicyError([problem]) from None
 
 
 def _action(spec: _ActionSpec) -> Action:

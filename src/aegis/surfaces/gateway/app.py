@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ...model import AegisError, Principal
@@ -45,7 +46,11 @@ NOBODY = Principal("", kind="anonymous")
 CLIENT_LEFT = 499
 """Counted as the status of requests whose client left before an answer."""
 
+PATH_SHOWN = 200
+"""Most characters of a path in the access log: callers choose them."""
+
 log = logging.getLogger("aegis.gateway")
+access = logging.getLogger("aegis.access")
 
 
 class Gateway:
@@ -56,6 +61,7 @@ class Gateway:
         self.mounted = mounted
         self.watch = Watch()
         self.measures = Measures()
+        self.access = runtime.settings.server.access_log
         self.remote = RemoteRoutes()
         self.approvals = ApprovalRoutes(runtime)
         scrape = Scrape(runtime, self.measures, self.watch)
@@ -114,6 +120,10 @@ class Gateway:
         finally:
             watch.leave(turn)
             self.measures.ended(turn)
+            if self.access:
+                seconds = perf_counter() - turn.clock
+                path = turn.path[:PATH_SHOWN]
+                access.info("%s %s %d in %d ms", turn.method, path, turn.status, seconds * 1000)
 
     def _handled(self, turn: Turn) -> Awaitable[None]:
         """The work of the turn's route, for a caller that is known. Raises Failure."""
@@ -213,6 +223,8 @@ class Gateway:
         if turn.reason == "slow" and not turn.started:
             failure = Failure(408, "the body did not arrive in time", "request_timeout", close=True)
             await self._fail(turn, failure)
+        elif turn.reason == "ended" and not turn.started:
+            await self._fail(turn, Failure(503, "the gateway ends", "overloaded", close=True))
         else:
             turn.status = turn.status or CLIENT_LEFT
 
@@ -223,6 +235,7 @@ class Gateway:
                 self.runtime.desk.courier.start()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
+                await self.watch.end()
                 await self.remote.close()
                 if self.mounted is not None:
                     await self.mounted.close()

@@ -1,7 +1,7 @@
 """Starts the gateway: uvicorn keeps sockets and signals, `front.py` speaks HTTP, uvloop runs it.
 
-No access log by default: a log line costs more than governing the request, and the ledger has a
-better one. Forwarded-for headers are not believed.
+uvicorn writes no access log; `app.py` does, where one is asked for: a log line costs more than
+governing the request, and the ledger has a better one. Forwarded-for headers are not believed.
 """
 
 from __future__ import annotations
@@ -84,8 +84,9 @@ def make_server(
         ws="none",
         lifespan="on",
         interface="asgi3",
+        log_config=None,
         log_level="warning",
-        access_log=settings.access_log,
+        access_log=False,
         proxy_headers=False,
         server_header=False,
         backlog=BACKLOG,

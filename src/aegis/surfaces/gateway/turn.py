@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from .errors import Failure
 from .headers import Fields
@@ -25,14 +25,6 @@ JSON = (b"content-type", b"application/json")
 
 READING, WORKING, DONE = range(3)
 """The phases of a turn: its body arrives, it is worked on, it is over."""
-
-
-class Work(Protocol):
-    """What works on a turn, and can be told to stop."""
-
-    def cancel(self) -> object:
-        """Stop it where it waits."""
-        ...
 
 
 class Left(Exception):
@@ -55,7 +47,7 @@ class Turn:
     silent: Callable[[], Awaitable[None]] | None = None
     writing = False
     endless = False
-    task: Work | None = None
+    task: asyncio.Task[Any] | None = None
     upstream_seconds = 0.0
 
     method: str

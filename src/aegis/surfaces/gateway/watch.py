@@ -1,19 +1,19 @@
 """Watches the requests under way with one timer instead of several per request.
 
 It notices clients that leave (their upstream call is cancelled), bodies that trickle, clients that
-stop reading, and streams that are silent (a comment keeps proxies from closing them). Requests
+stop reading, and streams that are silent (a comment keeps proxies from closing them), and stops
+what outlasts the server. Requests
 that end within LISTEN_SECONDS cost nothing but an entry in a dict.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from .turn import READING, WORKING
 
 if TYPE_CHECKING:
-    import asyncio
-
     from .turn import Turn
 
 TICK_SECONDS = 0.05
@@ -30,6 +30,11 @@ SILENT_SECONDS = 10.0
 """Silence of a stream after which a comment is sent; below the usual idle limit of proxies."""
 
 
+END_SECONDS = 5.0
+"""How long what is stopped at the end may take to record its outcome; the next start records it
+otherwise."""
+
+
 class Watch:
     """The requests of one server that are under way."""
 
@@ -44,6 +49,14 @@ class Watch:
         self.turns[turn] = None
         if self._timer is None:
             self._timer = turn.loop.call_later(TICK_SECONDS, self._tick, turn.loop)
+
+    async def end(self) -> None:
+        """Stop what is still under way when the server ends: its outcomes are to be on record."""
+        ending = [turn.task for turn in self.turns if turn.task is not None]
+        for turn in list(self.turns):
+            turn.stop("ended")
+        if ending:
+            await asyncio.wait(ending, timeout=END_SECONDS)
 
     def leave(self, turn: Turn) -> None:
         """Stop watching."""
