@@ -130,7 +130,12 @@ class Exchange:
 
 
 class Connection(asyncio.Protocol):
-    """A connection of a pool. It calls `idle` when it may be used again, `lost` once at its end."""
+    """A connection of a pool. It calls `idle` when it may be used again, `lost` once at its end;
+    `closing` says whether no request may be sent on it any more.
+    """
+
+    closing: Callable[[], bool]
+    _transport: asyncio.Transport
 
     def __init__(
         self,
@@ -145,18 +150,12 @@ class Connection(asyncio.Protocol):
         self._idle = idle
         self._lost = lost
         self._gap = gap_seconds
-        self._transport: asyncio.Transport
         self._parser = httptools.HttpResponseParser(self)
         self._paused = False
         self._bare = 0
         self._headed = False
         self._unasked = False
         self._lasting = False
-
-    @property
-    def usable(self) -> bool:
-        """Whether a request may be sent on it."""
-        return not self._transport.is_closing()
 
     @property
     def held(self) -> bool:
@@ -181,7 +180,7 @@ class Connection(asyncio.Protocol):
             self._paused = False
             if exchange is not None:
                 exchange.deadline = self.loop.time() + self._gap
-            if self.usable:
+            if not self.closing():
                 self._transport.resume_reading()
 
     # asyncio.Protocol
@@ -189,6 +188,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
         self._transport = cast("asyncio.Transport", transport)
+        self.closing = transport.is_closing
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; anything that is not one proper answer ends the connection."""
@@ -274,23 +274,22 @@ class Connection(asyncio.Protocol):
             exchange.wake()
 
     def _finished(self) -> None:
-        transport = self._transport
         self.exchange = None
         self._headed = False
         self._bare = 0
         if self._paused:
             self._paused = False
-            transport.resume_reading()
+            self._transport.resume_reading()
         reusable = (
-            not self._unasked
-            and not transport.is_closing()
-            and self._lasting
-            and not transport.get_write_buffer_size()
+            self._lasting
+            and not self._unasked
+            and not self.closing()
+            and not self._transport.get_write_buffer_size()
         )
         if reusable:
             self._idle(self)
         else:
-            transport.abort()
+            self._transport.abort()
 
     def _fail(self, error: UpstreamError) -> None:
         if self.exchange is not None:
