@@ -39,6 +39,7 @@ class Exchange:
     """One request and its answer. `opening` is what came until the head was complete."""
 
     __slots__ = (
+        "_fields",
         "connection",
         "deadline",
         "done",
@@ -60,15 +61,23 @@ class Exchange:
         self.deadline = deadline
         self.status = 0
         self.opening = b""
+        self._fields: list[tuple[bytes, bytes]] | None = None
         self.parts: list[bytes] = []
         self.size = 0
         self.done = False
         self.error: UpstreamError | None = None
 
+    @property
+    def fields(self) -> list[tuple[bytes, bytes]]:
+        """The header lines as they came."""
+        if self._fields is None:
+            self._fields = _Lines(self.opening).lines
+        return self._fields
+
     def header(self, name: bytes) -> str:
         """A header by its lower-case name; repeated ones are joined, empty where there is none."""
-        lines = _Lines(self.opening).lines
-        return b", ".join([value for field, value in lines if field == name]).decode("latin-1")
+        found = [value for field, value in self.fields if field.lower() == name]
+        return b", ".join(found).decode("latin-1")
 
     def framed(self) -> bool:
         """Whether the answer says itself where it ends (RFC 9112, 6.3)."""
@@ -298,7 +307,7 @@ class Connection(asyncio.Protocol):
 
 
 class _Lines:
-    """The header lines of an answer, as names in lower case and values, read from its opening."""
+    """The header lines of an answer, read from its opening."""
 
     def __init__(self, opening: bytes) -> None:
         self.lines: list[tuple[bytes, bytes]] = []
@@ -311,7 +320,7 @@ class _Lines:
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header. A trailer is none (RFC 9110, 6.5.1)."""
         if not self._complete:
-            self.lines.append((name.lower(), value))
+            self.lines.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The head is there; those of interim answers do not count."""
