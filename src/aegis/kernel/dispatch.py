@@ -47,8 +47,10 @@ class Dispatch:
         self.routes = tuple(routes)
         self._memo: dict[str, Route] = {}
 
-    def route(self, model: str) -> Route:
-        """The provider for a model. Raises Unserved."""
+    def route(self, model: Any) -> Route:
+        """The provider for the `model` of a request. Raises Unserved, also for what is no name."""
+        if model.__class__ is not str:
+            model = ""
         route = self._memo.get(model)
         if route is None:
             route = next((r for r in self.routes if r.serves(model)), None)
@@ -68,13 +70,13 @@ class Dispatch:
         self, body: dict[str, Any], headers: Mapping[str, str] = _NONE
     ) -> Awaitable[dict[str, Any]]:
         """One whole answer. Raises UpstreamError."""
-        return self.route(_model(body)).provider.complete(body, headers or lent_headers())
+        return self.route(body.get("model")).provider.complete(body, headers or lent_headers())
 
     def stream(
         self, body: dict[str, Any], headers: Mapping[str, str] = _NONE
     ) -> AsyncIterator[dict[str, Any]]:
         """The answer in pieces. Raises UpstreamError."""
-        return self.route(_model(body)).provider.stream(body, headers or lent_headers())
+        return self.route(body.get("model")).provider.stream(body, headers or lent_headers())
 
     def models(self) -> list[tuple[str, str]]:
         """(model, provider) for every model the providers name."""
@@ -84,8 +86,3 @@ class Dispatch:
         """Close every provider."""
         for route in self.routes:
             await route.provider.close()
-
-
-def _model(body: Mapping[str, Any]) -> str:
-    model = body.get("model")
-    return model if isinstance(model, str) else ""

@@ -39,6 +39,7 @@ class Exchange:
     """One request and its answer. `opening` is what came until the head was complete."""
 
     __slots__ = (
+        "_fields",
         "connection",
         "deadline",
         "done",
@@ -60,15 +61,23 @@ class Exchange:
         self.deadline = deadline
         self.status = 0
         self.opening = b""
+        self._fields: list[tuple[bytes, bytes]] | None = None
         self.parts: list[bytes] = []
         self.size = 0
         self.done = False
         self.error: UpstreamError | None = None
 
+    @property
+    def fields(self) -> list[tuple[bytes, bytes]]:
+        """The header lines as they came."""
+        if self._fields is None:
+            self._fields = _Lines(self.opening).lines
+        return self._fields
+
     def header(self, name: bytes) -> str:
         """A header by its lower-case name; repeated ones are joined, empty where there is none."""
-        lines = _Lines(self.opening).lines
-        return b", ".join([value for field, value in lines if field == name]).decode("latin-1")
+        found = [value for field, value in self.fields if field.lower() == name]
+        return b", ".join(found).decode("latin-1")
 
     def framed(self) -> bool:
         """Whether the answer says itself where it ends (RFC 9112, 6.3)."""
@@ -130,7 +139,12 @@ class Exchange:
 
 
 class Connection(asyncio.Protocol):
-    """A connection of a pool. It calls `idle` when it may be used again, `lost` once at its end."""
+    """A connection of a pool. It calls `idle` when it may be used again, `lost` once at its end;
+    `closing` says whether no request may be sent on it any more.
+    """
+
+    closing: Callable[[], bool]
+    _transport: asyncio.Transport
 
     def __init__(
         self,
@@ -145,18 +159,12 @@ class Connection(asyncio.Protocol):
         self._idle = idle
         self._lost = lost
         self._gap = gap_seconds
-        self._transport: asyncio.Transport
         self._parser = httptools.HttpResponseParser(self)
         self._paused = False
         self._bare = 0
         self._headed = False
         self._unasked = False
         self._lasting = False
-
-    @property
-    def usable(self) -> bool:
-        """Whether a request may be sent on it."""
-        return not self._transport.is_closing()
 
     @property
     def held(self) -> bool:
@@ -181,7 +189,7 @@ class Connection(asyncio.Protocol):
             self._paused = False
             if exchange is not None:
                 exchange.deadline = self.loop.time() + self._gap
-            if self.usable:
+            if not self.closing():
                 self._transport.resume_reading()
 
     # asyncio.Protocol
@@ -189,6 +197,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
         self._transport = cast("asyncio.Transport", transport)
+        self.closing = transport.is_closing
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; anything that is not one proper answer ends the connection."""
@@ -274,23 +283,22 @@ class Connection(asyncio.Protocol):
             exchange.wake()
 
     def _finished(self) -> None:
-        transport = self._transport
         self.exchange = None
         self._headed = False
         self._bare = 0
         if self._paused:
             self._paused = False
-            transport.resume_reading()
+            self._transport.resume_reading()
         reusable = (
-            not self._unasked
-            and not transport.is_closing()
-            and self._lasting
-            and not transport.get_write_buffer_size()
+            self._lasting
+            and not self._unasked
+            and not self.closing()
+            and not self._transport.get_write_buffer_size()
         )
         if reusable:
             self._idle(self)
         else:
-            transport.abort()
+            self._transport.abort()
 
     def _fail(self, error: UpstreamError) -> None:
         if self.exchange is not None:
@@ -299,7 +307,7 @@ class Connection(asyncio.Protocol):
 
 
 class _Lines:
-    """The header lines of an answer, as names in lower case and values, read from its opening."""
+    """The header lines of an answer, read from its opening."""
 
     def __init__(self, opening: bytes) -> None:
         self.lines: list[tuple[bytes, bytes]] = []
@@ -312,7 +320,7 @@ class _Lines:
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header. A trailer is none (RFC 9110, 6.5.1)."""
         if not self._complete:
-            self.lines.append((name.lower(), value))
+            self.lines.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The head is there; those of interim answers do not count."""

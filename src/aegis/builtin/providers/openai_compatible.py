@@ -69,7 +69,9 @@ class OpenAICompatible:
         self._secrets = tuple(value for value in secrets if len(value) >= SECRET_MIN)
         self._usage = options.get("stream_usage", True) is not False
         at = origin(settings.base_url)
-        self._prefix = _head(at.path, at.host, settings.api_key, settings.headers)
+        head = _head(at.path, at.host, settings.api_key, settings.headers)
+        self._head = head + b"accept: application/json\r\n"
+        self._stream_head = head + b"accept: text/event-stream\r\n"
         ca_file = options.get("ca_file")
         self._pool = Pool(
             at,
@@ -86,8 +88,7 @@ class OpenAICompatible:
 
     async def complete(self, body: dict[str, Any], headers: Mapping[str, str]) -> dict[str, Any]:
         """One whole answer. Raises UpstreamError."""
-        request = self._request(body, headers, b"application/json")
-        exchange = await self._pool.send(request, streamed=False)
+        exchange = await self._pool.send(_request(self._head, body, headers), False)
         if exchange.status != 200:
             raise self._refused(exchange, exchange.body())
         return _completion(exchange.body())
@@ -100,8 +101,7 @@ class OpenAICompatible:
             body = {**body, "stream": True}
         if not self._usage and "stream_options" in body:
             body = {key: value for key, value in body.items() if key != "stream_options"}
-        request = self._request(body, headers, b"text/event-stream")
-        exchange = await self._pool.send(request, streamed=True)
+        exchange = await self._pool.send(_request(self._stream_head, body, headers), True)
         try:
             if exchange.status != 200:
                 raise self._refused(exchange, await exchange.rest(FAILURE_MAX))
@@ -126,17 +126,6 @@ class OpenAICompatible:
     async def close(self) -> None:
         """Close all connections."""
         await self._pool.close()
-
-    def _request(self, body: dict[str, Any], headers: Mapping[str, str], accept: bytes) -> bytes:
-        payload = _encode(body)
-        extra = b"".join(_line(name, value) for name, value in headers.items()) if headers else b""
-        return b"%saccept: %b\r\n%bcontent-length: %d\r\n\r\n%b" % (
-            self._prefix,
-            accept,
-            extra,
-            len(payload),
-            payload,
-        )
 
     def _chunk(self, data: bytes) -> dict[str, Any]:
         try:
@@ -207,6 +196,13 @@ def _head(path: str, host: str, api_key: str, headers: Mapping[str, str]) -> byt
             raise ConfigError(f"the header `{name}` is set by the client itself")
     lines.extend(_line(name, value) for name, value in {**own, **named}.items())
     return b"".join(lines)
+
+
+def _request(head: bytes, body: dict[str, Any], headers: Mapping[str, str]) -> bytes:
+    """A request with the headers of its own between the constant part and the length."""
+    payload = _encode(body)
+    extra = b"".join([_line(name, value) for name, value in headers.items()]) if headers else b""
+    return b"".join((head, extra, b"content-length: %d\r\n\r\n" % len(payload), payload))
 
 
 def _line(name: str, value: str) -> bytes:

@@ -100,7 +100,7 @@ class Pool:
         self._queue: deque[asyncio.Future[Connection | None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
-    async def send(self, data: bytes, *, streamed: bool) -> Exchange:
+    async def send(self, data: bytes, streamed: bool) -> Exchange:
         """Send one request and wait for its answer: whole, or (`streamed`) for its head.
 
         Raises UpstreamError; cancelling closes the connection.
@@ -144,7 +144,7 @@ class Pool:
         free = self._free
         while free:
             connection = free.pop()
-            if connection.usable:
+            if not connection.closing():
                 return connection
         return None
 
@@ -160,7 +160,7 @@ class Pool:
                     began=False,
                 )
             connection = await self._turn(loop, deadline)
-            if connection is not None and connection.usable:
+            if connection is not None and not connection.closing():
                 return connection
         return await self._connect(loop, deadline)
 
@@ -173,7 +173,11 @@ class Pool:
         except BaseException as error:
             if waiting.done() and not waiting.cancelled():
                 # handed over in the very turn this caller gave up: the next one gets it
-                self._idle(waiting.result())
+                handed = waiting.result()
+                if handed is None or handed.closing():
+                    self._next(None)
+                else:
+                    self._idle(handed)
             elif waiting in self._queue:
                 self._queue.remove(waiting)
             if isinstance(error, TimeoutError):
@@ -217,11 +221,9 @@ class Pool:
         self._opening -= 1
         return connection
 
-    def _idle(self, connection: Connection | None) -> None:
-        """A connection (or the room for one) is free: it goes to who waits, or is kept."""
-        if connection is not None and not connection.usable:
-            connection = None
-        if self._next(connection) or connection is None:
+    def _idle(self, connection: Connection) -> None:
+        """A connection is free: it goes to who waits, or is kept."""
+        if self._queue and self._next(connection):
             return
         self._busy.discard(connection)
         if connection.loop is self._loop:
