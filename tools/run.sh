@@ -11,8 +11,8 @@ kept=.aegis/make-run.key
 [ -f aegis.yaml ] || $aegis init
 
 # Keys are hashed at rest and shown once, so the key for trying things out is kept here, readable
-# by its owner only. `aegis keys revoke` ends it like any other.
-if [ ! -s $kept ]; then
+# by its owner only. `aegis keys revoke` ends it like any other, and the next run makes another.
+if [ ! -s $kept ] || ! grep -qE ' make-run +[^ ]+ +valid' <<<"$($aegis keys list)"; then
   (umask 077 && mkdir -p .aegis && $aegis keys create --name make-run >$kept)
 fi
 key=$(cat $kept)

@@ -179,10 +179,13 @@ def test_each_request_is_a_line_of_the_log_where_that_is_asked_for(serve, proces
     server = serve()
     assert server.post(key)[0] == 200
     assert server.post("sk-aegis-unknown")[0] == 401
-    server.until(r"in \d+ ms[^$]*in \d+ ms", server.err)
+    with pytest.raises(urllib.error.HTTPError):
+        urllib.request.urlopen(f"{server.url}/x%0Ay", timeout=30)
+    server.until(r"in \d+ ms[^$]*in \d+ ms[^$]*in \d+ ms", server.err)
     lines = [json.loads(line) for line in server.err]
     said = [re.sub(r"\d+ ms", "N ms", line["message"]) for line in lines]
-    assert said == [f"POST /v1/chat/completions {status} in N ms" for status in (200, 401)]
+    posted = [f"POST /v1/chat/completions {status} in N ms" for status in (200, 401)]
+    assert said == [*posted, "GET /x%0Ay 404 in N ms"]
     assert {line["logger"] for line in lines} == {"aegis.access"}
 
 

@@ -122,6 +122,13 @@ def test_a_transfer_coding_beside_a_length_is_refused_each_time(gateway, connect
         assert exchange(connect(), both + BODY) == [400]
 
 
+def test_a_transfer_coding_nobody_undoes_is_refused(gateway, connect):
+    for coding, status in ((b"gzip, chunked", 501), (b"chunked, chunked", 400)):
+        top = head(gateway).replace(b"content-length: %d" % SIZE, b"transfer-encoding: " + coding)
+        body = b"%x\r\n%b\r\n0\r\n\r\n" % (SIZE, BODY)
+        assert exchange(connect(), top + body) == [status]
+
+
 def test_a_revoked_key_is_refused_on_the_connection_that_used_it(fresh):
     gateway = fresh(keys=[{"name": "gone"}, {"name": "plain"}])
     with socket.create_connection(("127.0.0.1", gateway.port), 10) as connection:

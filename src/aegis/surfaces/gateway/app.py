@@ -9,6 +9,7 @@ import asyncio
 import logging
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote
 
 from ...model import AegisError, Principal
 from . import catalogue, chat, headers, health, runs
@@ -122,7 +123,8 @@ class Gateway:
             self.measures.ended(turn)
             if self.access:
                 seconds = perf_counter() - turn.clock
-                path = turn.path[:PATH_SHOWN]
+                # spelt as on the wire: a decoded one may hold a new line
+                path = quote(turn.path[:PATH_SHOWN])
                 access.info("%s %s %d in %d ms", turn.method, path, turn.status, seconds * 1000)
 
     def _handled(self, turn: Turn) -> Awaitable[None]:

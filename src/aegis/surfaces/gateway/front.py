@@ -260,6 +260,9 @@ class Front(asyncio.Protocol):
         if turn.chunked and b"host" not in self._headers:
             # RFC 9112, 3.2; a head that came before has one, or it would not be remembered
             raise Failure(400, "a request needs a `host` header", "invalid_header")
+        if self._headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+            # RFC 9112, 6.1: its content would be taken for the text it is not
+            raise Failure(501, "`chunked` is the only transfer coding known here", "invalid_header")
         opening, self._opening = self._opening, b""
         if opening and turn.keep_alive:
             self.heads.keep(opening, self._url, Head(method, path, self._headers, 0))
