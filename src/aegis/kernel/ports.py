@@ -148,27 +148,27 @@ class Ports:
         return self.journal.append(effect.kind, effect.session, effect.body, durability)
 
     def _append_async(self, effect: Append) -> Any:
+        durability = effect.durability
         try:
-            receipt = self.journal.append(
-                effect.kind, effect.session, effect.body, effect.durability
-            )
+            receipt = self.journal.append(effect.kind, effect.session, effect.body, durability)
         except LedgerError:
             if self.journal.healthy:
                 raise
             return self._mended(effect)
-        if effect.durability == "buffered":
-            return receipt
-        return self._durable(receipt, effect.durability)
+        return receipt if durability == "buffered" else self._durable(receipt, durability)
 
     async def _mended(self, effect: Append) -> Receipt:
         """A record after a failure of the store, whose reopening does not hold up the loop."""
         await asyncio.to_thread(self.mender.mend)
-        receipt = self.journal.append(effect.kind, effect.session, effect.body, effect.durability)
-        return await self._durable(receipt, effect.durability)
+        durability = effect.durability
+        receipt = self.journal.append(effect.kind, effect.session, effect.body, durability)
+        return receipt if durability == "buffered" else await self._durable(receipt, durability)
 
     async def _durable(self, receipt: Receipt, durability: str) -> Receipt:
+        future = self.journal.waiting(receipt.seq, durability, asyncio.get_running_loop())
         try:
-            await self.journal.wait_async(receipt.seq, durability)
+            if future is not None:
+                await future
         except asyncio.CancelledError as error:
             raise Interrupted(receipt, error) from error
         return receipt

@@ -8,13 +8,14 @@ call the door with a way to perform it, and translate the Outcome back.
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import uuid_utils
 from msgspec.structs import replace
+from uuid_utils import uuid7
 
 from ..approval import ALWAYS, APPROVED, ONCE, PENDING, Vote
 from ..flow import PLAIN, Parked, run
@@ -85,7 +86,7 @@ class Runtime:
         self.sinks = parts.sinks
         self.mender = parts.mender or Mender(parts.journal)
         self.meter = Meter()
-        self.session = session or str(uuid_utils.uuid7())
+        self.session = session or str(uuid7())
         self.closed = False
         self.ports = Ports(
             self.mender,
@@ -311,8 +312,8 @@ class Runtime:
             action.justification,
             action.parent,
             action.labels,
-            action.id or str(uuid_utils.uuid7()),
-            action.time or now(),
+            action.id or str(uuid7()),
+            action.time or time.time_ns() // 1000,
         )
 
     async def _drive(
