@@ -8,7 +8,6 @@ call the door with a way to perform it, and translate the Outcome back.
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -313,7 +312,7 @@ class Runtime:
             action.parent,
             action.labels,
             action.id or str(uuid7()),
-            action.time or time.time_ns() // 1000,
+            action.time or now(),
         )
 
     async def _drive(
@@ -325,15 +324,11 @@ class Runtime:
         emit: Callable[[Any], Any] | None,
         begun: Effect | None = None,
     ) -> Outcome:
-        ports = self.ports
-        if stream:
-            source = Source()
-            port = ports.streaming(source, emit, trail is not None)
-        else:
-            port = ports.asynchronous if trail is None else ports.parking
+        source = Source() if stream else None
+        port = self.ports.asynchronous(source, emit, trail is not None)
         try:
             outcome = await drive_async(
-                flow, port, trail, ports.late, asyncio.CancelledError, begun=begun
+                flow, port, trail, self.ports.late, asyncio.CancelledError, begun=begun
             )
         except Parked as parked:
             self._park(parked, action, trail or [], stream)
@@ -343,7 +338,7 @@ class Runtime:
                 approval=parked.approval,
             ) from None
         finally:
-            if stream:
+            if source is not None:
                 await source.close()
         self._ended(outcome)
         return outcome
