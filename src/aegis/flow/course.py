@@ -94,8 +94,9 @@ class Course(msgspec.Struct):
         )
 
 
-def decision_append(course: Course, durability: str) -> Append:
-    """The record of a decision. Texts pass the redactor; findings carry no text.
+def decision_append(course: Course, durability: str = "") -> Append:
+    """The record of a decision, as durable as its capability asks for, if nothing else is said.
+    Texts pass the redactor; findings carry no text.
 
     Positional, in the order the fields are declared (by name): this runs once per action, and
     twenty-six keywords would cost more than the rest of it.
@@ -135,7 +136,7 @@ def decision_append(course: Course, durability: str) -> Append:
             action.type,
             _VERDICT_WORDS[decision.verdict],
         ),
-        durability,
+        durability or course.rules.durability.get(action.capability, "synced"),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..model import ActionError, Coverage, Finding
 from .effects import Scan
@@ -22,8 +22,19 @@ BESIDE_MIN = 32_768
 """Code points of text from which all guards are asked by an effect, so that an event loop has
 them read beside itself: ten milliseconds of work and more that others would wait for."""
 
-_ran_cache: dict[tuple[Guarding, ...], tuple[Coverage, ...]] = {}
-_RAN_CACHE_MAX = 64
+
+class _LineUp(NamedTuple):
+    """What is true of guards that run together: the account of a run in which none failed, whether
+    one compares answers with requests, and whether each is called where the flow runs.
+    """
+
+    account: tuple[Coverage, ...]
+    compares: bool
+    near: bool
+
+
+_line_ups: dict[tuple[Guarding, ...], _LineUp] = {}
+_LINE_UPS_MAX = 64
 """Guard line-ups remembered; a process has one or two per reload."""
 
 
@@ -36,25 +47,27 @@ def inspect(
     """
     if not guards:
         return (), ()
-    if not texts and not any(getattr(guard, "compares", False) for guard in guards):
-        return (), ran(guards)
+    together = _together(guards)
+    if not texts and not together.compares:
+        return (), together.account
     size = _bound(texts, limit)
+    near = together.near and size < BESIDE_MIN
     findings: list[Finding] = []
     coverage: list[Coverage] | None = None
     for guard in guards:
         try:
-            if at_once(guard, size):
+            if near or at_once(guard, size):
                 found = guard.inspect(texts, action)
             else:
                 found = yield Scan(guard, tuple(texts), action)
         except Exception as error:
             if coverage is None:
-                coverage = list(ran(guards))
+                coverage = list(together.account)
             coverage = _failed(coverage, guard, error)
         else:
             if found:
                 findings.extend(found)
-    return tuple(findings), tuple(coverage) if coverage is not None else ran(guards)
+    return tuple(findings), together.account if coverage is None else tuple(coverage)
 
 
 def at_once(guard: Guarding, size: int) -> bool:
@@ -66,7 +79,7 @@ def bound(guards: tuple[Guarding, ...], course: Course) -> tuple[Guarding, ...]:
     """The guards for the answer to an action: some compare it with the request, or look at it as
     the value it is. Raises ActionError where the texts of the request cannot be named.
     """
-    if not any(getattr(guard, "compares", False) for guard in guards):
+    if not _together(guards).compares:
         return guards
     request = course.texts or course.view.texts(course.action)
     return tuple(
@@ -77,16 +90,24 @@ def bound(guards: tuple[Guarding, ...], course: Course) -> tuple[Guarding, ...]:
 
 def ran(guards: tuple[Guarding, ...]) -> tuple[Coverage, ...]:
     """The account of a line-up in which every guard ran."""
-    account = _ran_cache.get(guards)
-    if account is None:
-        account = tuple(Coverage(name, guard.version) for guard in guards for name in guard.covers)
-        if any(getattr(guard, "compares", False) for guard in guards):
+    return _together(guards).account
+
+
+def _together(guards: tuple[Guarding, ...]) -> _LineUp:
+    known = _line_ups.get(guards)
+    if known is None:
+        known = _LineUp(
+            tuple(Coverage(name, guard.version) for guard in guards for name in guard.covers),
+            any(getattr(guard, "compares", False) for guard in guards),
+            all(at_once(guard, 0) for guard in guards),
+        )
+        if known.compares:
             # bound to one request: not worth remembering
-            return account
-        if len(_ran_cache) >= _RAN_CACHE_MAX:
-            _ran_cache.clear()
-        _ran_cache[guards] = account
-    return account
+            return known
+        if len(_line_ups) >= _LINE_UPS_MAX:
+            _line_ups.clear()
+        _line_ups[guards] = known
+    return known
 
 
 def _bound(texts: Sequence[Text], limit: int) -> int:

@@ -60,12 +60,10 @@ def run(
     stream: bool = False,
     dry: bool = False,
 ) -> Flow:
-    """Take one stamped action along the path. `call` is how it is performed; the flow hands it on
-    and never looks at it. With `dry`, stop after the decision; with `stream`, the performance may
-    answer in pieces.
+    """Take one stamped action along the path, performed by `call`, which is handed on as it is.
+    With `dry`, stop after the decision; with `stream`, the performance may answer in pieces.
 
-    The ordinary course of an action stands in this one function, so that it costs no generator
-    but this; what happens more rarely has a function of its own.
+    The ordinary course stands here and costs one generator; what is rare has its own function.
     """
     course = Course(action, rules, view)
     try:
@@ -88,9 +86,7 @@ def run(
         if course.findings:
             sanitize(course)
         try:
-            course.receipt = yield decision_append(
-                course, rules.durability.get(action.capability, "synced")
-            )
+            course.receipt = yield decision_append(course)
         except Exception as error:
             if not unrecorded(course, error):
                 return course.outcome()

@@ -56,9 +56,10 @@ class Gate:
     def admit(self, effect: Admit) -> Admission:
         """Answer an Admit effect."""
         admission = self.readmit(effect.action)
-        if self.tickets is not None and not admission.code:
-            return self.tickets.admit(effect.action, effect.dry) or admission
-        return admission
+        tickets = self.tickets
+        if tickets is None or admission.code:
+            return admission
+        return tickets.admit(effect.action, effect.dry) or admission
 
     def readmit(self, action: Action) -> Admission:
         """Whether an action may go on that was admitted before: its ticket is used up."""
@@ -103,14 +104,12 @@ class Gate:
         requests, tokens = self._known.get(principal) or self._of(principal)
         if not requests and not tokens:
             return None, 0, None, 0
-        now = time.time_ns() // 1000 if tokens else 0
-        with self._lock:
-            return (
-                self._requests.get(principal) if requests else None,
-                requests,
-                take(self._tokens.get(principal), tokens, now, 0.0) if tokens else None,
-                tokens,
-            )
+        # each look-up is one step that no other thread comes between, so it needs no lock
+        left = self._requests.get(principal) if requests else None
+        if not tokens:
+            return left, requests, None, 0
+        now = time.time_ns() // 1000
+        return left, requests, take(self._tokens.get(principal), tokens, now, 0.0), tokens
 
     def spent(self, principal: str, tokens: int) -> None:
         """Charge tokens that a performance used."""

@@ -87,7 +87,7 @@ class Ports:
             Trace: gate.sessions.trace,
             Learn: gate.sessions.learn,
         }
-        self.asynchronous: Port = {
+        self._async: Port = {
             Admit: gate.admit,
             Append: self._append_async,
             Ask: self._ask_async,
@@ -99,15 +99,19 @@ class Ports:
             Trace: gate.sessions.trace,
             Learn: gate.sessions.learn,
         }
-        self.parking: Port = {**self.asynchronous, Ask: self._ask_or_park}
+        self._parking: Port = {**self._async, Ask: self._ask_or_park}
         self.late: Port = {
             Append: self._append_late,
             Revoke: self._revoke,
             Settle: self._settle,
         }
 
-    def streaming(self, source: Source, emit: Callable[[Any], Any] | None, park: bool) -> Port:
-        """The answers for one flow on an event loop that may stream from a source."""
+    def asynchronous(
+        self, source: Source | None, emit: Callable[[Any], Any] | None, park: bool
+    ) -> Port:
+        """The answers for one flow on an event loop, which may stream from a `source`."""
+        if source is None:
+            return self._parking if park else self._async
 
         async def perform(effect: Perform) -> Performed | Opened:
             performed = await _perform_async(effect)
@@ -117,7 +121,7 @@ class Ports:
             return performed
 
         port = {
-            **self.asynchronous,
+            **self._async,
             Ask: lambda effect: self._asked(effect, park and not source.opened),
             Perform: perform,
         }
@@ -148,27 +152,27 @@ class Ports:
         return self.journal.append(effect.kind, effect.session, effect.body, durability)
 
     def _append_async(self, effect: Append) -> Any:
+        durability = effect.durability
         try:
-            receipt = self.journal.append(
-                effect.kind, effect.session, effect.body, effect.durability
-            )
+            receipt = self.journal.append(effect.kind, effect.session, effect.body, durability)
         except LedgerError:
             if self.journal.healthy:
                 raise
             return self._mended(effect)
-        if effect.durability == "buffered":
-            return receipt
-        return self._durable(receipt, effect.durability)
+        return receipt if durability == "buffered" else self._durable(receipt, durability)
 
     async def _mended(self, effect: Append) -> Receipt:
         """A record after a failure of the store, whose reopening does not hold up the loop."""
         await asyncio.to_thread(self.mender.mend)
-        receipt = self.journal.append(effect.kind, effect.session, effect.body, effect.durability)
-        return await self._durable(receipt, effect.durability)
+        durability = effect.durability
+        receipt = self.journal.append(effect.kind, effect.session, effect.body, durability)
+        return receipt if durability == "buffered" else await self._durable(receipt, durability)
 
     async def _durable(self, receipt: Receipt, durability: str) -> Receipt:
+        future = self.journal.waiting(receipt.seq, durability, asyncio.get_running_loop())
         try:
-            await self.journal.wait_async(receipt.seq, durability)
+            if future is not None:
+                await future
         except asyncio.CancelledError as error:
             raise Interrupted(receipt, error) from error
         return receipt

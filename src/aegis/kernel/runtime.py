@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import uuid_utils
 from msgspec.structs import replace
+from uuid_utils import uuid7
 
 from ..approval import ALWAYS, APPROVED, ONCE, PENDING, Vote
 from ..flow import PLAIN, Parked, run
@@ -85,7 +85,7 @@ class Runtime:
         self.sinks = parts.sinks
         self.mender = parts.mender or Mender(parts.journal)
         self.meter = Meter()
-        self.session = session or str(uuid_utils.uuid7())
+        self.session = session or str(uuid7())
         self.closed = False
         self.ports = Ports(
             self.mender,
@@ -311,7 +311,7 @@ class Runtime:
             action.justification,
             action.parent,
             action.labels,
-            action.id or str(uuid_utils.uuid7()),
+            action.id or str(uuid7()),
             action.time or now(),
         )
 
@@ -324,15 +324,11 @@ class Runtime:
         emit: Callable[[Any], Any] | None,
         begun: Effect | None = None,
     ) -> Outcome:
-        ports = self.ports
-        if stream:
-            source = Source()
-            port = ports.streaming(source, emit, trail is not None)
-        else:
-            port = ports.asynchronous if trail is None else ports.parking
+        source = Source() if stream else None
+        port = self.ports.asynchronous(source, emit, trail is not None)
         try:
             outcome = await drive_async(
-                flow, port, trail, ports.late, asyncio.CancelledError, begun=begun
+                flow, port, trail, self.ports.late, asyncio.CancelledError, begun=begun
             )
         except Parked as parked:
             self._park(parked, action, trail or [], stream)
@@ -342,7 +338,7 @@ class Runtime:
                 approval=parked.approval,
             ) from None
         finally:
-            if stream:
+            if source is not None:
                 await source.close()
         self._ended(outcome)
         return outcome

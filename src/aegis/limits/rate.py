@@ -39,12 +39,15 @@ def take(bucket: Bucket | None, limit: int, now: int, amount: float = 1.0) -> Ta
     A clock that went backwards refills nothing. An amount above the limit is admitted only from
     a full bucket, and leaves it in debt: the debt is paid before the next one is admitted.
     """
-    if bucket is None:
-        level = float(limit)
-    else:
-        elapsed = max(0, now - bucket.at)
-        level = min(float(limit), bucket.level + elapsed * limit / MINUTE)
-    needed = min(amount, float(limit))
+    # compared, not handed to `min` and `max`: this runs once per request
+    full = level = float(limit)
+    if bucket is not None:
+        level = bucket.level
+        if now > bucket.at:
+            level += (now - bucket.at) * limit / MINUTE
+        if level > full:
+            level = full
+    needed = amount if amount < full else full
     admitted = level >= needed
     if admitted:
         level -= amount
@@ -52,8 +55,8 @@ def take(bucket: Bucket | None, limit: int, now: int, amount: float = 1.0) -> Ta
     return Take(
         admitted,
         Bucket(level, now),
-        max(0, int(level)),
-        (limit - level) / per_second if per_second else 0.0,
+        int(level) if level > 0.0 else 0,
+        (full - level) / per_second if per_second else 0.0,
         0.0 if admitted else (needed - level) / per_second if per_second else 60.0,
     )
 

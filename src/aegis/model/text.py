@@ -145,10 +145,10 @@ def freeze(value: Any, depth: int = 0) -> Any:
 
     Raises ActionError where the value is nested deeper than DEPTH_MAX, or not `bounded`.
     """
-    if depth > DEPTH_MAX:
-        raise ActionError(f"value nested deeper than {DEPTH_MAX} levels; flatten it")
     if depth == 0 and value.__class__ is dict and _LEAVES.issuperset(map(type, value.values())):
         return value.copy()
+    if depth > DEPTH_MAX:
+        raise ActionError(f"value nested deeper than {DEPTH_MAX} levels; flatten it")
     if depth == 1:
         # the outermost container alone needs no counting, and usually is alone
         bounded(value)
