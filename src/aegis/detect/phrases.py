@@ -127,11 +127,10 @@ class Word:
     `gain` is the weight of a word in the linear model, `concepts` are those of the words so far;
     `nodes` is where they lead to in the trie: none where no phrase begins with them. `nexts` holds
     what may follow in a phrase, `seconds` what may stand behind any word that follows; the empty
-    word is among them where another one may stand behind it. `begins` holds the same as `nexts`,
-    and everything where there are `seconds`: one look for nearly all words.
+    word is among them where another one may stand behind it.
     """
 
-    __slots__ = ("_thens", "begins", "concepts", "gain", "nexts", "nodes", "seconds")
+    __slots__ = ("_thens", "concepts", "gain", "nexts", "nodes", "seconds")
 
     def __init__(self, gain: int, nodes: Sequence[Node]) -> None:
         self.gain = gain
@@ -143,9 +142,12 @@ class Word:
         loose = any(node.lengths for node in (*nodes, *ahead)) or any(
             node.concepts or node.any for node in ahead
         )
-        self.nexts = _ANY if loose else nexts | {b""} if nexts or ahead else nexts
+        self.nexts: Container[bytes] = nexts
+        if loose:
+            self.nexts = _ANY
+        elif nexts or ahead:
+            self.nexts = nexts | {b""}
         self.seconds = seconds | {b""} if seconds and not loose else frozenset()
-        self.begins: Container[bytes] = _ANY if self.seconds else self.nexts
         self._thens: dict[bytes, Word] = {}
 
     def then(self, word: bytes) -> Word | None:

@@ -210,7 +210,8 @@ class Surveyor:
         """Where the wording is that of attacks, as bits: the beginnings of such blocks."""
         gains = [word.gain for word in said]
         if size <= BLOCK:
-            return int(sum(gains) >= GAIN_MIN and self._reminds(words.parts, sum(gains)))
+            gain = sum(gains)
+            return int(gain >= GAIN_MIN and self._reminds(words.parts, gain))
         gains = list(accumulate(gains, initial=0))
         out = 0
         offsets = [view.at(start) for start in range(0, size, BLOCK)]

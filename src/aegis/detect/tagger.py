@@ -8,7 +8,6 @@ linear in the text: phrases have a greatest length.
 from __future__ import annotations
 
 import re
-from itertools import count
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -347,11 +346,11 @@ def phrases(words: Words, spans: Iterable[Span]) -> list[Tag]:
 
 def spans(parts: Sequence[bytes], said: Sequence[Word]) -> list[Span]:
     """Where phrases of several words stand, whatever the signs between them."""
-    triples = zip(count(), said, parts[1:], strict=False)
-    begun = [index for index, word, following in triples if following in word.begins]
-    out: list[Span] = []
     # so that nobody looks behind the end
     parts = [*parts, *[b""] * _JOINT]
+    # half of the words begin nothing, and most of the others nothing with what follows
+    begun = [n for n, w in enumerate(said) if w.nexts and (w.seconds or parts[n + 1] in w.nexts)]
+    out: list[Span] = []
     for index in begun:
         word = said[index]
         if (
