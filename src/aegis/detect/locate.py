@@ -20,7 +20,7 @@ from .score import EVIDENCE
 from .score import REACH as SCORE_REACH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
     from .fold import View
     from .ruleset import ConceptRule, Match, RuleSet
@@ -247,11 +247,13 @@ class _Masks(dict[frozenset[str], int]):
 class Locator:
     """Finds the places where concept rules can match. Thread-safe; built once."""
 
-    __slots__ = ("_bits", "_composites", "_masks", "_openers", "_spread", "_ways")
+    __slots__ = ("_bits", "_composites", "_idle", "_masks", "_openers", "_spread", "_ways")
 
     def __init__(self, rules: RuleSet) -> None:
         self._bits = bits = {name: 1 << index for index, name in enumerate(rules.concepts)}
         self._masks = _Masks(bits)
+        # sets of concepts seen so far that open nothing
+        self._idle: set[frozenset[str]] = set()
         self._spread = tuple(
             (name, first, second, gap // BUCKET + 1)
             for name, first, second, gap in rules.composites
@@ -273,11 +275,14 @@ class Locator:
         self._ways = tuple((need, tuple(ways)) for need, ways in groups.items())
 
     def possible(
-        self, meant: Iterable[frozenset[str]], marks: Iterable[tuple[str, int]], kind: str
+        self, meant: Set[frozenset[str]], marks: Sequence[tuple[str, int]], kind: str
     ) -> list[Way]:
         """What the concepts of a view, wherever they stand, can satisfy; `kind` is empty for any
         kind.
         """
+        if meant <= self._idle and not marks:
+            # nearly all texts end here
+            return []
         masks = self._masks
         present = 0
         for concepts in meant:
@@ -285,6 +290,9 @@ class Locator:
         for name, _ in marks:
             present |= self._bits[name]
         if not present & self._openers:
+            if len(self._idle) >= MASKS_MAX:
+                self._idle.clear()
+            self._idle |= meant
             return []
         for made, both in self._composites:
             if present & both == both:
