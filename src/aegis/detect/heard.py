@@ -53,7 +53,9 @@ class Heard:
         return [*phrases(self.words, self.spans), *self.wide]
 
     def meant(self) -> set[frozenset[str]]:
-        """The concepts of words and phrases, wherever they stand; none is missing."""
+        """The concepts of words and phrases, wherever they stand, none is missing; and DISORDER,
+        where letters are.
+        """
         found = {word.concepts for word in self.said if word.concepts}
         for _, _, concepts in self.spans:
             found.add(concepts)

@@ -206,9 +206,6 @@ class Matches:
         self.strong: dict[str, int] = {}
         self.weak: dict[str, list[tuple[str, int]]] = {}
 
-    def __bool__(self) -> bool:
-        return bool(self.strong or self.weak)
-
     def counting(self, alike: int, unsure: int) -> int:
         """Buckets in which a match that counts can begin.
 

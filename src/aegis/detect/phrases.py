@@ -175,6 +175,9 @@ _SILENT = Word(0, ())
 SLIPPED = Word(0, ())
 """What a word says whose letters are in disorder."""
 
+DISORDER = SLIPPED.concepts = frozenset({"disorder"})
+"""Stands among the concepts of a text where such words do; it is none, and no rule knows it."""
+
 
 class Vocabulary(dict[bytes, Word]):
     """The words seen of late, and what each says; `gains` are the weights of single words,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from .gate import Gate, finder, options
-from .phrases import ENDS, Vocabulary, trie
+from .phrases import DISORDER, ENDS, Vocabulary, trie
 from .spelling import Spelling
 from .words import UNCUT
 
@@ -331,6 +331,7 @@ def singles(said: Sequence[Word]) -> dict[frozenset[str], list[int]]:
     out: dict[frozenset[str], list[int]] = {}
     for index in [index for index, word in enumerate(said) if word.concepts]:
         out.setdefault(said[index].concepts, []).append(index)
+    out.pop(DISORDER, None)
     return out
 
 
