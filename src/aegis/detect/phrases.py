@@ -127,10 +127,11 @@ class Word:
     `gain` is the weight of a word in the linear model, `concepts` are those of the words so far;
     `nodes` is where they lead to in the trie: none where no phrase begins with them. `nexts` holds
     what may follow in a phrase, `seconds` what may stand behind any word that follows; the empty
-    word is among them where another one may stand behind it.
+    word is among them where another one may stand behind it. `thens` is what `then` has said so
+    far.
     """
 
-    __slots__ = ("_thens", "concepts", "gain", "nexts", "nodes", "seconds")
+    __slots__ = ("concepts", "gain", "nexts", "nodes", "seconds", "thens")
 
     def __init__(self, gain: int, nodes: Sequence[Node]) -> None:
         self.gain = gain
@@ -148,19 +149,19 @@ class Word:
         elif nexts or ahead:
             self.nexts = nexts | {b""}
         self.seconds = seconds | {b""} if seconds and not loose else frozenset()
-        self._thens: dict[bytes, Word] = {}
+        self.thens: dict[bytes, Word] = {}
 
     def then(self, word: bytes) -> Word | None:
-        """What is said with another word behind; None where no phrase goes on with it."""
-        said = self._thens.get(word)
-        if said is None and (self.seconds or word in self.nexts):
-            nodes = [child for node in self.nodes for child in node.after(word)]
-            if not nodes:
-                return None
-            said = nodes[0].said() if len(nodes) == 1 else Word(0, nodes)
-            if len(self._thens) >= FOLLOWERS_MAX:
-                self._thens.clear()
-            self._thens[word] = said
+        """What is said with another word behind, of `nexts` or where there are `seconds`; None
+        where no phrase goes on with it.
+        """
+        nodes = [child for node in self.nodes for child in node.after(word)]
+        if not nodes:
+            return None
+        said = nodes[0].said() if len(nodes) == 1 else Word(0, nodes)
+        if len(self.thens) >= FOLLOWERS_MAX:
+            self.thens.clear()
+        self.thens[word] = said
         return said
 
 

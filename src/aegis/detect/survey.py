@@ -16,7 +16,6 @@ arrives in pieces is read without a survey, and both must find the same.
 
 from __future__ import annotations
 
-from itertools import accumulate
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -219,14 +218,13 @@ class Surveyor:
         if size <= BLOCK:
             gain = sum(gains)
             return int(gain >= GAIN_MIN and self._reminds(words.parts, gain))
-        gains = list(accumulate(gains, initial=0))
         out = 0
         offsets = [view.at(start) for start in range(0, size, BLOCK)]
         bounds = list(words.bounds([*offsets, view.at(size) + 1]))
         for block in range(len(offsets)):
             first = bounds[block][0]
             last = bounds[min(block + _WINDOW, len(offsets))][1]
-            gain = gains[last] - gains[first]
+            gain = sum(gains[first:last])
             # nearly all texts end here: what words weigh one by one says enough
             if gain >= GAIN_MIN and self._reminds(words.parts[first:last], gain):
                 out |= 1 << block * _PLACES

@@ -363,7 +363,10 @@ def spans(parts: Sequence[bytes], said: Sequence[Word]) -> list[Span]:
         at = index
         # the next word: between two there are at most _JOINT separators
         while part := parts[at + 1] or parts[at + 2] or parts[at + 3]:
-            following = word.then(part) if part in word.nexts or word.seconds else None
+            # what was asked before is known, and most words cannot follow at all
+            following = word.thens.get(part)
+            if following is None and (word.seconds or part in word.nexts):
+                following = word.then(part)
             if following is None:
                 break
             word = following
