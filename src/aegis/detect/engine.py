@@ -35,6 +35,8 @@ from .reader import Reader
 from .ruleset import load
 from .scene import Scene
 from .score import REACH as SCORE_REACH
+from .score import SENSITIVITIES
+from .spanrules import Tokens
 from .spelling import MENDED, PARTED
 from .survey import WORDING_MIN, Surveyor
 from .tagger import Tag, Tagger
@@ -144,29 +146,24 @@ class Engine:
             return []
         if size > TEXT_MAX:
             raise ScanError(f"text of {size} characters is longer than {TEXT_MAX}; split it")
-        reader = Reader(self, kind, categories, sensitivity, leak)
+        threshold = SENSITIVITIES[sensitivity]
+        tokens = Tokens()
+        reader: Reader | None = None
         out: list[Hit] = []
-        for block, survey in self._worth_reading(text, kind, reader, every=leak is not None):
-            out += reader.read(text, block, 0, size, survey)
-            if len(out) > HITS_MAX:
-                raise ScanError(f"more than {HITS_MAX} findings in one text; split it")
-        return out
-
-    def _worth_reading(
-        self, text: str, kind: str, reader: Reader, *, every: bool
-    ) -> Iterator[tuple[int, Survey]]:
-        """Blocks of a text in order, without those in which nothing can be found."""
-        size = len(text)
         for first in range(0, size, _CHUNK):
-            low = max(0, first - _AROUND)
-            stop = min(first + _CHUNK, size)
-            stretch = text[low : stop + _AROUND]
-            survey = self._surveyor.survey(stretch, low, kind, reader.threshold, reader.tokens)
-            if not (survey.bits or every or reader.follows):
+            low = first - _AROUND if first > _AROUND else 0
+            stretch = text[low : first + _CHUNK + _AROUND]
+            survey = self._surveyor.survey(stretch, low, kind, threshold, tokens)
+            if reader is None and leak is None and not survey.bits:
+                # nearly all texts end here
                 continue
-            for block in range(first // BLOCK, -(-stop // BLOCK)):
-                if every or survey.names(block) or reader.follows:
-                    yield block, survey
+            reader = reader or Reader(self, kind, categories, sensitivity, leak, tokens)
+            blocks = range(first // BLOCK, -(-min(first + _CHUNK, size) // BLOCK))
+            for block in blocks if leak is not None else _worth_reading(blocks, survey, reader):
+                out += reader.read(text, block, 0, size, survey)
+                if len(out) > HITS_MAX:
+                    raise ScanError(f"more than {HITS_MAX} findings in one text; split it")
+        return out
 
     def window(
         self,
@@ -335,6 +332,14 @@ class Engine:
                     None, view.name)
             )  # fmt: skip
         return hits
+
+
+def _worth_reading(blocks: range, survey: Survey, reader: Reader) -> Iterator[int]:
+    """Blocks in order, without those in which nothing can be found."""
+    if survey.bits or reader.follows:
+        for block in blocks:
+            if survey.names(block) or reader.follows:
+                yield block
 
 
 def _unwritten(view: View) -> Iterator[Hit]:

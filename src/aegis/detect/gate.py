@@ -95,7 +95,7 @@ class Gate:
     characters that ordinary text does not hold: it is not read for them.
     """
 
-    __slots__ = ("_groups", "_reads")
+    __slots__ = ("_by_kinds", "_groups", "_reads")
 
     def __init__(self, *groups: Iterable[str]) -> None:
         families: dict[tuple[int, bool, int], list[tuple[int, str]]] = {}
@@ -113,6 +113,10 @@ class Gate:
             for first in range(0, len(members), size):
                 self._add(members[first : first + size], wanted)
         self._reads = any(wanted != PLAIN for *_, wanted in self._groups)
+        self._by_kinds = [
+            [group for group in self._groups if group[3] & held]
+            for held in range(2 * max(DIGIT, SIGN, PLAIN, RUN))
+        ]
 
     def _add(self, members: list[tuple[int, str]], wanted: int) -> None:
         found = re2.Set.SearchSet(options())
@@ -129,11 +133,11 @@ class Gate:
 
         Raises ScanError where an automaton gave up.
         """
-        held = kinds(data) if self._reads else PLAIN
+        groups = self._by_kinds[kinds(data)] if self._reads else self._groups
         data += _SENTINEL
         out: list[int] = []
-        for match, sentinel, numbers, wanted in self._groups:
-            if not wanted & held or (among is not None and among.isdisjoint(numbers)):
+        for match, sentinel, numbers, _ in groups:
+            if among is not None and among.isdisjoint(numbers):
                 continue
             found = match(data)
             if sentinel not in found:

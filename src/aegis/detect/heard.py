@@ -30,7 +30,8 @@ class Heard:
         self._cut = cut
         self._spans: Sequence[Span] | None = None
         self._tagger = tagger
-        self._wide: Sequence[Tag] | None = None
+        # letters of these scripts are beyond ASCII
+        self._wide: Sequence[Tag] | None = () if view.text.isascii() else None
 
     @property
     def spans(self) -> Sequence[Span]:
@@ -52,10 +53,14 @@ class Heard:
         return [*phrases(self.words, self.spans), *self.wide]
 
     def meant(self) -> set[frozenset[str]]:
-        """The concepts of words and phrases, wherever they stand; none is missing."""
-        found = {word.concepts for word in self.said}
-        found.update([concepts for _, _, concepts in self.spans])
-        found.update([tag.concepts for tag in self.wide])
+        """The concepts of words and phrases, wherever they stand, none is missing; and DISORDER,
+        where letters are.
+        """
+        found = {word.concepts for word in self.said if word.concepts}
+        for _, _, concepts in self.spans:
+            found.add(concepts)
+        for tag in self.wide:
+            found.add(tag.concepts)
         return found
 
     def slipped(self) -> bool:

@@ -20,7 +20,7 @@ from .score import EVIDENCE
 from .score import REACH as SCORE_REACH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
     from .fold import View
     from .ruleset import ConceptRule, Match, RuleSet
@@ -206,9 +206,6 @@ class Matches:
         self.strong: dict[str, int] = {}
         self.weak: dict[str, list[tuple[str, int]]] = {}
 
-    def __bool__(self) -> bool:
-        return bool(self.strong or self.weak)
-
     def counting(self, alike: int, unsure: int) -> int:
         """Buckets in which a match that counts can begin.
 
@@ -231,37 +228,31 @@ class Matches:
         return out
 
 
-class _Masks(dict[frozenset[str], int]):
-    """Concepts as bits: those of the words and phrases seen so far."""
+class _Masks(dict[frozenset[str], tuple[int, frozenset[int]]]):
+    """Concepts as bits, and the numbers of the groups of ways with a need that they meet: those of
+    the words and phrases seen so far.
+    """
 
-    def __init__(self, bits: Mapping[str, int]) -> None:
+    def __init__(self, bits: Mapping[str, int], needs: Sequence[int]) -> None:
         self._bits = bits
+        self._needs = needs
 
-    def __missing__(self, concepts: frozenset[str]) -> int:
+    def __missing__(self, concepts: frozenset[str]) -> tuple[int, frozenset[int]]:
         if len(self) >= MASKS_MAX:
             self.clear()
-        mask = self[concepts] = sum(map(self._bits.__getitem__, concepts))
-        return mask
+        mask = sum(map(self._bits.__getitem__, concepts))
+        near = frozenset([index for index, need in enumerate(self._needs) if mask & need])
+        known = self[concepts] = mask, near
+        return known
 
 
 class Locator:
     """Finds the places where concept rules can match. Thread-safe; built once."""
 
-    __slots__ = ("_bits", "_composites", "_masks", "_openers", "_spread", "_ways")
+    __slots__ = ("_composites", "_idle", "_masks", "_openers", "_spread", "_ways")
 
     def __init__(self, rules: RuleSet) -> None:
-        self._bits = bits = {name: 1 << index for index, name in enumerate(rules.concepts)}
-        self._masks = _Masks(bits)
-        self._spread = tuple(
-            (name, first, second, gap // BUCKET + 1)
-            for name, first, second, gap in rules.composites
-        )
-        self._composites = tuple(
-            (bits[name], bits[first] | bits[second]) for name, first, second, _ in rules.composites
-        )
-        # a composite that opens does so by its first part
-        firsts = {first for name, first, _, _ in rules.composites if name in rules.openers}
-        self._openers = self._masks[frozenset(firsts.union(rules.openers))]
+        bits = {name: 1 << index for index, name in enumerate(rules.concepts)}
         # by the narrowest of their needs: most texts meet few of those
         groups: dict[int, list[tuple[int, int, Way]]] = {}
         for rule in rules.rules:
@@ -270,27 +261,50 @@ class Locator:
                 need, *others = sorted(way.needs, key=int.bit_count)
                 second, third, *_ = (*others, need, need)
                 groups.setdefault(need, []).append((second, third, way))
-        self._ways = tuple((need, tuple(ways)) for need, ways in groups.items())
+        self._ways = tuple(map(tuple, groups.values()))
+        self._masks = _Masks(bits, tuple(groups))
+        # sets of concepts seen so far that open nothing
+        self._idle: set[frozenset[str]] = set()
+        self._spread = tuple(
+            (name, first, second, gap // BUCKET + 1)
+            for name, first, second, gap in rules.composites
+        )
+        self._composites = tuple(
+            (frozenset({name}), bits[first] | bits[second])
+            for name, first, second, _ in rules.composites
+        )
+        # a composite that opens does so by its first part
+        firsts = {first for name, first, _, _ in rules.composites if name in rules.openers}
+        self._openers = sum(bits[name] for name in firsts.union(rules.openers))
 
     def possible(
-        self, meant: Iterable[frozenset[str]], marks: Iterable[tuple[str, int]], kind: str
+        self, meant: Set[frozenset[str]], marks: Sequence[tuple[str, int]], kind: str
     ) -> list[Way]:
         """What the concepts of a view, wherever they stand, can satisfy; `kind` is empty for any
         kind.
         """
+        if meant <= self._idle and not marks:
+            # nearly all texts end here
+            return []
         masks = self._masks
         present = 0
-        for concepts in meant:
-            present |= masks[concepts]
-        for name, _ in marks:
-            present |= self._bits[name]
+        near: set[int] = set()
+        for concepts in (*meant, *{frozenset({name}) for name, _ in marks}):
+            mask, groups = masks[concepts]
+            present |= mask
+            near |= groups
         if not present & self._openers:
+            if len(self._idle) >= MASKS_MAX:
+                self._idle.clear()
+            self._idle |= meant
             return []
         for made, both in self._composites:
             if present & both == both:
-                present |= made
-        near = [ways for need, ways in self._ways if present & need]
-        found = [way for ways in near for one, two, way in ways if present & one and present & two]
+                mask, groups = masks[made]
+                present |= mask
+                near |= groups
+        ways = [way for number in near for way in self._ways[number]]
+        found = [way for one, two, way in ways if present & one and present & two]
         return [
             way
             for way in found

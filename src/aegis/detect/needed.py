@@ -61,10 +61,11 @@ def kinds(data: bytes) -> int:
     """The kinds of characters in a UTF-8 text; PLAIN is always among them."""
     found = PLAIN | RUN if _LONG in data.translate(_WORDS) else PLAIN
     rest = data.translate(None, _ORDINARY)
-    if rest.translate(None, _SIGNS):
-        found |= DIGIT
-    if rest.translate(None, _DIGITS):
-        found |= SIGN
+    if rest:
+        if rest.translate(None, _SIGNS):
+            found |= DIGIT
+        if rest.translate(None, _DIGITS):
+            found |= SIGN
     return found
 
 

@@ -127,11 +127,11 @@ class Word:
     `gain` is the weight of a word in the linear model, `concepts` are those of the words so far;
     `nodes` is where they lead to in the trie: none where no phrase begins with them. `nexts` holds
     what may follow in a phrase, `seconds` what may stand behind any word that follows; the empty
-    word is among them where another one may stand behind it. `begins` holds the same as `nexts`,
-    and everything where there are `seconds`: one look for nearly all words.
+    word is among them where another one may stand behind it. `thens` is what `then` has said so
+    far.
     """
 
-    __slots__ = ("_thens", "begins", "concepts", "gain", "nexts", "nodes", "seconds")
+    __slots__ = ("concepts", "gain", "nexts", "nodes", "seconds", "thens")
 
     def __init__(self, gain: int, nodes: Sequence[Node]) -> None:
         self.gain = gain
@@ -143,22 +143,25 @@ class Word:
         loose = any(node.lengths for node in (*nodes, *ahead)) or any(
             node.concepts or node.any for node in ahead
         )
-        self.nexts = _ANY if loose else nexts | {b""} if nexts or ahead else nexts
+        self.nexts: Container[bytes] = nexts
+        if loose:
+            self.nexts = _ANY
+        elif nexts or ahead:
+            self.nexts = nexts | {b""}
         self.seconds = seconds | {b""} if seconds and not loose else frozenset()
-        self.begins: Container[bytes] = _ANY if self.seconds else self.nexts
-        self._thens: dict[bytes, Word] = {}
+        self.thens: dict[bytes, Word] = {}
 
     def then(self, word: bytes) -> Word | None:
-        """What is said with another word behind; None where no phrase goes on with it."""
-        said = self._thens.get(word)
-        if said is None and (self.seconds or word in self.nexts):
-            nodes = [child for node in self.nodes for child in node.after(word)]
-            if not nodes:
-                return None
-            said = nodes[0].said() if len(nodes) == 1 else Word(0, nodes)
-            if len(self._thens) >= FOLLOWERS_MAX:
-                self._thens.clear()
-            self._thens[word] = said
+        """What is said with another word behind, of `nexts` or where there are `seconds`; None
+        where no phrase goes on with it.
+        """
+        nodes = [child for node in self.nodes for child in node.after(word)]
+        if not nodes:
+            return None
+        said = nodes[0].said() if len(nodes) == 1 else Word(0, nodes)
+        if len(self.thens) >= FOLLOWERS_MAX:
+            self.thens.clear()
+        self.thens[word] = said
         return said
 
 
@@ -172,6 +175,9 @@ def _united(concepts: Sequence[frozenset[str]]) -> frozenset[str]:
 _SILENT = Word(0, ())
 SLIPPED = Word(0, ())
 """What a word says whose letters are in disorder."""
+
+DISORDER = SLIPPED.concepts = frozenset({"disorder"})
+"""Stands among the concepts of a text where such words do; it is none, and no rule knows it."""
 
 
 class Vocabulary(dict[bytes, Word]):

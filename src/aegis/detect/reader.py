@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from .grid import BLOCK, MARGIN, Frame
 from .hit import Hit
-from .score import CONFIDENT, EVIDENCE, SENSITIVITIES, Scorer
+from .score import CONFIDENT, EVIDENCE, Scorer
 from .spanrules import Tokens
 
 if TYPE_CHECKING:
@@ -47,11 +47,13 @@ class Windows(Protocol):
 
 
 class Reader:
-    """Reads the blocks of one text in order and keeps what must be known between blocks."""
+    """Reads the blocks of one text in order and keeps what must be known between blocks; `tokens`
+    are those of the same text.
+    """
 
     __slots__ = (
         "_categories", "_engine", "_kind", "_leak", "_open", "_scorer", "_since", "_sure",
-        "_windows", "threshold", "tokens",
+        "_tokens", "_windows",
     )  # fmt: skip
 
     def __init__(
@@ -61,13 +63,13 @@ class Reader:
         categories: frozenset[str] | None,
         sensitivity: str,
         leak: Leak | None = None,
+        tokens: Tokens | None = None,
     ) -> None:
         self._engine = engine
         self._kind = kind
         self._categories = categories
         self._scorer = Scorer(sensitivity)
-        self.threshold = SENSITIVITIES[sensitivity]
-        self.tokens = Tokens()
+        self._tokens = Tokens() if tokens is None else tokens
         self._leak = leak
         self._open: Hit | None = None
         self._since = 0
@@ -104,7 +106,7 @@ class Reader:
             frame = (
                 survey.frame(left, low, right, cut)
                 if survey
-                else Frame(cut, low - left, self.tokens)
+                else Frame(cut, low - left, self._tokens)
             )
             frame.certain = key[-1]
             hits = self._engine.window(window, self._kind, self._categories, frame)

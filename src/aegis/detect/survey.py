@@ -16,7 +16,6 @@ arrives in pieces is read without a survey, and both must find the same.
 
 from __future__ import annotations
 
-from itertools import accumulate
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -27,7 +26,7 @@ from .heard import Heard
 from .hidden import hidden_places
 from .linear import GAIN_MIN, says_enough
 from .locate import BUCKET, Matches, Spots, around, ones, original, spread
-from .phrases import SLIPPED
+from .phrases import DISORDER, SLIPPED
 from .plan import STRIDE, UNSEEN, Plan
 from .spanrules import Tokens
 from .spelling import SLIPS_MIN
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 
     from .fold import View
     from .linear import Linear
-    from .locate import Locator
+    from .locate import Locator, Way
     from .payloads import Payloads
     from .phrases import Word
     from .plan import Look, Planner
@@ -130,13 +129,13 @@ class Surveyor:
         """
         view = fold(text)
         survey = Survey(view, low, len(text), tokens)
-        seen = Matches()
-        self._look(survey, text, kind, threshold, seen)
+        seen: list[tuple[Spots, list[Way]]] = []
+        self._look(survey, text, kind, seen)
         alike = survey.worded
         others = list(from_lookalikes(view)) if view.rest else []
         for other in others:
             disguised = Survey(other, low, len(text), tokens)
-            self._look(disguised, text, kind, threshold, seen)
+            self._look(disguised, text, kind, seen)
             alike |= disguised.worded
             survey.shaped |= around(disguised.shaped, MARGIN // BUCKET)
         if view.rest:
@@ -145,7 +144,10 @@ class Surveyor:
         survey.bits = survey.unwritten = _unwritten(text)
         survey.worded = alike
         if seen:
-            survey.worded |= seen.counting(alike, survey.shaped | survey.bits)
+            matches = Matches()
+            for spots, ways in seen:
+                self._locator.matches(spots, ways, threshold, matches)
+            survey.worded |= matches.counting(alike, survey.shaped | survey.bits)
         if others:
             survey.shaped |= around(survey.worded, MARGIN // BUCKET)
         survey.bits |= survey.shaped | survey.worded
@@ -154,8 +156,12 @@ class Surveyor:
             survey.bits |= (1 << len(text) // BUCKET + 1) - 1
         return survey
 
-    def _look(self, survey: Survey, text: str, kind: str, threshold: int, seen: Matches) -> None:
-        """Fill in what a look at a view says; matches go into `seen`."""
+    def _look(
+        self, survey: Survey, text: str, kind: str, seen: list[tuple[Spots, list[Way]]]
+    ) -> None:
+        """Fill in what a look at a view says; what may match, and where its concepts stand, goes
+        into `seen`.
+        """
         planner = self._planner
         view = survey.view
         look = planner.look(view.data)
@@ -171,14 +177,14 @@ class Surveyor:
         tagger = self._tagger()
         heard = survey.heard = Heard(tagger, view)
         words, said = heard.words, heard.said
-        slips = said.count(SLIPPED)
-        if slips >= SLIPS_MIN:
-            survey.shaped |= _slips(view, words, said, slips)
+        meant = heard.meant()
+        if DISORDER in meant:
+            meant.discard(DISORDER)
+            survey.shaped |= _slips(view, words, said, said.count(SLIPPED))
         survey.worded = self._resembling(view, words, said, len(text))
-        ways = self._locator.possible(heard.meant(), marks, kind)
+        ways = self._locator.possible(meant, marks, kind)
         if ways:
-            spots = Spots(view, words, singles(said), heard.phrases, marks)
-            self._locator.matches(spots, ways, threshold, seen)
+            seen.append((Spots(view, words, singles(said), heard.phrases, marks), ways))
 
     def shaped(self, text: str) -> bool:
         """Whether a text holds the shape of a value or a disguise. Raises ScanError where a gate
@@ -210,15 +216,15 @@ class Surveyor:
         """Where the wording is that of attacks, as bits: the beginnings of such blocks."""
         gains = [word.gain for word in said]
         if size <= BLOCK:
-            return int(sum(gains) >= GAIN_MIN and self._reminds(words.parts, sum(gains)))
-        gains = list(accumulate(gains, initial=0))
+            gain = sum(gains)
+            return int(gain >= GAIN_MIN and self._reminds(words.parts, gain))
         out = 0
         offsets = [view.at(start) for start in range(0, size, BLOCK)]
         bounds = list(words.bounds([*offsets, view.at(size) + 1]))
         for block in range(len(offsets)):
             first = bounds[block][0]
             last = bounds[min(block + _WINDOW, len(offsets))][1]
-            gain = gains[last] - gains[first]
+            gain = sum(gains[first:last])
             # nearly all texts end here: what words weigh one by one says enough
             if gain >= GAIN_MIN and self._reminds(words.parts[first:last], gain):
                 out |= 1 << block * _PLACES

@@ -8,14 +8,13 @@ linear in the text: phrases have a greatest length.
 from __future__ import annotations
 
 import re
-from itertools import count
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from .gate import Gate, finder, options
-from .phrases import ENDS, Vocabulary, trie
+from .phrases import DISORDER, ENDS, Vocabulary, trie
 from .spelling import Spelling
 from .words import UNCUT
 
@@ -332,6 +331,7 @@ def singles(said: Sequence[Word]) -> dict[frozenset[str], list[int]]:
     out: dict[frozenset[str], list[int]] = {}
     for index in [index for index, word in enumerate(said) if word.concepts]:
         out.setdefault(said[index].concepts, []).append(index)
+    out.pop(DISORDER, None)
     return out
 
 
@@ -347,11 +347,11 @@ def phrases(words: Words, spans: Iterable[Span]) -> list[Tag]:
 
 def spans(parts: Sequence[bytes], said: Sequence[Word]) -> list[Span]:
     """Where phrases of several words stand, whatever the signs between them."""
-    triples = zip(count(), said, parts[1:], strict=False)
-    begun = [index for index, word, following in triples if following in word.begins]
-    out: list[Span] = []
     # so that nobody looks behind the end
     parts = [*parts, *[b""] * _JOINT]
+    # half of the words begin nothing, and most of the others nothing with what follows
+    begun = [n for n, w in enumerate(said) if w.nexts and (w.seconds or parts[n + 1] in w.nexts)]
+    out: list[Span] = []
     for index in begun:
         word = said[index]
         if (
@@ -363,7 +363,10 @@ def spans(parts: Sequence[bytes], said: Sequence[Word]) -> list[Span]:
         at = index
         # the next word: between two there are at most _JOINT separators
         while part := parts[at + 1] or parts[at + 2] or parts[at + 3]:
-            following = word.then(part) if part in word.nexts or word.seconds else None
+            # what was asked before is known, and most words cannot follow at all
+            following = word.thens.get(part)
+            if following is None and (word.seconds or part in word.nexts):
+                following = word.then(part)
             if following is None:
                 break
             word = following
