@@ -36,7 +36,9 @@ allow < sanitize < review < block.
 ## Names and globs
 
 Names are compared folded, both in the pattern and in the action: NFKC, case, look-alike letters of
-other scripts, invisible characters and surrounding blanks make no difference.
+other scripts, invisible characters and surrounding blanks make no difference. A capital I, of any
+script, counts as `i`, though it may be meant to look like an `l`: `deIete` is not `delete`. Rules
+that list what is allowed, above a default that blocks, leave no room for such names.
 
 | Glob | Matches |
 |---|---|
