@@ -1,7 +1,9 @@
 """Brings a journal back after its store failed: a full disk that has room again, a lock let go.
 
 Nobody has to restart a program for that. The first append after the failure tries, and so does
-whoever asks whether the ledger works; a try that fails is not repeated within MEND_SECONDS.
+whoever asks whether the ledger works; a try that fails is not repeated within MEND_SECONDS. A store
+that works only now and then (a full disk takes the small record that proves it, and no larger one)
+does not count as working until it has for a while.
 """
 
 from __future__ import annotations
@@ -22,6 +24,12 @@ if TYPE_CHECKING:
 MEND_SECONDS = 1.0
 """Least time between two tries: one reads the end of the ledger and writes a record."""
 
+AGAIN_SECONDS = 60.0
+"""A failure so soon after the last recovery shows that it was none."""
+
+STEADY_SECONDS = 15.0
+"""How long the ledger has to work after such a failure before it counts as working."""
+
 log = logging.getLogger("aegis")
 
 
@@ -34,6 +42,13 @@ class Mender:
         self._ended = False
         self._trying = threading.Lock()
         self._next = 0.0
+        self._recovered = -AGAIN_SECONDS
+        self._steady_from = 0.0
+
+    @property
+    def steady(self) -> bool:
+        """Whether the journal accepts records, and may be trusted to go on doing so."""
+        return self.journal.healthy and time.monotonic() >= self._steady_from
 
     def mend(self) -> bool:
         """Whether the journal accepts records, after a try to reopen it where that is due.
@@ -76,5 +91,9 @@ class Mender:
         except LedgerError:
             self._next = time.monotonic() + MEND_SECONDS
             return False
+        now = time.monotonic()
+        if now - self._recovered < AGAIN_SECONDS:
+            self._steady_from = now + STEADY_SECONDS
+        self._recovered = now
         log.warning("the ledger works again; it had stopped: %s", fault)
         return True

@@ -259,7 +259,7 @@ class Runtime:
 
     def ready(self) -> dict[str, bool]:
         """Whether each part can do its work."""
-        return {"ledger": self.journal.healthy, "state": not self.closed}
+        return {"ledger": self.mender.steady, "state": not self.closed}
 
     def close(self) -> None:
         """Write everything out and release files. Idempotent.
