@@ -227,6 +227,11 @@ def test_bad_addresses_and_keys(server, monkeypatch, url, key, error):
         aegis.guard(action_type="read")(lambda: pytest.fail("performed"))()
 
 
+def test_the_base_url_of_an_sdk_names_the_same_server(server, monkeypatch):
+    monkeypatch.setenv("AEGIS_URL", f"{server.url}/v1/")
+    assert aegis.guard(action_type="read")(lambda: "done")() == "done"
+
+
 def test_approvals_and_records_belong_to_the_server(server):
     for ask in (
         lambda: aegis.create_approval("Bot", "x"),

@@ -74,7 +74,8 @@ class Remote:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ConfigError(f"AEGIS_URL `{url}` has to look like http://127.0.0.1:8080")
-        self.url = url.rstrip("/")
+        # what SDKs are given as the base URL of the same server ends in /v1
+        self.url = url.rstrip("/").removesuffix("/v1")
         self.pid = os.getpid()
         self._headers = {"authorization": f"Bearer {key}"} if key else {}
         self._policy: Decider | None = None
