@@ -61,7 +61,7 @@ class Home:
 
     def __init__(self, folder):
         self.folder = folder
-        (folder / "aegis.yaml").write_text("{}\n")
+        (folder / "aegis.yaml").write_text('version: "1"\n')
         self.key = aegis(folder, "keys", "create", "--name", "tester").strip()
 
 
