@@ -33,11 +33,12 @@ if TYPE_CHECKING:
     from ...ledger.checkpoint import Sealed
     from ...ledger.entry import Stored
 
-SIZES: Final = (256, 64, *range(32, 0, -1))
+SIZES: Final = (64, *range(24, 0, -1))
 """Rows per INSERT, largest first. sqlite3 gives the GIL back and takes it again at every statement,
 and waiting for it behind a busy event loop costs more than the insert: few statements of many rows,
-and one for the small batches of a quiet server. 256 rows of 4 columns stay far below SQLite's limit
-of 32,766 parameters."""
+and one for the small batches of a server that is not busy. Each keeps what was bound to it last, so
+there are no more of them; 64 rows of 4 columns stay far below SQLite's limit of 32,766 parameters.
+"""
 
 LOG_BYTES: Final = 32 * 1024 * 1024
 """Entry bytes after which the log is copied into the database. That waits for the disk for long, so
