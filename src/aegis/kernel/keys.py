@@ -95,9 +95,7 @@ class Keys:
 
     def authenticate(self, token: str) -> Principal | None:
         """Who holds this token; None for unknown, revoked and expired ones."""
-        valid = self._valid
-        if valid.epoch != self._state.epoch():
-            valid = self._refreshed()
+        valid = self._refreshed()
         entry = valid.by_token.get(token) or valid.hashed(token)
         if entry is None:
             return None

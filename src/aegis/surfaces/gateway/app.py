@@ -142,27 +142,26 @@ class Gateway:
                 return handler(self.runtime, turn, NOBODY)
             handler = self._prefixed(turn, self.open_prefixes)
             if handler is not None:
-                if len(self.watch.turns) > self.runtime.settings.server.concurrency:
-                    raise self._crowded()
+                self._check_room()
                 return handler(self.runtime, turn, NOBODY)
             handler = self._by_prefix(turn)
         else:
             turn.route = turn.path
         principal = self._caller(turn)
-        if len(self.watch.turns) > self.runtime.settings.server.concurrency:
-            raise self._crowded()
+        self._check_room()
         return handler(self.runtime, turn, principal)
 
-    def _crowded(self) -> Failure:
-        """The refusal of more requests than may be under way at once."""
+    def _check_room(self) -> None:
+        """Refuse more requests than may be under way at once. Raises Failure (503)."""
         most = self.runtime.settings.server.concurrency
-        return Failure(
-            503,
-            f"{most} requests are under way already; try again",
-            "overloaded",
-            retry_after=1.0,
-            close=True,
-        )
+        if len(self.watch.turns) > most:
+            raise Failure(
+                503,
+                f"{most} requests are under way already; try again",
+                "overloaded",
+                retry_after=1.0,
+                close=True,
+            )
 
     def _prefixed(self, turn: Turn, table: Mapping[tuple[str, str], Handler]) -> Handler | None:
         for (method, prefix), handler in table.items():
@@ -191,9 +190,7 @@ class Gateway:
 
     def _caller(self, turn: Turn) -> Principal:
         """Who asks. Raises Failure (401) for an unknown key, or none where one is needed."""
-        token = turn.headers.token
-        if token is None:
-            token = headers.token(turn.headers)
+        token = headers.token(turn.headers)
         if token:
             principal = self.runtime.keys.authenticate(token)
             if principal is not None:

@@ -217,7 +217,7 @@ class Front(asyncio.Protocol):
         self._stopping = True
         if self._turn is None:
             self._transport.close()
-        elif self._turn is not None and self._turn.endless:
+        elif self._turn.endless:
             self._turn.stop("left")
 
     # httptools callbacks

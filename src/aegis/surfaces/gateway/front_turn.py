@@ -5,7 +5,6 @@ to the socket.
 from __future__ import annotations
 
 from http import HTTPStatus
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .turn import WORKING, Left, Turn, too_large
@@ -60,11 +59,7 @@ class FrontTurn(Turn):
     waiter: asyncio.Future[None] | None = None
 
     def __init__(self, front: Connection, method: str, path: str, headers: Fields) -> None:
-        self.method = method
-        self.path = path
-        self.headers = headers
-        self.loop = front.loop
-        self.clock = perf_counter()
+        super().__init__(method, path, headers, front.loop)
         self.front = front
         self.parts: list[bytes] = []
 

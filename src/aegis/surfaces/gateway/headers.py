@@ -100,14 +100,16 @@ def check_encoding(headers: Headers) -> None:
 
 def token(fields: Fields) -> str:
     """The credential of a request: a bearer token, or `x-api-key`; empty where there is none."""
-    value = fields.get(b"authorization")
-    if value is None:
-        found = fields.get(b"x-api-key", b"").decode("latin-1")
-    else:
-        scheme, _, rest = value.partition(b" ")
-        found = rest.strip().decode("latin-1") if scheme.lower() == b"bearer" else ""
-    fields.token = found
-    return found
+    known = fields.token
+    if known is None:
+        value = fields.get(b"authorization")
+        if value is None:
+            known = fields.get(b"x-api-key", b"").decode("latin-1")
+        else:
+            scheme, _, rest = value.partition(b" ")
+            known = rest.strip().decode("latin-1") if scheme.lower() == b"bearer" else ""
+        fields.token = known
+    return known
 
 
 def text(headers: Headers, name: bytes) -> str:

@@ -50,13 +50,17 @@ class Turn:
     task: asyncio.Task[Any] | None = None
     upstream_seconds = 0.0
 
-    method: str
-    path: str
-    headers: Fields
-    loop: asyncio.AbstractEventLoop
     began: float
     wrote: float
-    clock: float
+
+    def __init__(
+        self, method: str, path: str, headers: Fields, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.headers = headers
+        self.loop = loop
+        self.clock = perf_counter()
 
     async def read(self, limit: int) -> bytes:
         """The whole body, at most `limit` bytes. Raises Failure (413) and Left."""
@@ -102,12 +106,9 @@ class AsgiTurn(Turn):
     """A turn over ASGI messages (ASGI 3, HTTP)."""
 
     def __init__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        self.method = scope["method"]
-        self.path = scope["path"]
-        self.headers = Fields(scope["headers"])
-        self.loop = asyncio.get_running_loop()
+        fields = Fields(scope["headers"])
+        super().__init__(scope["method"], scope["path"], fields, asyncio.get_running_loop())
         self.began = self.wrote = self.loop.time()
-        self.clock = perf_counter()
         self.receive = receive
         self.send = send
         self.task = asyncio.current_task()

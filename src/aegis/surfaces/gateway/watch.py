@@ -2,8 +2,8 @@
 
 It notices clients that leave (their upstream call is cancelled), bodies that trickle, clients that
 stop reading, and streams that are silent (a comment keeps proxies from closing them), and stops
-what outlasts the server. Requests
-that end within LISTEN_SECONDS cost nothing but an entry in a dict.
+what outlasts the server. Requests that end within LISTEN_SECONDS cost nothing but an entry in a
+dict.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ STALL_SECONDS = 60.0
 
 SILENT_SECONDS = 10.0
 """Silence of a stream after which a comment is sent; below the usual idle limit of proxies."""
-
 
 END_SECONDS = 5.0
 """How long what is stopped at the end may take to record its outcome; the next start records it
